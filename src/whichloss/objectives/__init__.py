@@ -1,0 +1,16 @@
+"""One file and one card per objective; the folder is the registry and the file's name is the objective's name."""
+
+from .base import Adam, Build, Generative, Nets, Objective, RMSprop, Update
+from .find import available, find
+
+__all__ = [
+    "Adam",
+    "Build",
+    "Generative",
+    "Nets",
+    "Objective",
+    "RMSprop",
+    "Update",
+    "available",
+    "find",
+]

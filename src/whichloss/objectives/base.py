@@ -1,0 +1,117 @@
+"""What an objective is: networks, updates, memory, and how the trained networks are used.
+
+An objective is a frozen dataclass whose fields are its hyperparameters. It knows no device, lane, optimiser state,
+logger or file; `whichloss.train` moves the weights. A field named in `search` may hold one number per lane.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from torch import Tensor, nn
+
+from ..rng import Rng
+from ..task import Batch, Goal, Task
+
+Net = Callable[..., Tensor]
+
+
+class Build(Protocol):
+    """Makes the network of a role: build("D", inputs, outputs)."""
+
+    def __call__(
+        self, role: str, inputs: int, outputs: int, *, smooth: bool = False
+    ) -> nn.Module: ...
+
+
+class Nets:
+    """The networks with their weights bound, by role: nets.D(x)."""
+
+    def __init__(self, by_role: Mapping[str, Net]) -> None:
+        self.by_role = by_role
+
+    def __getattr__(self, role: str) -> Net:
+        return self.by_role[role]
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma & Ba, 2015), eps 1e-8, with bias correction."""
+
+    lr: float
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop (Tieleman & Hinton, 2012), smoothing .99, eps 1e-8, no momentum."""
+
+    lr: float
+    smoothing: float = 0.99
+
+
+Loss = Callable[[Nets, Batch, Rng], Tensor]
+
+
+@dataclass(frozen=True)
+class Update:
+    """Some gradient steps on one loss that move the named roles only."""
+
+    moves: tuple[str, ...]
+    loss: Loss
+    optimiser: Adam | RMSprop
+    times: int = 1
+    project: Callable[[Tensor], Tensor] | None = None  # applied to every moved weight after the step
+    active: tuple[float, float] = (0.0, 1.0)  # the part of the run in which the update acts
+
+
+class Objective(ABC):
+    """A training rule. Subclasses are final: one file each, found by their file's name."""
+
+    goal: ClassVar[Goal]
+    search: ClassVar[Mapping[str, tuple[float, ...]]] = {}  # field -> the few values worth trying
+    average: ClassVar[float] = 0.0  # decay of the moving average used for sampling; 0 = none
+
+    def unfit(self, task: Task) -> str | None:
+        """Why the objective cannot run on this task, or None."""
+        return None
+
+    @abstractmethod
+    def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
+        """The networks by role."""
+
+    @abstractmethod
+    def updates(self) -> Sequence[Update]:
+        """The updates of one step, in order."""
+
+    def memory(self, x: Tensor, rng: Rng) -> dict[str, Tensor]:
+        """What lives between steps, made from one lane's training rows x (n, d)."""
+        return {}
+
+    def refresh(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
+        """The memory entries to overwrite before each batch's update."""
+        return {}
+
+    def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
+        """Named numbers worth plotting (critic slope, energy gap, acceptance)."""
+        return {}
+
+
+class Generative(Objective):
+    """An objective that learns a distribution and can be sampled."""
+
+    goal = "generate"
+    scores: ClassVar[Literal["", "energy", "log density"]] = ""  # what `score` returns, if anything
+
+    @abstractmethod
+    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+        """Draw `shape` = (n, d) rows."""
+
+    def score(self, nets: Nets, x: Tensor) -> Tensor:
+        """Energy or log-density of each row (n,), where `scores` says so."""
+        raise NotImplementedError(type(self).__name__)
+
+    def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
+        """(loss of a trivial predictor, least loss) on new rows, where both are known; else None."""
+        return None

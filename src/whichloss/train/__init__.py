@@ -1,0 +1,16 @@
+"""The only training loop: S seeds at once, updates in order, compute counted."""
+
+from .count import count, extra_flops
+from .lanes import Lanes, State
+from .loop import Loop, flops_per_step, sampling_weights, train
+
+__all__ = [
+    "Lanes",
+    "Loop",
+    "State",
+    "count",
+    "extra_flops",
+    "flops_per_step",
+    "sampling_weights",
+    "train",
+]

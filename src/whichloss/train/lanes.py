@@ -1,0 +1,194 @@
+"""Many seeds at once: every weight carries a leading lane axis, and lane k equals seed k trained alone.
+
+A group of S lanes shares one objective, one task and one architecture; lanes differ by seed, by rows and by the
+hyperparameters that are numbers. How many lanes go together is a matter of speed, never of meaning.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._pytree import tree_map
+
+from ..objectives.base import Build, Nets, Objective
+from ..rng import MASK, Rng, mix
+from ..task import Batch, Task
+from . import optimise
+
+
+@dataclass
+class State:
+    """Everything a run is, so that a killed run resumes to the same numbers; each tensor leads with lanes."""
+
+    step: int
+    weights: dict[str, Tensor]  # role -> (S, P)
+    averages: dict[str, Tensor]  # role -> (S, P), a moving average, uncorrected
+    slots: dict[str, optimise.Slots]  # update -> optimiser memory
+    memory: dict[str, Tensor]  # name -> (S, ...)
+
+    def flat(self) -> dict[str, Tensor]:
+        """All tensors by name, for a checkpoint."""
+        slots = {f"slots/{u}/{k}": v for u, kv in self.slots.items() for k, v in kv.items()}
+        named = (("weights", self.weights), ("averages", self.averages), ("memory", self.memory))
+        return slots | {f"{group}/{k}": v for group, kv in named for k, v in kv.items()}
+
+    @staticmethod
+    def of(step: int, flat: Mapping[str, Tensor]) -> "State":
+        """The state of a checkpoint."""
+        state = State(step, {}, {}, {}, {})
+        for name, value in flat.items():
+            group, rest = name.split("/", 1)
+            if group == "slots":
+                update, key = rest.split("/", 1)
+                state.slots.setdefault(update, {})[key] = value
+            else:
+                getattr(state, group)[rest] = value
+        return state
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """An objective on a task for S lanes: how to start, step, sample and watch them.
+
+    `rng.key` is (S,); `data` is (S, n, d), the encoded training rows of each lane; `jitter` (S, d) is the width of
+    the uniform noise that dequantises discrete columns; `hyper` holds (S,) values of searched fields.
+    """
+
+    objective: Objective
+    task: Task
+    build: Build
+    rng: Rng
+    data: Tensor
+    jitter: Tensor
+    hyper: Mapping[str, Tensor] = field(default_factory=dict)
+    batch: int = 256
+    salt: str = ""  # a twin's name: other draws, same rows
+    modules: dict[str, nn.Module] = field(init=False)
+    layout: dict[str, list[tuple[str, torch.Size]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        modules = self.objective.networks(self.task, self.build)
+        layout = {r: [(n, p.shape) for n, p in m.named_parameters()] for r, m in modules.items()}
+        object.__setattr__(self, "modules", modules)
+        object.__setattr__(self, "layout", layout)
+
+    @property
+    def count(self) -> int:
+        """The number of lanes."""
+        return len(self.data)
+
+    def start(self) -> State:
+        """Fresh weights and memory; equal shapes and roles start alike under equal seeds, whatever the objective."""
+        weights = {role: self._initial(role) for role in self.modules}
+        memory = self.map(lambda o, rng, x: o.memory(x, rng["memory"]), self.data)
+        state = State(0, weights, {}, {}, dict(memory))
+        if self.objective.average:
+            state.averages = {role: w.new_zeros(w.shape) for role, w in weights.items()}
+        for i, update in enumerate(self.objective.updates()):
+            for role in update.moves:
+                state.slots[f"{i}:{role}"] = optimise.slots(update.optimiser, weights[role])
+        return state
+
+    @property
+    def draws(self) -> Rng:
+        """The stream of everything but the batches."""
+        return self.rng[self.salt] if self.salt else self.rng
+
+    def _initial(self, role: str) -> Tensor:
+        lanes = []
+        for key in self.draws.key.tolist():
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(mix(key & MASK, self.draws["initial"][role].path) >> 1)
+                module = self.objective.networks(self.task, self.build)[role]
+            lanes.append(torch.cat([p.detach().reshape(-1) for p in module.parameters()]))
+        return torch.stack(lanes)
+
+    def nets(self, weights: Mapping[str, Tensor]) -> Nets:
+        """The networks of one lane, bound to its flat weights (P,) by role."""
+        return Nets({role: self._bind(role, w) for role, w in weights.items()})
+
+    def _bind(self, role: str, flat: Tensor) -> Callable[..., Tensor]:
+        shapes = self.layout[role]
+        parts = flat.split([shape.numel() for _, shape in shapes])
+        params = {n: p.view(shape) for (n, shape), p in zip(shapes, parts, strict=True)}
+        return lambda *inputs: functional_call(self.modules[role], params, inputs)
+
+    def vectorise(self, work: Callable[..., Any], shared: tuple[int, ...] = ()) -> Callable[..., Any]:
+        """`work` of one lane's arguments, for all lanes; one lane runs without vmap. Arguments numbered in `shared`
+        have no lane axis."""
+
+        def alone(*arguments: Any) -> Any:
+            first = (a if i in shared else tree_map(_first, a) for i, a in enumerate(arguments))
+            return tree_map(_lead, work(*first))
+
+        def together(*arguments: Any) -> Any:
+            dims = tuple(None if i in shared else 0 for i in range(len(arguments)))
+            return torch.vmap(work, in_dims=dims)(*arguments)
+
+        return alone if self.count == 1 else together
+
+    def map(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """work(objective, rng, *one lane's arguments) for every lane, without gradients."""
+
+        def one(hyper: Mapping[str, Tensor], key: Tensor, *rest: Any) -> Any:
+            objective = replace(self.objective, **hyper) if hyper else self.objective
+            return work(objective, Rng(key, self.draws.path), *rest)
+
+        with torch.no_grad():
+            return self.vectorise(one)(dict(self.hyper), self.draws.key, *arguments)
+
+    def alone(self, lane: int) -> "Lanes":
+        """One lane of the group, by itself."""
+        here = slice(lane, lane + 1)
+        hyper = {k: v[here] for k, v in self.hyper.items()}
+        rng = Rng(self.rng.key[here], self.rng.path)
+        return replace(self, rng=rng, data=self.data[here], jitter=self.jitter[here], hyper=hyper)
+
+    def rows(self, number: int) -> Tensor:
+        """Batch `number` of every lane (S, B, d): the same rows for every objective that shares the key."""
+        rng, (lanes, n, dim) = self.rng.at(number), self.data.shape
+        index = rng.integers("rows", (self.batch,), n)
+        offset = torch.arange(lanes).mul_(n).unsqueeze_(1)
+        x = self.data.reshape(lanes * n, dim).index_select(0, (index + offset).reshape(-1))
+        x = x.view(lanes, self.batch, dim)
+        if self.jitter.any():
+            x = x + self.jitter[:, None] * (rng.uniform("jitter", (self.batch, dim)) - 0.5)
+        return x
+
+    def sample(self, weights: Mapping[str, Tensor], n: int, name: str) -> Tensor:
+        """n rows drawn by every lane's networks: (S, n, d)."""
+
+        def work(objective: Any, rng: Rng, weights: Mapping[str, Tensor]) -> Tensor:
+            shape = (n, self.task.dim)
+            rows: Tensor = objective.sample(self.nets(weights), shape, rng["sample"][name])
+            return rows
+
+        return self.map(work, dict(weights))  # type: ignore[no-any-return]
+
+    def watch(self, state: State, steps: int) -> dict[str, Tensor]:
+        """The objective's named numbers on a fresh batch, each (S,)."""
+        progress = torch.tensor(state.step / steps)
+
+        def work(
+            objective: Objective,
+            rng: Rng,
+            weights: Mapping[str, Tensor],
+            x: Tensor,
+            memory: Mapping[str, Tensor],
+        ) -> dict[str, Tensor]:
+            batch = Batch(x, memory, progress)
+            return objective.watch(self.nets(weights), batch, rng["watch"][state.step])
+
+        x = self.rows(-1 - state.step)
+        return self.map(work, state.weights, x, state.memory)  # type: ignore[no-any-return]
+
+
+def _first(leaf: Tensor) -> Tensor:
+    return leaf[0]
+
+
+def _lead(leaf: Tensor) -> Tensor:
+    return leaf[None]
