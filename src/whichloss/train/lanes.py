@@ -53,8 +53,9 @@ class State:
 class Lanes:
     """An objective on a task for S lanes: how to start, step, sample and watch them.
 
-    `rng.key` is (S,); `data` is (S, n, d), the encoded training rows of each lane; `jitter` (S, d) is the width of
-    the uniform noise that dequantises discrete columns; `hyper` holds (S,) values of searched fields.
+    `rng.key` is (S,); `data` is (S, n, d), the encoded training rows of each lane, of which the first `sizes` (S,)
+    count; `jitter` (S, d) is the width of the uniform noise that dequantises discrete columns; `hyper` holds (S,)
+    values of searched fields.
     """
 
     objective: Objective
@@ -62,6 +63,7 @@ class Lanes:
     build: Build
     rng: Rng
     data: Tensor
+    sizes: Tensor
     jitter: Tensor
     hyper: Mapping[str, Tensor] = field(default_factory=dict)
     batch: int = 256
@@ -83,14 +85,22 @@ class Lanes:
     def start(self) -> State:
         """Fresh weights and memory; equal shapes and roles start alike under equal seeds, whatever the objective."""
         weights = {role: self._initial(role) for role in self.modules}
-        memory = self.map(lambda o, rng, x: o.memory(x, rng["memory"]), self.data)
-        state = State(0, weights, {}, {}, dict(memory))
+        state = State(0, weights, {}, {}, self._memory())
         if self.objective.average:
             state.averages = {role: w.new_zeros(w.shape) for role, w in weights.items()}
         for i, update in enumerate(self.objective.updates()):
             for role in update.moves:
                 state.slots[f"{i}:{role}"] = optimise.slots(update.optimiser, weights[role])
         return state
+
+    def _memory(self) -> dict[str, Tensor]:
+        lanes = []
+        for k in range(self.count):  # one by one, since lanes may differ in their number of rows
+            hyper = {name: value[k] for name, value in self.hyper.items()}
+            rng = Rng(self.draws.key[k], self.draws.path)["memory"]
+            rows = self.data[k, : int(self.sizes[k])]
+            lanes.append(replace(self.objective, **hyper).memory(rows, rng))
+        return {name: torch.stack([lane[name] for lane in lanes]) for name in lanes[0]}
 
     @property
     def draws(self) -> Rng:
@@ -145,12 +155,19 @@ class Lanes:
         here = slice(lane, lane + 1)
         hyper = {k: v[here] for k, v in self.hyper.items()}
         rng = Rng(self.rng.key[here], self.rng.path)
-        return replace(self, rng=rng, data=self.data[here], jitter=self.jitter[here], hyper=hyper)
+        return replace(
+            self,
+            rng=rng,
+            data=self.data[here],
+            sizes=self.sizes[here],
+            jitter=self.jitter[here],
+            hyper=hyper,
+        )
 
     def rows(self, number: int) -> Tensor:
         """Batch `number` of every lane (S, B, d): the same rows for every objective that shares the key."""
         rng, (lanes, n, dim) = self.rng.at(number), self.data.shape
-        index = rng.integers("rows", (self.batch,), n)
+        index = rng.integers("rows", (self.batch,), 1 << 40) % self.sizes[:, None]
         offset = torch.arange(lanes).mul_(n).unsqueeze_(1)
         x = self.data.reshape(lanes * n, dim).index_select(0, (index + offset).reshape(-1))
         x = x.view(lanes, self.batch, dim)

@@ -1,0 +1,5 @@
+"""python -m whichloss."""
+
+from .cli import main
+
+main()

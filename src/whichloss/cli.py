@@ -1,0 +1,291 @@
+"""The commands: parse, call, print, set the exit code. Heavy imports happen inside the commands that need them.
+
+Exit codes: 0 decided, 1 internal error, 2 the user's mistake, 3 tie or undecided, 5 data unfit, 130 stopped by Ctrl-C.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import UserError, WhichlossError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Which training loss fits my data best, and why?",
+)
+DECIDED, INTERNAL, STOPPED, TIE = 0, 1, 130, 3
+
+Source = Annotated[str, typer.Argument(metavar="DATA", help="A .csv, .parquet, .npy or .npz file, or toy:NAME.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished comparison.")]
+Group = Annotated[str | None, typer.Option(help="Keep rows with equal values of this column on one side of every split.")]
+Time = Annotated[str | None, typer.Option(help="Split by this column: the latest rows judge.")]
+Drop = Annotated[list[str] | None, typer.Option(help="Leave this column out. May be repeated.")]
+
+
+@app.command()
+def compare(
+    data: Source,
+    goal: Annotated[str | None, typer.Option(help="generate (the default).")] = None,
+    target: Annotated[str | None, typer.Option(help="The column to predict; belongs to the goal classify.")] = None,
+    budget: Annotated[str, typer.Option(help="quick, standard, thorough, or operations per run, such as 3e11.")] = "quick",
+    objectives: Annotated[str | None, typer.Option(help="Names with commas, ./mine.py among them, or 'all'.")] = None,
+    nets: Annotated[Path | None, typer.Option(help="A file with your own networks: def D(inputs, outputs): ...")] = None,
+    group: Group = None,
+    time: Time = None,
+    drop: Drop = None,
+    seeds: Annotated[int | None, typer.Option(help="Fresh seeds per finalist.")] = None,
+    engine: Annotated[str, typer.Option(help="local: the processes of this machine.")] = "local",
+    workers: Annotated[int | None, typer.Option(help="Processes; one per core by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where results go; whichloss-NAME by default.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the study as JSON and nothing else.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+) -> None:
+    """Train every objective on DATA with equal compute, judge them on unseen rows, and say which to use.
+
+    Running the same command again resumes: finished runs are kept.
+    """
+    from .live import plan_lines
+
+    asked = _request(
+        data, goal=goal, target=target, size=budget, objectives=_names(objectives), nets=nets, group=group,
+        time=time, drop=drop or (), seeds=seeds, out=out, engine=engine, workers=workers,
+    )  # fmt: skip
+    if dry_run:
+        _dry_run(asked, json)
+        return
+    if not json:
+        for line in plan_lines(asked.plan, asked.judge, asked.folder):
+            _print(line)
+    _compare(asked, json)
+
+
+def _request(data: str, **options: Any) -> Any:
+    from .comparison import as_command
+    from .study.request import request
+
+    return request(data, **options, command=as_command(sys.argv[1:]))
+
+
+def _dry_run(asked: Any, json: bool) -> None:
+    import msgspec
+
+    from .live import plan_lines
+
+    if json:
+        plan = msgspec.to_builtins(asked.plan) | {"stages": asked.plan.stages()}
+        _print_raw(msgspec.json.format(msgspec.json.encode(plan)).decode())
+        return
+    for line in plan_lines(asked.plan, asked.judge, asked.folder):
+        _print(line)
+    _print("Nothing was run (--dry-run).")
+
+
+def _compare(asked: Any, json: bool) -> None:
+    from .comparison import carry_out
+    from .live import Terminal
+    from .study.run import Silent
+
+    if json:
+        found = carry_out(asked, Silent())
+        _print_raw((found.folder / "study.json").read_text())
+    else:
+        from .report import text
+
+        with Terminal() as terminal:
+            found = carry_out(asked, terminal)
+        _print(text.table(found.study))
+        for line in text.closing(found.study):
+            _print(line)
+        _print(f"report: {found.report}   model: {found.folder / 'best'}")
+    raise typer.Exit(DECIDED if found.verdict == "better" else TIE)
+
+
+@app.command()
+def describe(
+    data: Source,
+    group: Group = None,
+    time: Time = None,
+    drop: Drop = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say what was understood of DATA: rows, types, constants, duplicates, suspicious columns."""
+    import msgspec
+
+    from .data import describe as understand
+    from .data import read
+
+    found = understand(read(data, group=group, time=time, drop=drop or ()))
+    if json:
+        _print_raw(msgspec.json.format(msgspec.json.encode(found)).decode())
+        return
+    for line in found.lines():
+        _print_raw(line)
+
+
+@app.command()
+def sample(
+    run: RunFolder,
+    n: Annotated[int, typer.Option("-n", help="How many rows.")] = 1000,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .csv or .parquet file.")] = Path("samples.csv"),
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal rows.")] = 0,
+    nets: Annotated[Path | None, typer.Option(help="The file with your own networks, if the run used one.")] = None,
+) -> None:
+    """Draw new rows from the recommended model, with the columns and types of your data."""
+    _writer(output)
+    rows = _load(run, nets).sample(n, seed)
+    _write_table(rows, output)
+    _print(f"{n:,} rows written to {output}")
+
+
+@app.command()
+def score(
+    run: RunFolder,
+    data: Source,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A .csv file; the screen by default.")] = None,
+    nets: Annotated[Path | None, typer.Option(help="The file with your own networks, if the run used one.")] = None,
+) -> None:
+    """Give every row of DATA the model's energy or log-density, where its objective has one."""
+    model = _load(run, nets)
+    values = model.score(data)
+    lines = [model.scores.replace(" ", "_"), *(f"{v:.9g}" for v in values)]
+    if output is None:
+        _print_raw("\n".join(lines))
+        return
+    from .study.store import write
+
+    write(output, ("\n".join(lines) + "\n").encode())
+    _print(f"{len(values):,} values of the {model.scores} written to {output}")
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write RUN/report.html again from RUN/study.json."""
+    from .comparison import open_run
+    from .report import write
+
+    found = open_run(run)
+    _print(f"report: {write(found.study, found.folder)}")
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    script: Annotated[Path, typer.Option(help="The Python file to write.")] = Path("train.py"),
+) -> None:
+    """Write one training file (torch only) that trains the recommended objective on the same data."""
+    from .study.export import export as write_script
+
+    for path in write_script(run, script):
+        _print(f"written: {path}")
+
+
+@app.command()
+def explain(name: Annotated[str, typer.Argument(help="An objective, such as wgan-gp.")]) -> None:
+    """Show the card of an objective: definition, use, pros and cons, an example that runs."""
+    from .cards import card, render
+    from .objectives import find
+
+    find(name)
+    _print_raw(render(card(name), min(100, os.get_terminal_size().columns if sys.stdout.isatty() else 100)))
+
+
+@app.command("list")
+def list_objectives(
+    goal: Annotated[str, typer.Option(help="Only objectives of this goal.")] = "generate",
+) -> None:
+    """List the objectives, those that compare runs by default marked."""
+    from .objectives import available, find
+    from .objectives.find import DEFAULTS
+    from .study.collect import family
+
+    if goal not in DEFAULTS:
+        raise UserError(f"The goal '{goal}' is not available in this version. Supported: {', '.join(DEFAULTS)}.")
+    for name in available():
+        if find(name).goal == goal:
+            mark = "*" if name in DEFAULTS[goal] else " "
+            _print_raw(f"{mark} {name:26} {family(name)}")
+    _print_raw("* compared by default; all with --objectives all")
+
+
+@app.command()
+def selftest() -> None:
+    """Run every objective and sampler on Gaussian data against the known answers (under a minute)."""
+    from .doctor.selftest import selftest as run_checks
+
+    checks = run_checks()
+    for check in checks:
+        _print(f"{'[green]pass[/]' if check.passed else '[red]FAIL[/]'} {check.name}: {check.says}")
+    failed = sum(not check.passed for check in checks)
+    _print(f"{len(checks) - failed} of {len(checks)} checks passed.")
+    raise typer.Exit(INTERNAL if failed else DECIDED)
+
+
+def _names(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    if text.strip() == "all":
+        from .objectives import available, find
+
+        return [name for name in available() if find(name).goal == "generate"]
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if not names:
+        raise UserError("--objectives is empty: give names with commas, or 'all'.")
+    return names
+
+
+def _load(run: Path, nets: Path | None) -> Any:
+    from .study.model import load
+    from .study.nets import load_file
+
+    return load(run, load_file(nets) if nets else None)
+
+
+def _writer(path: Path) -> str:
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".parquet"):
+        raise UserError(f"'{path}' should end in .csv or .parquet, the formats that can be written.")
+    return kind
+
+
+def _write_table(rows: Any, path: Path) -> None:
+    (rows.to_csv if _writer(path) == ".csv" else rows.to_parquet)(path)
+
+
+def _print(what: object) -> None:
+    from rich.console import Console
+
+    Console(soft_wrap=isinstance(what, str), highlight=False).print(what)
+
+
+def _print_raw(text: str) -> None:
+    typer.echo(text)
+
+
+def main() -> None:
+    """The entry point: an error that we raise on purpose is one message, never a traceback."""
+    try:
+        app(standalone_mode=False)
+    except WhichlossError as error:
+        typer.secho(f"error: {error}", err=True, fg="red")
+        sys.exit(error.exit_code)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("\nStopped. Finished runs are kept; run the same command again to go on.", err=True)
+        sys.exit(STOPPED)
+    except Exception as error:
+        if hasattr(error, "format_message"):  # click's own usage errors
+            typer.secho(f"error: {error.format_message()}", err=True, fg="red")
+            sys.exit(UserError.exit_code)
+        raise
+
+
+if __name__ == "__main__":
+    main()

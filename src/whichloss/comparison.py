@@ -1,0 +1,110 @@
+"""The front door from Python: compare data, get an answer, a report and a trained model."""
+
+import shlex
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from . import report
+from .errors import StudyError
+from .study.model import Model, load
+from .study.nets import Makers
+from .study.records import Study
+from .study.request import Request, request
+from .study.run import Silent, Watcher
+
+
+class Comparison:
+    """A finished study: `study` holds every number, `best` the trained model."""
+
+    def __init__(self, study: Study, folder: Path, nets: Makers | None = None) -> None:
+        self.study, self.folder, self._nets = study, folder, nets
+
+    @property
+    def verdict(self) -> str:
+        """better, practically equivalent, or undecided."""
+        return self.study.answer.kind
+
+    @property
+    def recommended(self) -> str:
+        """The objective to use."""
+        return self.study.answer.recommended
+
+    @cached_property
+    def best(self) -> Model:
+        """The trained model of the recommended objective."""
+        return load(self.folder, self._nets)
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / "report.html"
+
+    def __repr__(self) -> str:
+        return f"Comparison({self.verdict}: {self.recommended}; {self.report})"
+
+
+def compare(
+    data: object,
+    *,
+    goal: str | None = None,
+    target: str | None = None,
+    budget: str | float = "quick",
+    objectives: Sequence[str] | None = None,
+    nets: Makers | str | Path | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    drop: Sequence[str] = (),
+    seeds: int | None = None,
+    out: str | Path | None = None,
+    engine: str = "local",
+    workers: int | None = None,
+    watcher: Watcher | None = None,
+) -> Comparison:
+    """Which training objective fits this data best, and why? Trains them all and judges them on unseen rows.
+
+    data: a path (.csv, .parquet, .npy, .npz), "toy:ring8", an array, tensor, data frame or dict of columns.
+    budget: "quick", "standard", "thorough", or floating-point operations per run. nets: your own networks, makers
+    f(inputs, outputs) by role ({"G": f, "D": g}) or a file that defines them. Running it again resumes.
+    Raises UserError for what cannot be asked, DataUnfit for data that cannot be compared, StudyError for the folder.
+    """
+    asked = request(
+        data, goal=goal, target=target, size=budget, objectives=objectives, nets=nets, group=group, time=time,
+        drop=drop, seeds=seeds, out=out, engine=engine, workers=workers, command=as_python(data, budget, objectives, seeds),
+    )  # fmt: skip
+    return carry_out(asked, watcher or Silent())
+
+
+def carry_out(asked: Request, watcher: Watcher) -> Comparison:
+    """Run a planned comparison and write its report."""
+    found = Comparison(asked.run(watcher), asked.folder, asked.nets)
+    report.write(found.study, found.folder)
+    return found
+
+
+def as_python(data: object, budget: object, objectives: Sequence[str] | None, seeds: int | None) -> str:
+    """The call, for the model card, as far as it can be written."""
+    what = repr(data) if isinstance(data, str) else "data"
+    rest = f", objectives={list(objectives)!r}" if objectives else ""
+    rest += f", seeds={seeds}" if seeds else ""
+    return f"whichloss.compare({what}, budget={budget!r}{rest})"
+
+
+def as_command(arguments: Sequence[str]) -> str:
+    """The command line, quoted for a shell."""
+    return shlex.join(["whichloss", *arguments])
+
+
+def open_run(path: str | Path) -> Comparison:
+    """A finished comparison from its folder."""
+    path = Path(path)
+    file = path / "study.json"
+    if not file.exists():
+        raise StudyError(f"'{path}' holds no finished comparison (no study.json). Run `whichloss compare` first.")
+    try:
+        study = msgspec.json.decode(file.read_bytes(), type=Study)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise StudyError(f"'{file}' is damaged ({error}). Run the same comparison again; finished runs are kept.") from error
+    return Comparison(study, path)

@@ -1,0 +1,25 @@
+"""Tables: read, describe, encode and decode, split."""
+
+from whichloss.data.describe import Description, describe
+from whichloss.data.encode import Encoder
+from whichloss.data.read import read
+from whichloss.data.schema import Column, Kind, Schema
+from whichloss.data.split import Split, split
+from whichloss.data.table import Table
+from whichloss.data.toys import TOYS, Toy, find_toy
+
+__all__ = [
+    "TOYS",
+    "Column",
+    "Description",
+    "Encoder",
+    "Kind",
+    "Schema",
+    "Split",
+    "Table",
+    "Toy",
+    "describe",
+    "find_toy",
+    "read",
+    "split",
+]

@@ -1,0 +1,127 @@
+"""The end of a study: all results as one value, and the recommended model in RUN/best."""
+
+import platform
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import StudyError
+from . import collect, model
+from .nets import Makers
+from .records import Row, Study
+from .run import Found
+from .work import make_lanes
+
+PEERS = ("torch", "numpy", "scipy", "scikit-learn", "duckdb")
+METHOD = (
+    "Every objective gets the same rows, networks, number of settings and training compute; compute is counted, tuning included.",
+    "The score is the unbiased MMD^2 with Gaussian kernels at half, once and twice the median distance, on rows decoded to the table and encoded alike for all.",
+    "Settings and snapshots are chosen on validation rows; finalists are judged on test rows with seeds nothing was chosen on.",
+    "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
+    "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
+)
+
+
+
+def make_study(found: Found, command: str, started: float) -> Study:
+    """All results of a study as one value."""
+    plan = found.plan
+    table: tuple[Row, ...] = collect.rows(found)
+    said, audit = collect.answer(found, table)
+    found_all = collect.findings(found, table)
+    for row in table:
+        if not row.state and any(f.objective == row.name and f.rule == "needs longer" for f in found_all):
+            row.state = "needs longer"
+    spent = sum(
+        float(found.store.read(run.id)[0].get("clock", {}).get("cpu seconds", 0.0))
+        for groups in found.stages.values() for group in groups for run in group.runs
+    )  # fmt: skip
+    return Study(
+        version=version("whichloss"),
+        command=command,
+        goal=plan.goal,
+        budget=msgspec.to_builtins(plan.budget),
+        stages=tuple(plan.stages()),
+        data=collect.data(found),
+        answer=said,
+        rows=table,
+        skipped=plan.skipped,
+        findings=found_all,
+        power=msgspec.to_builtins(found.power) | {"smallest": [d.says for d in found.power.smallest()]},
+        audit=audit,
+        fewer_rows=collect.fewer_rows(found),
+        overlap=found.judge.overlap,
+        method=METHOD,
+        versions={name: version(name) for name in PEERS} | {"python": platform.python_version()},
+        clock={"started": started, "wall seconds": time.time() - started, "training cpu seconds": spent},
+    )
+
+
+def save_best(found: Found, study: Study, folder: Path, nets: Makers | None) -> None:
+    """RUN/best: the recommended objective's run with the best validation score, by the data that may choose."""
+    name = study.answer.recommended
+    stage = "final" if name in found.finalists else "screen"
+    lived = []
+    for run in found.runs(stage, name):
+        record, arrays = found.store.read(run.id)
+        if not record["failed"]:
+            lived.append((min(q for q in record["quarters"] if q is not None), run, record, arrays))
+    if not lived:
+        raise StudyError(f"Every run of {name} failed, so there is no model to save; see the report for the reasons.")
+    _, run, record, arrays = min(lived, key=lambda entry: entry[0])
+    encoders, _ = make_lanes(found.judge, (run,), nets)
+    weights = {k.removeprefix("weights/"): v for k, v in arrays.items() if k.startswith("weights/")}
+    about = {
+        "run": msgspec.to_builtins(run),
+        "encoder": msgspec.to_builtins(encoders[0]),
+        "rows": len(found.judge.rest),
+        "source": found.judge.table.source,
+        "own networks": sorted(nets) if nets else [],
+        "version": study.version,
+        "score": record["score"],
+        "steps": record["steps"],
+    }
+    model.save(folder / "best", about, weights, model_card(study, about, folder))
+
+
+def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
+    """What the model is, how good, and how to make it again; plain Markdown."""
+    row = study.row(study.answer.recommended)
+    setting = ", ".join(f"{k} = {v:g}" for k, v in row.setting.items()) or "no searched settings"
+    ceiling = study.row("fresh real rows")
+    lines = [
+        f"# {row.name}, trained on {study.data.source}",
+        "",
+        f"{study.answer.sentence} {study.answer.reason} {study.answer.caution}".strip(),
+        "",
+        "| | |",
+        "|---|---|",
+        f"| objective | {row.name} ({setting}) |",
+        f"| score (MMD^2 on test rows, this model) | {about['score']:.3g} |",
+        f"| score, mean over {len(row.scores)} seeds | {row.mean:.3g} (95 % interval {row.low:.3g} to {row.high:.3g}) |",
+        f"| fresh real rows score | {ceiling.mean:.3g} |",
+        f"| seed, steps, compute | {about['run']['seed']}, {about['steps']}, {row.training_flops:.3g} operations |",
+        f"| parameters | {', '.join(f'{k} {v:,}' for k, v in row.parameters.items())} |",
+        f"| trained on | {study.data.split.train:,} of {study.data.rows:,} rows, {len(study.data.columns)} columns |",
+        f"| data fingerprint | {study.data.fingerprint} |",
+        f"| whichloss, torch | {study.version}, {study.versions['torch']} |",
+        "",
+        "Use it:",
+        "",
+        "    import whichloss",
+        f"    model = whichloss.load({str(folder / 'best')!r})",
+        '    model.sample(1000).to_csv("new.csv")',
+        "",
+        "Make it again:",
+        "",
+        f"    {study.command or 'whichloss.compare(...)'}",
+        "",
+        "Limits: the model knows the columns and the rows it was given and nothing else; its rows are not private "
+        "(see the copy test in the report), and its score says nothing about uses other than resembling the data.",
+        "",
+    ]
+    return "\n".join(lines)

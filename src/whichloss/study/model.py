@@ -1,0 +1,130 @@
+"""The trained model, ready to use: RUN/best/ holds its weights, its encoding, what it is, and how it was made."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import Encoder, Table, read
+from ..errors import StudyError, UserError
+from ..nets import builder
+from ..objectives import Generative, Nets, find
+from ..rng import Rng
+from ..task import Task
+from ..train import Lanes
+from .nets import Makers
+from .plan import Run
+from .store import pack, unpack, write
+
+BLOCK = 2000  # rows drawn or scored at once
+
+
+class Model:
+    """A trained generative model of a table."""
+
+    def __init__(self, record: Mapping[str, Any], weights: Mapping[str, Tensor], own: Makers | None):
+        self.record = record
+        self.run = msgspec.convert(record["run"], Run)
+        self.encoder = msgspec.convert(record["encoder"], Encoder)
+        self.weights = weights
+        self.task = Task("generate", self.encoder.dim, record["rows"])
+        roles = sorted(record["own networks"])
+        if roles and not own:
+            raise UserError(
+                f"This model uses your own networks for {', '.join(roles)}; pass them again: "
+                "whichloss.load(path, nets={...})."
+            )
+        objective = find(self.run.objective)(**self.run.setting)
+        assert isinstance(objective, Generative)
+        self.objective = objective
+        empty = torch.zeros(1, 1, self.task.dim)
+        lanes = Lanes(
+            objective,
+            self.task,
+            builder(self.run.width, own=own),
+            Rng(torch.zeros(1, dtype=torch.int64)),
+            empty,
+            torch.ones(1, dtype=torch.int64),
+            empty[:, 0],
+        )
+        self.nets: Nets = lanes.nets(weights)
+
+    def __repr__(self) -> str:
+        return f"Model({self.run.objective}, trained on {self.record['source']})"
+
+    def sample(self, n: int, seed: int = 0) -> Table:
+        """n rows with the columns, types, categories and missing values of the user's table."""
+        if n < 1:
+            raise UserError(f"The number of rows to sample must be at least 1; got {n}.")
+        blocks = []
+        with torch.no_grad():
+            for i, start in enumerate(range(0, n, BLOCK)):
+                shape = (min(BLOCK, n - start), self.task.dim)
+                x = self.objective.sample(self.nets, shape, Rng.of(seed).at(i)["sample"])
+                blocks.append(self.encoder.decode(x.numpy()))
+        return Table(self.encoder.schema, np.concatenate(blocks), f"{self.run.objective} samples")
+
+    @property
+    def scores(self) -> str:
+        """What `score` returns: "energy" (lower = more likely), "log density", or "" for neither."""
+        return self.objective.scores
+
+    def score(self, source: object) -> np.ndarray:
+        """Energy or log-density of each row, in the model's encoded space. Raises UserError if it has none."""
+        if not self.objective.scores:
+            raise UserError(
+                f"{self.run.objective} gives no score for a row: it can only be sampled. "
+                "Objectives with a score: pcd and ebgan (energy), flow-matching and ddpm (log density)."
+            )
+        table = source if isinstance(source, Table) else read(source)
+        x = torch.from_numpy(self.encoder.encode(self.codes(table)))
+        with torch.no_grad():
+            parts = [self.objective.score(self.nets, rows).reshape(-1) for rows in x.split(BLOCK)]
+        return np.asarray(torch.cat(parts).double().numpy())
+
+    def codes(self, table: Table) -> np.ndarray:
+        """The rows of another table in this model's coding; columns are matched by name."""
+        columns = []
+        for column in self.encoder.schema.columns:
+            there = table.schema.columns[table.position(column.name)]
+            values = table.values[:, table.position(column.name)]
+            if column.kind == "category":
+                values = _recode(column.name, column.categories, there.categories, values)
+            columns.append(values)
+        return np.stack(columns, axis=1)
+
+
+def _recode(
+    name: str, ours: tuple[str, ...], theirs: tuple[str, ...], values: np.ndarray
+) -> np.ndarray:
+    unknown = sorted(set(theirs) - set(ours))
+    if unknown:
+        raise UserError(
+            f"Column '{name}' holds '{unknown[0]}', which the model has never seen. Known: {', '.join(ours)}."
+        )
+    place = np.array([ours.index(level) for level in theirs] + [np.nan])
+    index = np.where(np.isnan(values), len(theirs), values).astype(int)
+    return np.asarray(place[index])
+
+
+def save(folder: Path, record: Mapping[str, Any], weights: Mapping[str, np.ndarray], card: str) -> None:
+    """Put a model into a folder."""
+    write(folder / "model.safetensors", pack(record, weights))
+    write(folder / "README.md", card.encode())
+
+
+def load(path: str | Path, nets: Makers | None = None) -> Model:
+    """The model of RUN or RUN/best. Raises StudyError when there is none or it is damaged."""
+    path = Path(path)
+    for folder in (path / "best", path):
+        if (folder / "model.safetensors").exists():
+            record, arrays = unpack(folder / "model.safetensors")
+            tensors = {k: torch.from_numpy(v.copy()) for k, v in arrays.items()}
+            return Model(record, tensors, nets)
+    raise StudyError(
+        f"'{path}' holds no trained model. Give the folder of a finished comparison (it has a folder 'best')."
+    )

@@ -1,0 +1,119 @@
+"""Can the metric see anything at this number of rows? Damage real rows on purpose and look."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+
+from ..rng import key
+from .anchors import marginals
+from .judge import Judge
+from .store import Store
+from .work import judge_of
+
+DRAWS = 6  # of each damage, each with other real rows
+SEEN = 2.0  # real-against-real standard deviations
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """A planted harm, what it did to the score, and whether that shows above the noise."""
+
+    kind: str
+    size: float
+    harm: float  # mean score of damaged rows minus that of the same rows undamaged
+    seen: bool
+
+    @property
+    def says(self) -> str:
+        """The damage in words."""
+        return {
+            "noise": f"noise of {self.size:g} standard deviations added to every row",
+            "mixing": f"{self.size:.0%} of the rows replaced by independent columns",
+            "hole": f"the {self.size:.0%} of rows around one row missing",
+            "shift": f"every row moved by {self.size:g} standard deviations",
+        }[self.kind]
+
+
+class Power(msgspec.Struct, frozen=True):
+    """`rope`: standard deviation of the metric, real rows against real rows, at this n."""
+
+    rows: int
+    rope: float
+    damages: tuple[Damage, ...]
+    marginals_seen: bool
+
+    def smallest(self) -> list[Damage]:
+        """Of each kind, the smallest damage that shows."""
+        kinds = dict.fromkeys(d.kind for d in self.damages)
+        found = ([d for d in self.damages if d.kind == kind and d.seen] for kind in kinds)
+        return [min(seen, key=lambda d: d.size) for seen in found if seen]
+
+
+PLANTED: dict[str, tuple[float, ...]] = {
+    "noise": (0.05, 0.1, 0.2, 0.4, 0.8),
+    "mixing": (0.05, 0.1, 0.2, 0.5, 1.0),
+    "hole": (0.05, 0.1, 0.2, 0.4),
+    "shift": (0.05, 0.1, 0.2, 0.5),
+}
+
+
+def work(job: tuple[str, str], tell: Callable[[Any], None]) -> None:
+    """Measure the power once per study and keep it."""
+    folder, name = job
+    power = measure(judge_of(folder))
+    Store(folder).write(name, msgspec.to_builtins(power), {})
+
+
+def measure(judge: Judge) -> Power:
+    """The power of the primary metric on this table."""
+    n = judge.size(1)
+    real = [_real(judge, k, n) for k in range(DRAWS)]
+    clean = [judge.score(judge.table.values[rows], 1, "test") for rows in real]
+    rope = float(np.mean([score.se for score in clean]))
+    damages = []
+    for kind, size in _planted(judge.space.dim):
+        harms = []
+        for k, rows in enumerate(real):
+            generator = np.random.Generator(np.random.PCG64(key("damage", kind, k)))
+            damaged = damage(judge, judge.table.values[rows], kind, size, generator)
+            harms.append(judge.score(damaged, 1, "test").value - clean[k].value)
+        harm = float(np.mean(harms))
+        damages.append(Damage(kind, size, harm, harm > SEEN * rope))
+    # one column alone is its own marginal: there a shift stands in for it
+    whole = [d for d in damages if (d.kind, d.size) in (("mixing", 1.0), ("shift", 0.5))]
+    return Power(n, rope, tuple(damages), whole[0].seen)
+
+
+def _planted(dim: int) -> Iterator[tuple[str, float]]:
+    for kind, sizes in PLANTED.items():
+        if not (kind == "mixing" and dim == 1):
+            yield from ((kind, size) for size in sizes)
+
+
+def _real(judge: Judge, draw: int, n: int) -> np.ndarray:
+    generator = np.random.Generator(np.random.PCG64(key("real rows", draw)))
+    return np.asarray(generator.permutation(judge.rest)[:n])
+
+
+def damage(
+    judge: Judge, values: np.ndarray, kind: str, size: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Real rows with a planted harm."""
+    x = judge.space.encode(values)
+    if kind == "mixing":
+        out = marginals(values, len(values), generator)
+        keep = generator.random(len(values)) >= size
+        out[keep] = values[keep]
+        return out
+    if kind == "hole":
+        near = np.argsort(((x - x[generator.integers(len(x))]) ** 2).sum(1), kind="stable")
+        left = near[int(size * len(x)) :]
+        return np.asarray(values[generator.choice(left, len(values))])
+    spread = x.std(0, keepdims=True)
+    if kind == "noise":
+        x = x + size * spread * generator.standard_normal(x.shape)
+    else:
+        x = x + size * spread
+    return judge.space.decode(torch.from_numpy(x).float().numpy())

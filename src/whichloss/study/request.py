@@ -1,0 +1,112 @@
+"""A comparison as asked for: understood and planned first, then run."""
+
+import time as clock
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ..data import Table, read
+from ..engines import Local
+from ..errors import DataUnfit, UserError
+from .budget import Budget, budget
+from .finish import make_study, save_best
+from .judge import Judge
+from .nets import Makers, load_file
+from .plan import Plan
+from .records import Study
+from .run import Runner, Watcher, claim, default_folder, make_plan
+from .store import Store, write
+
+GOALS = ("generate",)
+COMING = ("classify", "embed", "align")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A comparison, as asked for."""
+
+    table: Table
+    plan: Plan
+    judge: Judge
+    folder: Path
+    command: str
+    nets: Makers | None
+    workers: int | None
+
+    def run(self, watcher: Watcher) -> Study:
+        """Run what is not on disk yet and write study.json, best/ and the model card."""
+        started, store = clock.time(), Store(self.folder)
+        with store.lock():
+            claim(store, self.plan, self.judge.table, self.command)
+            with Local(self.workers) as engine:
+                runner = Runner(self.plan, self.judge, store, engine, self.nets, watcher)
+                found = runner.run()
+            for text in store.damaged:
+                watcher.note(text)
+            study = make_study(found, self.command, started)
+            write(self.folder / "study.json", msgspec.json.format(msgspec.json.encode(study)))
+            save_best(found, study, self.folder, self.nets)
+        return study
+
+
+def request(
+    data: object,
+    *,
+    goal: str | None = None,
+    target: str | None = None,
+    size: str | float = "quick",
+    objectives: Sequence[str] | None = None,
+    nets: Makers | str | Path | None = None,
+    group: str | None = None,
+    time: str | None = None,
+    drop: Sequence[str] = (),
+    seeds: int | None = None,
+    out: str | Path | None = None,
+    engine: str = "local",
+    workers: int | None = None,
+    command: str = "",
+) -> Request:
+    """Understand the data and plan the study; nothing is trained or written. Raises UserError and DataUnfit."""
+    spent: Budget = budget(size, seeds)
+    check_engine(engine)
+    table = data if isinstance(data, Table) else read(data, group=group, time=time, drop=drop)
+    check_goal(goal, target, table)
+    judge = Judge(table)
+    own = load_file(nets) if isinstance(nets, str | Path) else nets
+    plan = make_plan(judge, spent, objectives, own)
+    folder = Path(out) if out else default_folder(table)
+    return Request(table, plan, judge, folder, command, own, workers)
+
+
+def check_engine(engine: str) -> None:
+    """Only the local engine exists."""
+    if engine != "local":
+        raise UserError(
+            f"--engine {engine} is not available in this version; leave it out to use the processes of this machine."
+        )
+
+
+def check_goal(goal: str | None, target: str | None, table: Table) -> None:
+    """The goals of this version, and what is no goal at all."""
+    if target is not None:
+        column = table.schema.columns[table.position(target)]
+        if column.kind in ("number", "date") and goal in (None, "classify"):
+            raise DataUnfit(
+                f"--target {target} is a column of {column.kind}s: regression is no goal of whichloss. "
+                f"Supported: {', '.join(GOALS)}. Leave --target out to learn the whole table."
+            )
+        if goal in (None, "classify"):
+            raise UserError(
+                f"The goal 'classify' (--target {target}) is not available in this version. "
+                f"Supported: {', '.join(GOALS)}. Leave --target out to learn the whole table, '{target}' included."
+            )
+        raise UserError("--target belongs to the goal 'classify'; 'generate' learns all columns together.")
+    if goal is None or goal in GOALS:
+        return
+    if goal in COMING:
+        raise UserError(f"The goal '{goal}' is not available in this version. Supported: {', '.join(GOALS)}.")
+    raise DataUnfit(
+        f"'{goal}' is no goal of whichloss. Supported: {', '.join(GOALS)}. Regression, video and free text are not."
+    )

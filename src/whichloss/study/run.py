@@ -1,0 +1,252 @@
+"""Run a study: plan, anchors and power, tune, screen, confirm. Whatever is on disk already is not run again."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from inspect import getsource, getmodule
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from ..data import Table
+from ..doctor import check_contracts
+from ..engines import Failure, Local
+from ..errors import DataUnfit, StudyError, UserError
+from ..nets import builder
+from ..objectives import find
+from ..objectives.find import DEFAULTS
+from ..task import Finding, Task
+from . import anchors, power, rank, work
+from .anchors import AnchorJob
+from .budget import Budget
+from .judge import Judge
+from .nets import Makers, fingerprint, packed
+from .plan import Group, Plan, Run, Setting, settings
+from .store import Store
+from .work import Job
+
+VERSION = "1"  # of the protocol: runs of another version have other names
+
+
+class Watcher(Protocol):
+    """Whoever wants to show a study while it runs."""
+
+    def planned(self, plan: Plan, data: Table) -> None: ...
+    def stage(self, name: str, groups: Sequence[Group]) -> None: ...
+    def progress(self, group: Group, step: int, steps: int) -> None: ...
+    def finished(self, group: Group, records: Sequence[Mapping[str, Any]]) -> None: ...
+    def found(self, finding: Finding) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def planned(self, plan: Plan, data: Table) -> None: ...
+    def stage(self, name: str, groups: Sequence[Group]) -> None: ...
+    def progress(self, group: Group, step: int, steps: int) -> None: ...
+    def finished(self, group: Group, records: Sequence[Mapping[str, Any]]) -> None: ...
+    def found(self, finding: Finding) -> None: ...
+    def note(self, text: str) -> None: ...
+
+
+@dataclass
+class Found:
+    """What a study has when its last run is on disk."""
+
+    plan: Plan
+    judge: Judge
+    store: Store
+    chosen: dict[str, Setting]
+    finalists: tuple[str, ...]
+    stages: dict[str, list[Group]]
+    power: power.Power
+    contracts: tuple[Finding, ...]
+    floors: dict[tuple[int, str], tuple[float, str]] = field(default_factory=dict)
+
+    def floor(self, seed: int, which: str) -> tuple[float, str]:
+        """The score of a failed run: that of the worst simple baseline on this seed, and its name."""
+        if (seed, which) not in self.floors:
+            record, _ = self.store.read(AnchorJob("", self.plan.data, seed, which).id)  # type: ignore[arg-type]
+            simple = {n: r["score"] for n, r in record.items() if anchors.ROLES[n] == "baseline"}
+            worst = max(simple, key=lambda n: simple[n])
+            self.floors[seed, which] = simple[worst], worst
+        return self.floors[seed, which]
+
+    def runs(self, stage: str, objective: str, share: float = 1.0) -> list[Run]:
+        """The runs of an objective in a stage, by seed."""
+        groups = self.stages.get(stage, [])
+        return [r for g in groups for r in g.runs if r.objective == objective and r.share == share]
+
+    def scores(self, runs: Sequence[Run]) -> tuple[float, ...]:
+        """One score per run; a failed one is at the baseline's, or at the objective's own worst if that is worse."""
+        found = []
+        for run in runs:
+            record = self.store.read(run.id)[0]
+            found.append(None if record["failed"] else float(record["score"]))
+        worst = max((s for s in found if s is not None), default=float("-inf"))
+        return tuple(
+            max(self.floor(run.seed, run.judge)[0], worst) if score is None else score
+            for run, score in zip(runs, found, strict=True)
+        )
+
+
+def make_plan(
+    judge: Judge,
+    budget: Budget,
+    objectives: Sequence[str] | None,
+    nets: Makers | None,
+    goal: str = "generate",
+) -> Plan:
+    """What will be run. Raises UserError for unknown names, or when nothing fits."""
+    task = Task("generate", judge.space.dim, len(judge.rest))
+    fitting, skipped, codes = [], {}, {}
+    for name in objectives or DEFAULTS[goal]:
+        kind = find(name)
+        if kind.goal != goal:
+            raise UserError(f"'{name}' serves the goal '{kind.goal}', not '{goal}'.")
+        why = kind().unfit(task)
+        if why:
+            skipped[name] = why
+            continue
+        fitting.append(name)
+        module = getmodule(kind)
+        assert module is not None
+        text = VERSION + getsource(module) + fingerprint(nets)
+        codes[name] = sha256(text.encode()).hexdigest()[:12]
+    if len(set(fitting)) < len(fitting):
+        raise UserError(f"--objectives names one twice: {', '.join(fitting)}.")
+    if not fitting:
+        reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
+        raise UserError(f"No objective can run on this data. {reasons}")
+    tried = {name: settings(find(name), budget.settings) for name in fitting}
+    data = sha256(f"{VERSION} {judge.table.fingerprint}".encode()).hexdigest()[:16]
+    return Plan(data, goal, budget, tuple(fitting), codes, tried, skipped)
+
+
+@dataclass
+class Runner:
+    """Runs the stages of one plan in one folder."""
+
+    plan: Plan
+    judge: Judge
+    store: Store
+    engine: Local
+    nets: Makers | None
+    watcher: Watcher
+
+    def run(self) -> Found:
+        """Every stage; raises DataUnfit when the metric is blind at this number of rows."""
+        contracts = self.contracts()
+        seeds = self.plan.seeds("screen"), self.plan.seeds("final")
+        jobs = [AnchorJob(self.folder, self.plan.data, s, "validation") for s in seeds[0]]
+        jobs += [AnchorJob(self.folder, self.plan.data, s, "test") for s in seeds[1]]
+        name = f"power-{self.plan.data}"
+        self.simple(power.work, [(self.folder, name)] * (not self.store.has(name)))
+        measured = msgspec.convert(self.store.read(name)[0], power.Power)
+        self.refuse(measured)
+        self.simple(anchors.work, [job for job in jobs if not self.store.has(job.id)])
+        stages = {"tune": self.plan.tuning()}
+        self.stage("tune", stages["tune"])
+        chosen = {name: self.choose(name) for name in self.plan.objectives}
+        stages["screen"] = self.plan.screen(chosen)
+        self.stage("screen", stages["screen"])
+        found = Found(self.plan, self.judge, self.store, chosen, (), stages, measured, contracts)
+        screened = {n: found.scores(found.runs("screen", n)) for n in self.plan.objectives}
+        found.finalists = rank.finalists(screened, self.plan.budget.finalists)
+        last = self.plan.final(chosen, found.finalists)
+        for stage in ("final", "twin", "fewer rows"):
+            stages[stage] = [g for g in last if g.stage == stage]
+        self.stage("final", last)
+        return found
+
+    @property
+    def folder(self) -> str:
+        """The study's folder, as workers know it."""
+        return str(self.store.folder.resolve())
+
+    def contracts(self) -> tuple[Finding, ...]:
+        """Deterministic checks of every objective before any training."""
+        task = Task("generate", self.judge.space.dim, len(self.judge.rest))
+        found: list[Finding] = []
+        for name in self.plan.objectives:
+            found += check_contracts(find(name)(), task, builder(8, own=self.nets))  # type: ignore[call-arg]
+        for finding in found:
+            self.watcher.found(finding)
+        return tuple(found)
+
+    def refuse(self, measured: power.Power) -> None:
+        """Refuse a verdict only if the metric cannot tell independent marginals from real rows."""
+        if measured.marginals_seen:
+            return
+        raise DataUnfit(
+            f"With {measured.rows} rows on each side the score cannot tell rows whose columns were drawn "
+            f"independently from real ones (noise {measured.rope:.2g}). Either there are too few rows to compare "
+            "anything, or the columns are independent and there is nothing to learn beyond each column alone. "
+            "More rows are the only cure."
+        )
+
+    def simple(self, job: Callable[..., None], items: Sequence[Any]) -> None:
+        """Work that no study can do without: a failure ends the study."""
+        for outcome in self.engine.map(job, items):
+            if isinstance(outcome.result, Failure):
+                raise StudyError(f"The study cannot go on: {outcome.result.reason}")
+
+    def stage(self, name: str, groups: Sequence[Group]) -> None:
+        """Run the groups that are not on disk. A group that fails is kept as failed runs, with the reason."""
+        self.watcher.stage(name, groups)
+        missing = []
+        for group in groups:
+            # a group is all or nothing: which lanes run together must not depend on interruptions
+            if all([self.store.has(run.id) for run in group.runs]):
+                self.done(group)
+            else:
+                missing.append(group)
+        jobs = [Job(self.folder, group, packed(self.nets)) for group in missing]
+        heard = self.engine.map(work.work, jobs, lambda job, at: self.watcher.progress(job.group, *at))
+        for outcome in heard:
+            group = outcome.item.group
+            if isinstance(outcome.result, Failure):
+                if outcome.result.kind == "StudyError":
+                    raise StudyError(outcome.result.reason)
+                for run in group.runs:
+                    record = {"run": msgspec.to_builtins(run), "failed": outcome.result.reason}
+                    self.store.write(run.id, record, {})
+            self.done(group)
+
+    def done(self, group: Group) -> None:
+        """Tell the watcher of a group that is on disk."""
+        self.watcher.finished(group, [self.store.read(run.id)[0] for run in group.runs])
+
+    def choose(self, objective: str) -> Setting:
+        """The setting with the best validation score; the default when nothing was tried or nothing lived."""
+        tried = self.plan.settings[objective]
+        if len(tried) == 1:
+            return tried[0]
+        groups = [g for g in self.plan.tuning() if g.runs[0].objective == objective]
+        scores = [tuning_score(self.store.read(run.id)[0]) for g in groups for run in g.runs]
+        best = min(range(len(tried)), key=lambda i: scores[i])
+        return tried[best]
+
+
+def tuning_score(record: Mapping[str, Any]) -> float:
+    """The best validation score over a tuning run; infinite if it failed."""
+    lived = [s for s in record.get("quarters", []) if s is not None]
+    return float("inf") if record["failed"] or not lived else min(lived)
+
+
+def claim(store: Store, plan: Plan, table: Table, command: str) -> None:
+    """Make the folder this study's and put the data there."""
+    about = {"data set": plan.data, "goal": plan.goal}
+    content = {"about": about, "command": command, "plan": msgspec.to_builtins(plan)}
+    store.claim(msgspec.json.format(msgspec.json.encode(content)), about)
+    path = store.folder / "data.safetensors"
+    if not path.exists() or Table.load(path).fingerprint != table.fingerprint:
+        table.save(path)
+
+
+def default_folder(table: Table) -> Path:
+    """whichloss-penguins for penguins.csv: where results go unless told otherwise."""
+    name = Path(table.source.replace(":", "-")).stem or "data"
+    return Path(f"whichloss-{''.join(c if c.isalnum() or c in '-_' else '-' for c in name)}")
