@@ -42,6 +42,9 @@ class Comparison:
         """The HTML report."""
         return self.folder / "report.html"
 
+    def _repr_html_(self) -> str:
+        return report.text.notebook(self.study)
+
     def __repr__(self) -> str:
         return f"Comparison({self.verdict}: {self.recommended}; {self.report})"
 
@@ -74,7 +77,20 @@ def compare(
         data, goal=goal, target=target, size=budget, objectives=objectives, nets=nets, group=group, time=time,
         drop=drop, seeds=seeds, out=out, engine=engine, workers=workers, command=as_python(data, budget, objectives, seeds),
     )  # fmt: skip
-    return carry_out(asked, watcher or Silent())
+    return carry_out(asked, watcher or default_watcher())
+
+
+def default_watcher() -> Watcher:
+    """A live display in a notebook, silence elsewhere."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return Silent()
+    if getattr(get_ipython(), "kernel", None) is None:
+        return Silent()
+    from .notebook import Notebook
+
+    return Notebook()
 
 
 def carry_out(asked: Request, watcher: Watcher) -> Comparison:

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table as Grid
 
-from .data import Table
 from .study.judge import Judge
 from .study.plan import Group, Plan
+from .study.store import Store
 from .task import Finding
 
 SPEED = 2.5e10  # operations per second and core, for a first guess at the time
@@ -79,7 +79,7 @@ class Terminal:
     ) -> None:
         self.live.__exit__(kind, error, trace)
 
-    def planned(self, plan: Plan, data: Table) -> None:
+    def planned(self, plan: Plan, judge: Judge, store: Store) -> None:
         """The plan is printed before."""
 
     def stage(self, name: str, groups: Sequence[Group]) -> None:

@@ -150,7 +150,7 @@ def test_json_keeps_the_encoder_exactly():
     table = read(PENGUINS)
     encoder = Encoder.fit(table.schema, table.values)
     assert Encoder.from_json(encoder.to_json()) == encoder
-    with pytest.raises(UserError, match="no encoder"):
+    with pytest.raises(UserError, match=r"no encoder"):
         Encoder.from_json("{}")
 
 
@@ -161,14 +161,14 @@ def test_wrong_shapes_and_values_are_named():
         encoder.encode(np.zeros((3, 2)))
     x = encoder.encode(table.values)
     x[4, 2] = np.nan
-    with pytest.raises(UserError, match="row 5, dimension 3 is nan"):
+    with pytest.raises(UserError, match=r"row 5, dimension 3 is nan"):
         encoder.decode(x)
     gone = table.values.copy()
     gone[9, 7] = np.nan
-    with pytest.raises(UserError, match="'year', row 10"):
+    with pytest.raises(UserError, match=r"'year', row 10"):
         encoder.encode(gone)
     table.values[9, 2] = 1e300
-    with pytest.raises(UserError, match="'bill_length_mm', row 10.*too far"):
+    with pytest.raises(UserError, match=r"'bill_length_mm', row 10.*too far"):
         encoder.encode(table.values)
-    with pytest.raises(UserError, match="at least one"):
+    with pytest.raises(UserError, match=r"at least one"):
         Encoder.fit(table.schema, table.values[:0])

@@ -20,11 +20,11 @@ def fails(path: Path, content: bytes | str, message: str, kind: type = UserError
 
 def test_missing_files_suggest_the_nearest(tmp_path):
     (tmp_path / "penguins.csv").write_text(GOOD)
-    with pytest.raises(UserError, match="did you mean 'penguins.csv'"):
+    with pytest.raises(UserError, match=r"did you mean 'penguins.csv'"):
         read(tmp_path / "penguin.csv")
-    with pytest.raises(UserError, match="folder .* does not exist"):
+    with pytest.raises(UserError, match=r"folder .* does not exist"):
         read(tmp_path / "nowhere" / "a.csv")
-    with pytest.raises(UserError, match="is a folder.*In it: penguins.csv"):
+    with pytest.raises(UserError, match=r"is a folder.*In it: penguins.csv"):
         read(tmp_path)
 
 
@@ -60,7 +60,7 @@ def test_duplicate_and_empty_column_names(tmp_path):
     duckdb_names = tmp_path / "a.parquet"
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     pq.write_table(pa.table([[1] * 30, [2] * 30], names=["a", "a"]), duckdb_names)
-    with pytest.raises(UserError, match="both named 'a'"):
+    with pytest.raises(UserError, match=r"both named 'a'"):
         read(duckdb_names)
 
 
@@ -89,7 +89,7 @@ def test_damaged_binary_files(tmp_path):
 
 def test_pickle_is_never_loaded(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{}] * 30), allow_pickle=True)
-    with pytest.raises(UserError, match="pickle.*never loaded"):
+    with pytest.raises(UserError, match=r"pickle.*never loaded"):
         read(tmp_path / "a.npy")
 
 
@@ -98,7 +98,7 @@ def test_several_arrays_of_different_shapes_are_listed(tmp_path):
     with pytest.raises(UserError, match=r"images \(30, 8, 8\), labels \(30,\)"):
         read(tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz")
-    with pytest.raises(UserError, match="no arrays"):
+    with pytest.raises(UserError, match=r"no arrays"):
         read(tmp_path / "a.npz")
 
 

@@ -158,10 +158,10 @@ def test_rows_read_later_follow_the_schema(tmp_path):
     later = read(new, schema=table.schema)
     assert np.array_equal(later.values, table.values[3:4], equal_nan=True)
     assert later.schema == table.schema and "extra" in later.notes[0]
-    with pytest.raises(UserError, match="no column 'island'"):
+    with pytest.raises(UserError, match=r"no column 'island'"):
         read(csv(tmp_path, {"species": ["Adelie"]}, "b.csv"), schema=table.schema)
     new.write_text(new.read_text().replace("Adelie", "Emperor"))
-    with pytest.raises(DataUnfit, match="'species', row 1: category 'Emperor'.*Gentoo"):
+    with pytest.raises(DataUnfit, match=r"'species', row 1: category 'Emperor'.*Gentoo"):
         read(new, schema=table.schema)
 
 
@@ -237,38 +237,38 @@ def test_sources_that_make_no_table_are_explained(source, message):
 
 def test_options_that_name_no_column_suggest_one():
     for option in ("group", "time"):
-        with pytest.raises(UserError, match=f"--{option} 'iland'.*did you mean 'island'"):
+        with pytest.raises(UserError, match=rf"--{option} 'iland'.*did you mean 'island'"):
             read(PENGUINS, **{option: "iland"})
-    with pytest.raises(UserError, match="--drop 'sexe'.*did you mean 'sex'"):
+    with pytest.raises(UserError, match=r"--drop 'sexe'.*did you mean 'sex'"):
         read(PENGUINS, drop=["sexe"])
-    with pytest.raises(UserError, match="both --time and --drop"):
+    with pytest.raises(UserError, match=r"both --time and --drop"):
         read(PENGUINS, time="year", drop=["year"])
-    with pytest.raises(UserError, match="a Table already"):
+    with pytest.raises(UserError, match=r"a Table already"):
         read(read(PENGUINS), time="year")
 
 
 def test_group_and_time_columns_that_cannot_serve():
-    with pytest.raises(UserError, match="--time 'species' is no date or number.*Adelie"):
+    with pytest.raises(UserError, match=r"--time 'species' is no date or number.*Adelie"):
         read(PENGUINS, time="species")
-    with pytest.raises(DataUnfit, match="--time 'body_mass_g', row 4: the time is missing"):
+    with pytest.raises(DataUnfit, match=r"--time 'body_mass_g', row 4: the time is missing"):
         read(PENGUINS, time="body_mass_g")
-    with pytest.raises(DataUnfit, match="--group 'sex', row 4: the group is missing"):
+    with pytest.raises(DataUnfit, match=r"--group 'sex', row 4: the group is missing"):
         read(PENGUINS, group="sex")
-    with pytest.raises(DataUnfit, match="2 groups; at least 3"):
+    with pytest.raises(DataUnfit, match=r"2 groups; at least 3"):
         read({"x": NUMBERS, "g": ["a", "b"] * 12}, group="g")
 
 
 def test_numbers_with_commas_are_recognised(tmp_path):
     path = csv(tmp_path, {"x": [f"{i},5" for i in range(200)]}, delimiter=";")
     path.write_text(path.read_text().replace("x\n", "x;y\n").replace(",5\n", ",5;1\n"))
-    with pytest.raises(DataUnfit, match="200 distinct texts.*numbers as 1234.5, without commas"):
+    with pytest.raises(DataUnfit, match=r"200 distinct texts.*numbers as 1234.5, without commas"):
         read(path)
 
 
 def test_infinities_and_odd_words_in_a_file_are_located(tmp_path):
-    with pytest.raises(DataUnfit, match="'x', row 3: -inf"):
+    with pytest.raises(DataUnfit, match=r"'x', row 3: -inf"):
         read(csv(tmp_path, {"x": [1, 2, "-Inf", *NUMBERS[3:]]}))
-    with pytest.raises(DataUnfit, match="'x', row 2: 'unknown' among numbers"):
+    with pytest.raises(DataUnfit, match=r"'x', row 2: 'unknown' among numbers"):
         read(csv(tmp_path, {"x": [1, "unknown", *[i / 7 for i in range(40)]]}))
-    with pytest.raises(DataUnfit, match="'x', row 1: 9007199254740993"):
+    with pytest.raises(DataUnfit, match=r"'x', row 1: 9007199254740993"):
         read(csv(tmp_path, {"x": [2**53 + 1, *NUMBERS[1:]]}))

@@ -78,7 +78,7 @@ def test_groups_never_straddle(rows, count, seed, skew):
 
 def test_three_groups_are_enough_and_two_are_not():
     check(split(table(60, np.arange(60) % 3), seed=4), 60)
-    with pytest.raises(DataUnfit, match="2 groups; at least 3"):
+    with pytest.raises(DataUnfit, match=r"2 groups; at least 3"):
         split(table(60, np.arange(60) % 2), seed=0)
 
 
@@ -114,5 +114,5 @@ def test_three_times_of_any_sizes_are_enough():
 
 
 def test_two_distinct_times_cannot_be_split():
-    with pytest.raises(DataUnfit, match="too few distinct times"):
+    with pytest.raises(DataUnfit, match=r"too few distinct times"):
         split(table(40, times=np.arange(40.0) % 2), seed=0)

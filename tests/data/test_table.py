@@ -139,7 +139,7 @@ def test_saved_tables_load_and_damaged_ones_do_not(tmp_path):
     assert np.array_equal(back.groups, table.groups) and np.array_equal(back.times, table.times)
     assert back.notes == table.notes and back.source == table.source
     (tmp_path / "t").write_bytes((tmp_path / "t").read_bytes()[:200])
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match=r"damaged"):
         Table.load(tmp_path / "t")
 
 
@@ -173,6 +173,6 @@ def test_pandas_and_html():
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     table = read(PENGUINS)
     for write in (table.to_csv, table.to_parquet, table.save):
-        with pytest.raises(UserError, match="nowhere"):
+        with pytest.raises(UserError, match=r"nowhere"):
             write(tmp_path / "nowhere" / "t")
     assert list(tmp_path.iterdir()) == []

@@ -105,9 +105,9 @@ def test_samples_follow_the_seed():
 def test_toys_are_read_by_name():
     assert len(read("toy:ring8")) == 10_000 and len(read("toy:ring8:500")) == 500
     assert read("toy:moons").source == "toy:moons"
-    with pytest.raises(UserError, match="did you mean 'ring8'"):
+    with pytest.raises(UserError, match=r"did you mean 'ring8'"):
         read("toy:ring9")
-    with pytest.raises(UserError, match="no number of rows"):
+    with pytest.raises(UserError, match=r"no number of rows"):
         find_toy("toy:ring8:many")
 
 

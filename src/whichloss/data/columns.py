@@ -54,7 +54,7 @@ def _check_exact(raw: Raw) -> None:
         raise DataUnfit(
             f"Column '{raw.name}', row {row}: {value} is not finite ({int(bad.sum())} such rows). "
             "Correct the value "
-            f"or mark it as missing. Or: {drop_hint(raw.name)}"
+            f"or mark it as missing. {drop_hint(raw.name)}"
         )
     if data.dtype.kind in "iu" and np.any(bad := ((data > EXACT) | (data < -EXACT)) & where):
         row, value = raw.first(bad)
@@ -85,7 +85,7 @@ def _check_times(raw: Raw) -> None:
         if np.any(bad := bad & ~raw.missing):
             row, value = raw.first(bad)
             raise DataUnfit(
-                f"Column '{raw.name}', row {row}: {value} is {what}. Round or correct it, or: "
+                f"Column '{raw.name}', row {row}: {value} is {what}. Round or correct it. "
                 f"{drop_hint(raw.name)}"
             )
 
@@ -117,7 +117,7 @@ def _category(raw: Raw, distinct: set[str], some: bool) -> Column:
         raise DataUnfit(
             f"Column '{raw.name}' has {len(distinct):,} distinct texts (row {row}: "
             f"'{example[:40]}'); at most "
-            f"{MOST_CATEGORIES} categories are supported. {what}Merge the rare ones, or: "
+            f"{MOST_CATEGORIES} categories are supported. {what}Merge the rare ones. "
             f"{drop_hint(raw.name)}{' '.join(['', *raw.notes])}"
         )
     categories = tuple(sorted(distinct))

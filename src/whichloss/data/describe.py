@@ -160,7 +160,7 @@ def _odd(column: Column, values: np.ndarray) -> Iterator[Concern]:
         )
     elif whole and len(levels) == len(values):
         what = f"column '{name}' differs in every row, like an identifier"
-        yield Concern((name,), what, f"If it is one: {drop_hint(name)}")
+        yield Concern((name,), what, f"If it is one, leave it out: --drop {name!r}.")
     yield from _spellings(column)
     share = counts.max() / len(values)
     if share >= 0.99:

@@ -1,7 +1,7 @@
 """Values as the user had them: Python values, CSV text, Parquet types."""
 
-import csv
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +14,8 @@ from safetensors import SafetensorError
 from whichloss.data.files import connect
 from whichloss.data.schema import INTEGER_TYPES, Column, Schema, moments
 from whichloss.errors import UserError
+
+SPECIAL = re.compile(r"""[,;\t|"'\r\n]""")
 
 
 def python_values(column: Column, codes: np.ndarray) -> list[Any]:
@@ -79,10 +81,19 @@ def aside(path: Path) -> Iterator[Path]:
 def write_csv(path: Path, schema: Schema, values: np.ndarray) -> None:
     """A header line with the user's names, then the rows; missing is an empty field."""
     columns = [texts(column, values[:, j]) for j, column in enumerate(schema.columns)]
+    for j, column in enumerate(schema.columns):
+        if column.kind == "category":
+            columns[j] = [quoted(text) for text in columns[j]]
+    if len(columns) == 1:  # an empty line would be no row
+        columns[0] = [text or '""' for text in columns[0]]
     with aside(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(schema.names)
-        writer.writerows(zip(*columns, strict=True))
+        file.write(",".join(quoted(name) for name in schema.names) + "\n")
+        file.writelines(",".join(row) + "\n" for row in zip(*columns, strict=True))
+
+
+def quoted(text: str) -> str:
+    """A CSV field: in quotes if it holds a delimiter, a quote or a line break (RFC 4180)."""
+    return '"' + text.replace('"', '""') + '"' if SPECIAL.search(text) else text
 
 
 def write_parquet(path: Path, schema: Schema, values: np.ndarray) -> None:

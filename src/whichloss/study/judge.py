@@ -120,7 +120,7 @@ class Judge:
         """What only a known density can tell: modes, high-quality share, divergence."""
         if not self.table.source.startswith("toy:"):
             return {}
-        toy = find_toy(self.table.source.split(":")[1])
+        toy = find_toy(self.table.source.removeprefix("toy:"))[0]
         x = torch.from_numpy(values)
         found: dict[str, float] = {}
         if toy.centers is not None:

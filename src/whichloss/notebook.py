@@ -1,0 +1,91 @@
+"""The live display in a notebook: the same table as in the terminal, and samples beside real rows as they come."""
+
+import html
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from .live import Terminal
+from .study.judge import Judge
+from .study.plan import Group, Plan
+from .study.store import Store
+from .task import Finding
+
+SIDE, POINTS = 150, 300
+
+
+class Notebook(Terminal):
+    """A watcher that redraws one notebook output in place."""
+
+    def __init__(self) -> None:
+        from IPython.display import HTML, display
+
+        super().__init__(Console(file=StringIO()))
+        self.html: Any = HTML
+        self.handle: Any = display(HTML("planning"), display_id=True)
+        self.pictures: dict[str, str] = {}
+        self.lines: list[str] = []
+        self.store: Store | None = None
+
+    def planned(self, plan: Plan, judge: Judge, store: Store) -> None:
+        """Draw the real rows first."""
+        self.store = store
+        values = judge.table.values[judge.rest]
+        varying = [j for j, c in enumerate(judge.table.schema.columns) if not c.constant][:2]
+        self.columns = varying
+        known = values[:, varying]
+        self.low, self.high = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
+        self.pictures["real rows"] = self.picture(values)
+        self.draw()
+
+    def finished(self, group: Group, records: Sequence[Mapping[str, Any]]) -> None:
+        """A group is on disk: draw its first sample."""
+        super().finished(group, records)
+        assert self.store is not None
+        if group.stage != "tune" and not records[0]["failed"]:
+            values = self.store.read(group.runs[0].id)[1]["samples"]
+            self.pictures[group.runs[0].objective] = self.picture(values)
+        self.draw()
+
+    def found(self, finding: Finding) -> None:
+        """A finding appears."""
+        self.lines.append(f"{finding.level}: {finding.objective}: {finding.says} {finding.remedy}")
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+        self.lines.append(text)
+
+    def draw(self) -> None:
+        """Redraw everything."""
+        console = Console(file=StringIO(), record=True, width=100)
+        console.print(self.grid())
+        body = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
+        pictures = "".join(
+            f'<figure style="display:inline-block;margin:4px;text-align:center">{svg}'
+            f"<figcaption>{html.escape(name)}</figcaption></figure>"
+            for name, svg in self.pictures.items()
+        )
+        notes = "".join(f"<p>{html.escape(line)}</p>" for line in self.lines)
+        self.handle.update(self.html(body + pictures + notes))
+
+    def picture(self, values: np.ndarray) -> str:
+        """The first two columns as a scatter plot, or the only one as a histogram; same axes for all."""
+        known = values[:, self.columns]
+        known = known[~np.isnan(known).any(axis=1)]
+        spread = np.where(self.high > self.low, self.high - self.low, 1.0)
+        at = (known - self.low) / spread * 0.9 + 0.05
+        if len(self.columns) == 1:
+            counts, _ = np.histogram(at[:, 0], bins=40, range=(0.0, 1.0))
+            tall = counts / max(1, counts.max()) * (SIDE - 10)
+            marks = "".join(
+                f'<rect x="{k * SIDE / 40:.1f}" y="{SIDE - h:.1f}" width="{SIDE / 40:.1f}" height="{h:.1f}"/>'
+                for k, h in enumerate(tall)
+            )
+        else:
+            dots = at[:POINTS] * SIDE
+            marks = "".join(f'<circle cx="{x:.1f}" cy="{SIDE - y:.1f}" r="1.3"/>' for x, y in dots)
+        style = "border:1px solid #8888;fill:#3b6fb6"
+        return f'<svg width="{SIDE}" height="{SIDE}" style="{style}">{marks}</svg>'
