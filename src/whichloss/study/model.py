@@ -80,35 +80,11 @@ class Model:
                 f"{self.run.objective} gives no score for a row: it can only be sampled. "
                 "Objectives with a score: pcd and ebgan (energy), flow-matching and ddpm (log density)."
             )
-        table = source if isinstance(source, Table) else read(source)
-        x = torch.from_numpy(self.encoder.encode(self.codes(table)))
+        table = read(source, schema=self.encoder.schema)
+        x = torch.from_numpy(self.encoder.encode(table.values))
         with torch.no_grad():
             parts = [self.objective.score(self.nets, rows).reshape(-1) for rows in x.split(BLOCK)]
         return np.asarray(torch.cat(parts).double().numpy())
-
-    def codes(self, table: Table) -> np.ndarray:
-        """The rows of another table in this model's coding; columns are matched by name."""
-        columns = []
-        for column in self.encoder.schema.columns:
-            there = table.schema.columns[table.position(column.name)]
-            values = table.values[:, table.position(column.name)]
-            if column.kind == "category":
-                values = _recode(column.name, column.categories, there.categories, values)
-            columns.append(values)
-        return np.stack(columns, axis=1)
-
-
-def _recode(
-    name: str, ours: tuple[str, ...], theirs: tuple[str, ...], values: np.ndarray
-) -> np.ndarray:
-    unknown = sorted(set(theirs) - set(ours))
-    if unknown:
-        raise UserError(
-            f"Column '{name}' holds '{unknown[0]}', which the model has never seen. Known: {', '.join(ours)}."
-        )
-    place = np.array([ours.index(level) for level in theirs] + [np.nan])
-    index = np.where(np.isnan(values), len(theirs), values).astype(int)
-    return np.asarray(place[index])
 
 
 def save(folder: Path, record: Mapping[str, Any], weights: Mapping[str, np.ndarray], card: str) -> None:

@@ -1,0 +1,58 @@
+"""Energy-based losses on energies E(x), with p(x) = exp(-E(x)) / Z: per example, no network, no reduction.
+
+Energies are (B,) or (B, 1); scores s = grad log p = -grad E and noises are (B, d).
+"""
+
+import math
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from .diffusion import squared_error
+
+
+def contrastive_divergence(e_data: Tensor, e_model: Tensor) -> Tensor:
+    """E(x) - E(x~), x~ from the model: its gradient is the likelihood's (Hinton, 2002; Tieleman, 2008)."""
+    return e_data - e_model
+
+
+def energy_penalty(e_data: Tensor, e_model: Tensor) -> Tensor:
+    """E(x)^2 + E(x~)^2: keeps energies near 0, at the price of a flatter density (Du & Mordatch, 2019)."""
+    return e_data**2 + e_model**2
+
+
+def score_matching(score: Tensor, divergence: Tensor) -> Tensor:
+    """|s|^2 / 2 + div s per row; least mean -d / (2 s2) for N(0, s2 I) data (Hyvarinen, 2005)."""
+    return 0.5 * (score**2).sum(dim=-1) + divergence.reshape(len(score))
+
+
+def sliced_score_matching(score: Tensor, slope: Tensor) -> Tensor:
+    """|s|^2 / 2 + v' (grad s) v per row, `slope` = v' (grad s) v (B,), E[v v'] = I (Song et al., 2019)."""
+    return 0.5 * (score**2).sum(dim=-1) + slope.reshape(len(score))
+
+
+def denoising_score_matching(score: Tensor, noise: Tensor, sigma: Tensor | float) -> Tensor:
+    """sigma^2 |s(x + sigma n) + n / sigma|^2 / d per row, n standard normal (Vincent, 2011; Song & Ermon, 2019).
+
+    Data N(0, s2): least at s = -x / (s2 + sigma^2), where its mean is s2 / (s2 + sigma^2) per dimension.
+    """
+    return squared_error(sigma * score, -noise)
+
+
+def noise_contrastive(log_ratio_data: Tensor, log_ratio_noise: Tensor) -> Tensor:
+    """softplus(-f(x)) + softplus(f(y)), f = log p - log q: 2 log 2 at p = q (Gutmann & Hyvarinen, 2010)."""
+    return softplus(-log_ratio_data) + softplus(log_ratio_noise)
+
+
+def energy_discrepancy(e_data: Tensor, e_noised: Tensor, stability: float = 1.0) -> Tensor:
+    """log(w / M + mean_j exp(E(x) - E(x_j))) per row: e_data (B,), e_noised (B, M) (Schroeder et al., 2023)."""
+    gap = e_data.reshape(-1, 1) - e_noised
+    count = gap.shape[1]
+    floor = gap.new_full((len(gap), 1), -math.inf if stability == 0 else math.log(stability))
+    return _logsumexp(gap, floor) - math.log(count)
+
+
+def _logsumexp(gap: Tensor, floor: Tensor) -> Tensor:
+    from torch import cat, logsumexp
+
+    return logsumexp(cat([gap, floor], dim=1), dim=1)
