@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 Goal = Literal["generate", "classify", "embed", "align"]
@@ -20,11 +21,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step sees: rows x (B, d), the objective's memory, and how far the run is in [0, 1]."""
+    """What one step sees: rows x (B, d), the objective's memory, and how far the run is, a number in [0, 1]."""
 
     x: Tensor
     memory: Mapping[str, Tensor] = field(default_factory=dict)
-    progress: float = 0.0
+    progress: Tensor = field(default_factory=lambda: torch.zeros(()))
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class Update:
     active: tuple[float, float] = (0.0, 1.0)  # the part of the run in which the update acts
 
 
+@dataclass(frozen=True)
 class Objective(ABC):
     """A training rule. Subclasses are final: one file each, found by their file's name."""
 
@@ -98,6 +99,7 @@ class Objective(ABC):
         return {}
 
 
+@dataclass(frozen=True)
 class Generative(Objective):
     """An objective that learns a distribution and can be sampled."""
 
@@ -105,7 +107,7 @@ class Generative(Objective):
     scores: ClassVar[Literal["", "energy", "log density"]] = ""  # what `score` returns, if anything
 
     @abstractmethod
-    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+    def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         """Draw `shape` = (n, d) rows."""
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:

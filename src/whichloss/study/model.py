@@ -83,7 +83,7 @@ class Model:
         table = read(source, schema=self.encoder.schema)
         x = torch.from_numpy(self.encoder.encode(table.values))
         with torch.no_grad():
-            parts = [self.objective.score(self.nets, rows).reshape(-1) for rows in x.split(BLOCK)]
+            parts = [self.objective.score(self.nets, rows).reshape(-1) for rows in torch.split(x, BLOCK)]
         return np.asarray(torch.cat(parts).double().numpy())
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from inspect import getsource, getmodule
+from inspect import getmodule, getsource
 from pathlib import Path
 from typing import Any, Protocol
 

@@ -103,8 +103,9 @@ class Trainer:
         weights = sampling_weights(self.lanes, state)
         scores = []
         for lane, values in enumerate(self.samples(weights, "look")):
-            score = self.judge.score(values, self.runs[lane].seed, "validation").value if values is not None else math.inf
-            scores.append(score)
+            seed = self.runs[lane].seed
+            lived = values is not None
+            scores.append(self.judge.score(values, seed, "validation").value if lived else math.inf)
         now = torch.tensor(scores)
         past = torch.tensor(self.scores).min(0).values if self.scores else torch.full_like(now, math.inf)
         better = (now < past)[:, None]
@@ -162,7 +163,7 @@ class Trainer:
     def loss_skill(self, lane: int, weights: Mapping[str, Tensor]) -> float | None:
         """0 at a trivial predictor's loss, 1 at the least loss, on validation rows; None where neither is known."""
         objective = find(self.runs[lane].objective)(**self.runs[lane].setting)
-        if type(objective).loss_range is Generative.loss_range or not isinstance(objective, Generative):
+        if not isinstance(objective, Generative) or type(objective).loss_range is Generative.loss_range:
             return None
         run, encoder = self.runs[lane], self.encoders[lane]
         rows = self.judge.table.values[self.judge.numbers(run.seed, "validation")]

@@ -122,7 +122,7 @@ class Lanes:
 
     def _bind(self, role: str, flat: Tensor) -> Callable[..., Tensor]:
         shapes = self.layout[role]
-        parts = flat.split([shape.numel() for _, shape in shapes])
+        parts = torch.split(flat, [shape.numel() for _, shape in shapes])
         params = {n: p.view(shape) for (n, shape), p in zip(shapes, parts, strict=True)}
         return lambda *inputs: functional_call(self.modules[role], params, inputs)
 

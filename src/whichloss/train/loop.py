@@ -28,7 +28,8 @@ class Loop:
         self.names = [f"{i}:{'+'.join(u.moves)}" for i, u in enumerate(self.updates)]
         self.batches = sum(u.times for u in self.updates)
         columns = {k: v[:, None] for k, v in lanes.hyper.items()}
-        self.rates = [u.optimiser.lr for u in replace(lanes.objective, **columns).updates()]
+        # a searched rate is a column, one number per lane
+        self.rates = [torch.as_tensor(u.optimiser.lr) for u in replace(lanes.objective, **columns).updates()]
         self.work: dict[int, Callable[..., Any]] = {}
 
     def step(self) -> Losses:
@@ -58,13 +59,14 @@ class Loop:
         if i not in self.work:
             self.work[i] = trace(self._gradient(i), *inputs)
         grads, value, memory = self.work[i](*inputs)
+        loss: Tensor = value
         state.memory.update(memory)
         for role in update.moves:
             w, slots = state.weights[role], state.slots[f"{i}:{role}"]
             optimise.step(update.optimiser, w, grads[role], slots, self.rates[i])
             if update.project is not None:
                 w.copy_(update.project(w))
-        return value
+        return loss
 
     def _gradient(self, i: int) -> Callable[..., Any]:
         """One update of all lanes as a pure function: (gradient, loss, new memory)."""
