@@ -80,8 +80,10 @@ def reference_denoisers(x: Tensor) -> tuple[KernelDenoiser, KernelDenoiser]:
     return gaussian_denoiser(x), kernel_denoiser(x)
 
 
-def clearly_below(trivial: Tensor, least: Tensor) -> bool:
-    """Is the mean of `least` (B,) below that of `trivial` (B,) by 3 standard errors and 1 %?"""
+def loss_between(trivial: Tensor, least: Tensor) -> tuple[float, float] | None:
+    """Mean losses of the two, or None where `least` (B,) is not below `trivial` (B,) by 3 standard errors and 1 %."""
     gain = trivial - least
     sure = gain.mean() > 3 * gain.std() / len(gain) ** 0.5
-    return bool(sure and gain.mean() > 0.01 * trivial.mean())
+    if not (sure and gain.mean() > 0.01 * trivial.mean().abs()):
+        return None
+    return float(trivial.mean()), float(least.mean())

@@ -109,6 +109,28 @@ def squared_error(a: Tensor, b: Tensor) -> Tensor:
     return ((a - b) ** 2).mean(dim=-1)
 
 
+def target(predict: Predict, x0: Tensor, eps: Tensor, abar: Number, abar_s: Number) -> Tensor:
+    """What a network that predicts eps, x0, v or the posterior's mean at s should say: (B, d)."""
+    if predict == "eps":
+        return eps
+    if predict == "v":
+        return velocity(x0, eps, abar)
+    if predict == "mean":
+        return posterior(x0, noised(x0, eps, abar), abar, abar_s)[0]
+    return x0
+
+
+def to_x0(predict: Predict, out: Tensor, x_t: Tensor, abar: Number, abar_s: Number) -> Tensor:
+    """The x0 that a prediction of eps, x0, v or the mean stands for: (B, d)."""
+    if predict == "eps":
+        return x0_from_eps(out, x_t, abar)
+    if predict == "v":
+        return x0_from_v(out, x_t, abar)
+    if predict == "mean":
+        return x0_from_mean(out, x_t, abar, abar_s)
+    return out
+
+
 def error_weight(predict: Predict, abar: Number, abar_s: Number) -> Number:
     """w with |error of `predict`|^2 = w |error of x0|^2: eps SNR, v 1 + SNR, mean c0^2, x0 1.
 
@@ -176,3 +198,10 @@ def path(x0: Tensor, x1: Tensor, t: Number) -> Tensor:
 def flow_matching(u_hat: Tensor, x0: Tensor, x1: Tensor) -> Tensor:
     """|u_hat - (x1 - x0)|^2 / d per row; least value pi/2 for N(m, I) data and N(0, I) noise."""
     return squared_error(u_hat, x1 - x0)
+
+
+def spread_times(u: Tensor, count: int) -> Tensor:
+    """(u + k / golden ratio) mod 1, k = 0 .. count - 1: (count, 1). Each is uniform when u is, and together they cover
+    [0, 1) evenly whatever the order of the rows, so a loss averaged over them varies less (Kingma et al., 2021)."""
+    k = np.arange(count)[:, None] * (math.sqrt(5) - 1) / 2 % 1
+    return (u + torch.as_tensor(k, dtype=u.dtype)) % 1

@@ -3,8 +3,6 @@
 Energies are (B,) or (B, 1); scores s = grad log p = -grad E and noises are (B, d).
 """
 
-import math
-
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -42,17 +40,3 @@ def denoising_score_matching(score: Tensor, noise: Tensor, sigma: Tensor | float
 def noise_contrastive(log_ratio_data: Tensor, log_ratio_noise: Tensor) -> Tensor:
     """softplus(-f(x)) + softplus(f(y)), f = log p - log q: 2 log 2 at p = q (Gutmann & Hyvarinen, 2010)."""
     return softplus(-log_ratio_data) + softplus(log_ratio_noise)
-
-
-def energy_discrepancy(e_data: Tensor, e_noised: Tensor, stability: float = 1.0) -> Tensor:
-    """log(w / M + mean_j exp(E(x) - E(x_j))) per row: e_data (B,), e_noised (B, M) (Schroeder et al., 2023)."""
-    gap = e_data.reshape(-1, 1) - e_noised
-    count = gap.shape[1]
-    floor = gap.new_full((len(gap), 1), -math.inf if stability == 0 else math.log(stability))
-    return _logsumexp(gap, floor) - math.log(count)
-
-
-def _logsumexp(gap: Tensor, floor: Tensor) -> Tensor:
-    from torch import cat, logsumexp
-
-    return logsumexp(cat([gap, floor], dim=1), dim=1)

@@ -1,13 +1,12 @@
 """Samplers: pure functions (callable, x, rng) -> x, info."""
 
 from .ancestral import ancestral
-from .langevin import annealed_langevin, annealed_step, langevin
+from .langevin import annealed_langevin, langevin
 from .ode import ode, ode_log_density, with_divergence
 
 __all__ = [
     "ancestral",
     "annealed_langevin",
-    "annealed_step",
     "langevin",
     "ode",
     "ode_log_density",

@@ -40,12 +40,14 @@ def ancestral(
         mean = root(a_s) * x0 + root(1 - a_s - tau2) * eps_from_x0(x0, x, a)
         if s == 0:
             return mean, {"calls": float(len(times) - 1)}
-        x = mean + root(_noise(variance, tau2, share, a, a_s)) * rng.normal(k, x.shape)
+        x = mean + root(_noise(variance, eta, tau2, share, a, a_s)) * rng.normal(k, x.shape)
     raise AssertionError("unreachable: the last time is 0")
 
 
-def _noise(variance: Variance, tau2: float, share: Tensor | None, a: float, a_s: float) -> Tensor | float:
-    if tau2 == 0 or variance == "small":
+def _noise(
+    variance: Variance, eta: float, tau2: float, share: Tensor | None, a: float, a_s: float
+) -> Tensor | float:
+    if eta == 0 or variance == "small":
         return tau2
     if variance == "large":
         return 1 - a / a_s

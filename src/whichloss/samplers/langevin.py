@@ -1,7 +1,7 @@
 """Langevin sampling: unadjusted, and annealed over a ladder of noise levels."""
 
-import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor
 
@@ -45,42 +45,25 @@ def annealed_langevin(
     *,
     sigmas: Sequence[float],
     steps: int,
-    denoise: bool = True,
+    step: float = 0.5,
+    averaged: bool = True,
 ) -> tuple[Tensor, Info]:
-    """Langevin at each noise level in turn, then x + sigma^2 s(x) at the last (Song & Ermon, 2019, 2020).
+    """`steps` Langevin steps of length step sigma_i^2 at each level, then x + sigma^2 s(x) at the last.
 
-    score(x, i) is the score at sigmas[i] (falling); the step at level i is u sigma_i^2, with the u of `annealed_step`.
+    score(x, i) is the score at sigmas[i], falling (Song & Ermon, 2019, 2020). Where sigma_i exceeds the data's width the
+    law has variance sigma_i^2, so `averaged` noise settles at it exactly for step < 2; without it, at
+    sigma_i^2 / (1 - step / 2). Raises UserError where the levels do not fall.
     """
-    u = annealed_step(sigmas[0] / sigmas[1], steps)
+    if any(b >= a for a, b in zip(sigmas, sigmas[1:], strict=False)):
+        raise UserError(f"annealed_langevin: sigmas must fall; got {list(sigmas)[:8]}.")
     for i, sigma in enumerate(sigmas):
-        x, _ = langevin(lambda x, i=i: score(x, i), x, rng[i], steps=steps, step=u * sigma**2)
-    if denoise:
-        x = x + sigmas[-1] ** 2 * score(x, len(sigmas) - 1)
-    return x, {"step / sigma^2": u, "calls": float(steps * len(sigmas) + denoise)}
-
-
-def annealed_step(ratio: float, steps: int) -> float:
-    """u for which `steps` steps of x <- (1 - u) x + sqrt(2 u) xi take the variance from ratio^2 to 1.
-
-    (1 - u)^(2 steps) (ratio^2 - v) + v = 1, v = 1 / (1 - u / 2) (Song & Ermon, 2020, technique 4). Raises UserError
-    where the ratio is not above 1 or no u below 1 is enough.
-    """
-
-    def after(u: float) -> float:
-        v = 1 / (1 - u / 2)
-        return float((1 - u) ** (2 * steps) * (ratio**2 - v) + v)
-
-    # the variance falls with u, then rises again towards v(1) = 2: take the first crossing
-    grid = [k / 1000 for k in range(1, 1000)]
-    high = next((u for u in grid if after(u) <= 1), None)
-    if ratio <= 1 or high is None:
-        raise UserError(
-            f"a noise ratio of {ratio:.3g} per level cannot be bridged by {steps} Langevin steps: "
-            "use more levels or more steps (the ratio must lie above 1)."
+        length = step * sigma**2
+        x, _ = langevin(
+            partial(_at_level, score, i), x, rng[i], steps=steps, step=length, averaged=averaged
         )
-    low = high - 1e-3
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if after(middle) <= 1 else (middle, high)
-    assert math.isclose(after(high), 1, abs_tol=1e-9)
-    return high
+    x = x + sigmas[-1] ** 2 * score(x, len(sigmas) - 1)
+    return x, {"temperature": 1.0, "calls": float(steps * len(sigmas) + 1)}
+
+
+def _at_level(score: Callable[[Tensor, int], Tensor], i: int, x: Tensor) -> Tensor:
+    return score(x, i)

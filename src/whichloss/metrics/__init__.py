@@ -1,0 +1,33 @@
+"""How good are samples: pure functions of rows (n, d), blockwise, without gradients."""
+
+from .c2st import TwoSample, c2st_accuracy
+from .copies import CopyTest, copy_test
+from .correlation import correlation_difference, correlations
+from .density import kl_to_density
+from .mmd import Mmd, MmdReference, bandwidths, mmd
+from .modes import Modes, modes
+from .neighbours import Prdc, neighbours
+from .transport import directions, energy_distance, exact_w2, sliced_w2, w1_columns
+
+__all__ = [
+    "CopyTest",
+    "Mmd",
+    "MmdReference",
+    "Modes",
+    "Prdc",
+    "TwoSample",
+    "bandwidths",
+    "c2st_accuracy",
+    "copy_test",
+    "correlation_difference",
+    "correlations",
+    "directions",
+    "energy_distance",
+    "exact_w2",
+    "kl_to_density",
+    "mmd",
+    "modes",
+    "neighbours",
+    "sliced_w2",
+    "w1_columns",
+]

@@ -1,0 +1,86 @@
+"""Does a model copy its training rows? Two questions, and only two yeses make an alarm.
+
+1. Are samples s nearer to the training rows than held-out test rows t are? Mann-Whitney of d(s, train) against
+   d(t, train), ties sharing ranks (Meehan et al., 2020). A smooth model says no even if it is centred on training rows,
+   but a narrow one that never saw them says yes, since near the mode all rows are close.
+2. Is a sample's nearest row more often a training than a test row? Of equally many rows of both, N in all, let c_r be the
+   number of samples whose nearest row is r (ties share). Swapping labels leaves the c_r alone, so T = sum of c_r over
+   training rows has mean n/2 and variance N/(N-1) (sum c_r^2 - n^2/N) / 4. A narrow model says no.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.special import ndtr
+from scipy.stats import rankdata
+from torch import Tensor
+
+from .rows import checked, nearest, squares, tiles
+
+SAME = 1e-6  # of the spread of the rows: nearer than this is the same row
+MOST_TEST = 2000
+
+
+@dataclass(frozen=True)
+class CopyTest:
+    """p and z of the weaker of the two tests, one-sided; share of samples equal to a training row and to no test row."""
+
+    p: float
+    z: float
+    share: float
+
+
+@torch.no_grad()
+def copy_test(samples: Tensor, train: Tensor, test: Tensor) -> CopyTest:
+    """One-sided test that samples (n, d) copy rows of train (m, d), against held-out rows of the same law (l, d).
+
+    Null: the samples are no nearer to the training rows than fresh rows of the same law are, or the model knows nothing
+    that tells training from test rows. p is the larger of both tests' p, so it is valid under either: P(p <= a) <= a, with
+    less where both hold, as they do for fresh rows. Raises UserError for empty or non-finite sets.
+    """
+    samples, train = checked(samples, train, 1, ("samples", "train"))
+    _, test = checked(samples, test, 1, ("samples", "test"))
+    middle = train.mean(0)
+    samples, train, test = samples - middle, train - middle, test - middle
+    same = SAME**2 * float((train * train).sum(1).mean())
+    to_train = nearest(samples, train)
+    copied = (to_train <= same) & (nearest(samples, test) > same)
+    held_out = nearest(_evenly(test, min(len(test), MOST_TEST)), train)
+    z = min(_nearer(to_train, held_out, same), _more_often(samples, train, test))
+    return CopyTest(float(ndtr(-z)), z, float(copied.double().mean()))
+
+
+def _nearer(samples: Tensor, fresh: Tensor, same: float) -> float:
+    """z of the Mann-Whitney test that samples' distances are smaller than those of fresh rows."""
+    n, l = len(samples), len(fresh)
+    distances = torch.cat([samples, fresh])
+    rank = rankdata(torch.where(distances <= same, 0.0, distances).numpy())
+    variance = n * l / (n + l) / (n + l - 1) * float(((rank - rank.mean()) ** 2).sum())
+    if variance < 1e-9 * n * l:  # all equal
+        return 0.0
+    return (n * (n + l + 1) / 2 - float(rank[:n].sum())) / math.sqrt(variance)
+
+
+def _more_often(samples: Tensor, train: Tensor, test: Tensor) -> float:
+    """z of the test that the nearest of equally many training and test rows is a training row."""
+    n, m = len(samples), min(len(train), len(test))
+    pool = torch.cat([_evenly(train, m), _evenly(test, m)])
+    reach = nearest(samples, pool)
+    reach += 1e-12 * float((pool * pool).sum(1).mean()) + 1e-12 * reach
+    nearby = torch.zeros(n, dtype=torch.float64)
+    for r, c in tiles(n, 2 * m):
+        nearby[r] += (squares(samples[r], pool[c]) <= reach[r, None]).sum(1)
+    counts = torch.zeros(2 * m, dtype=torch.float64)
+    for r, c in tiles(n, 2 * m):
+        counts[c] += ((squares(samples[r], pool[c]) <= reach[r, None]) / nearby[r, None]).sum(0)
+    rows = 2 * m
+    variance = rows / (rows - 1) * (float((counts**2).sum()) - n * n / rows) / 4
+    if variance < 1e-9 * n:  # every row is as near as every other: nothing to tell
+        return 0.0
+    return (float(counts[:m].sum()) - n / 2) / math.sqrt(variance)
+
+
+def _evenly(rows: Tensor, count: int) -> Tensor:
+    return rows[torch.from_numpy(np.linspace(0, len(rows) - 1, count).astype(np.int64))]

@@ -1,0 +1,81 @@
+"""Denoising score matching over a ladder of noise, sampled by annealed Langevin (Song & Ermon, 2019, 2020)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..losses.denoisers import KernelDenoiser, loss_between, reference_denoisers
+from ..losses.diffusion import spread_times
+from ..losses.energy import denoising_score_matching
+from ..nets import time_features
+from ..rng import Rng
+from ..samplers.langevin import annealed_langevin
+from ..task import Batch, Task
+from .base import Adam, Build, Generative, Nets, Update
+
+FEATURES = 16
+Score = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class DenoisingScoreMatching(Generative):
+    """min E sigma^2 |s(x + sigma n, sigma) + n / sigma|^2, sigma on a geometric ladder from the data's size down."""
+
+    lr: float = 1e-3
+    sigma_max: float = 4.0
+    sigma_min: float = 0.02
+    levels: int = 20
+    langevin_steps: int = 4
+    step: float = 0.5
+    search = {"lr": (5e-4, 1e-3, 2e-3)}
+    average = 0.999
+
+    def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
+        return {"s": build("s", task.dim + FEATURES, task.dim, smooth=True)}
+
+    def updates(self) -> Sequence[Update]:
+        return [Update(("s",), self.loss, Adam(self.lr))]
+
+    def sigma(self, clock: Tensor, dim: int) -> Tensor:
+        """The ladder: sigma_max sqrt(d) at clock 0, sigma_min at 1. Encoded rows are about sqrt(d) long."""
+        top = self.sigma_max * dim**0.5
+        return top * (self.sigma_min / top) ** clock
+
+    def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
+        return self.errors(batch.x, rng, lambda *x: self.s(nets, *x)).mean()
+
+    def errors(self, x: Tensor, rng: Rng, s: Score) -> Tensor:
+        """The loss of each row (n,) of a score s(x, sigma, clock)."""
+        level = (spread_times(rng.uniform("level", ()), len(x)) * self.levels).floor()
+        clock, n = level / (self.levels - 1), rng.normal("n", x.shape)
+        sigma = self.sigma(clock, x.shape[1])
+        return denoising_score_matching(s(x + sigma * n, sigma, clock), n, sigma)
+
+    def s(self, nets: Nets, x: Tensor, sigma: Tensor, clock: Tensor) -> Tensor:
+        """The score: a network of x / sqrt(1 + sigma^2), so that its inputs have size 1, over sigma."""
+        inputs = [x / (1 + sigma**2) ** 0.5, time_features(clock, FEATURES)]
+        return nets.s(torch.cat(inputs, dim=1)) / sigma
+
+    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+        clocks = torch.arange(self.levels) / (self.levels - 1)
+        sigmas = [self.sigma(c, shape[1]) for c in clocks]
+        one = torch.ones(shape[0], 1)
+
+        def score(x: Tensor, i: int) -> Tensor:
+            return self.s(nets, x, sigmas[i] * one, clocks[i] * one)
+
+        x = (1 + sigmas[0] ** 2) ** 0.5 * rng.normal("x", shape)
+        ladder = [float(s) for s in sigmas]
+        steps, length = self.langevin_steps, self.step
+        return annealed_langevin(score, x, rng, sigmas=ladder, steps=steps, step=length)[0]
+
+    def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
+        def loss(denoiser: KernelDenoiser) -> Tensor:
+            def s(z: Tensor, sigma: Tensor, clock: Tensor) -> Tensor:
+                return (denoiser(z, torch.ones_like(sigma), sigma) - z) / sigma**2
+
+            return self.errors(x_new, rng, s)
+
+        return loss_between(*map(loss, reference_denoisers(x)))

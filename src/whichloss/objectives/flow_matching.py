@@ -1,0 +1,73 @@
+"""Flow matching: learn the velocity of straight lines from noise to data (Lipman et al., 2023; Liu et al., 2023)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..losses.denoisers import KernelDenoiser, loss_between, reference_denoisers
+from ..losses.diffusion import flow_matching, path, spread_times
+from ..nets import time_features
+from ..rng import Rng
+from ..samplers.ode import ode, ode_log_density, standard_normal
+from ..task import Batch, Task
+from .base import Adam, Build, Generative, Nets, Update
+
+FEATURES = 16
+
+
+@dataclass(frozen=True)
+class FlowMatching(Generative):
+    """min E |u(x_t, t) - (x1 - x0)|^2, x_t = (1 - t) x0 + t x1, x0 noise, x1 data; sampling follows dx/dt = u."""
+
+    lr: float = 1e-3
+    sampling_steps: int = 25
+    search = {"lr": (5e-4, 1e-3, 2e-3)}
+    average = 0.999
+    scores = "log density"
+
+    def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
+        return {"u": build("u", task.dim + FEATURES, task.dim, smooth=True)}
+
+    def updates(self) -> Sequence[Update]:
+        return [Update(("u",), self.loss, Adam(self.lr))]
+
+    def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
+        return self.errors(batch.x, rng, lambda x_t, t: self.velocity(nets, x_t, t)).mean()
+
+    def errors(self, x1: Tensor, rng: Rng, u: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """The loss of each row (n,) of a velocity u(x_t, t)."""
+        x0, t = rng.normal("x0", x1.shape), spread_times(rng.uniform("t", ()), len(x1))
+        return flow_matching(u(path(x0, x1, t), t), x0, x1)
+
+    def velocity(self, nets: Nets, x: Tensor, t: Tensor) -> Tensor:
+        """u(x, t): x (n, d), t (n, 1) -> (n, d)."""
+        return nets.u(torch.cat([x, time_features(t, FEATURES)], dim=1))
+
+    def field(self, nets: Nets) -> Callable[[Tensor, float], Tensor]:
+        """u(x, t) at one time for all rows."""
+        return lambda x, t: self.velocity(nets, x, x.new_full((len(x), 1), t))
+
+    def times(self) -> list[float]:
+        """From 0 (noise) to 1 (data), evenly."""
+        return [float(t) for t in np.linspace(0, 1, self.sampling_steps + 1)]
+
+    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+        return ode(self.field(nets), rng.normal("x0", shape), times=self.times())[0]
+
+    def score(self, nets: Nets, x: Tensor) -> Tensor:
+        """log p(x), exact but for the steps of Heun's method."""
+        times = self.times()[::-1]
+        return ode_log_density(self.field(nets), x, times=times, log_prior=standard_normal)
+
+    def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
+        def loss(denoiser: KernelDenoiser) -> Tensor:
+            def u(x_t: Tensor, t: Tensor) -> Tensor:
+                x1 = denoiser(x_t, t, 1 - t)
+                return (x1 - x_t) / (1 - t)
+
+            return self.errors(x_new, rng, u)
+
+        return loss_between(*map(loss, reference_denoisers(x)))

@@ -1,0 +1,72 @@
+"""Persistent contrastive divergence: an energy fitted against chains that live on (Tieleman, 2008)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import grad
+
+from ..losses.energy import contrastive_divergence, energy_penalty
+from ..rng import Rng
+from ..samplers.langevin import langevin
+from ..task import Batch, Task
+from .base import Adam, Build, Generative, Nets, Update
+
+
+@dataclass(frozen=True)
+class PCD(Generative):
+    """min E[E(x)] - E[E(x~)], x~ chains of Langevin steps x - step grad E(x) + sqrt(2 step) xi: temperature 1."""
+
+    lr: float = 1e-3
+    step: float = 0.005
+    penalty: float = 1e-3
+    chains: int = 256
+    langevin_steps: int = 10
+    restart: float = 0.1
+    sampling_steps: int = 100
+    search = {"lr": (5e-4, 1e-3, 2e-3)}
+    average = 0.999
+    scores = "energy"
+
+    def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
+        return {"E": build("E", task.dim, 1, smooth=True)}
+
+    def updates(self) -> Sequence[Update]:
+        return [Update(("E",), self.loss, Adam(self.lr))]
+
+    def memory(self, x: Tensor, rng: Rng) -> dict[str, Tensor]:
+        return {"chains": rng.normal("chains", (self.chains, x.shape[1]))}
+
+    def refresh(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
+        """A share of the chains starts again from noise; all of them walk on."""
+        chains = batch.memory["chains"]
+        anew = rng.uniform("restart", (len(chains), 1)) < self.restart
+        chains = torch.where(anew, rng.normal("noise", chains.shape), chains)
+        return {"chains": self.walk(nets, chains, rng["walk"], self.langevin_steps)}
+
+    def walk(self, nets: Nets, x: Tensor, rng: Rng, steps: int) -> Tensor:
+        """`steps` Langevin steps at temperature noise^2 / (2 step) = 1."""
+        score = grad(lambda x: -nets.E(x).sum())
+        return langevin(score, x, rng, steps=steps, step=self.step)[0]
+
+    def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
+        e_data, e_model = nets.E(batch.x), nets.E(batch.memory["chains"])
+        size = energy_penalty(e_data, e_model)
+        return (contrastive_divergence(e_data, e_model) + self.penalty * size).mean()
+
+    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+        return self.walk(nets, rng.normal("x", shape), rng["walk"], self.sampling_steps)
+
+    def score(self, nets: Nets, x: Tensor) -> Tensor:
+        """E(x) = -log p(x) + a constant (n,)."""
+        return nets.E(x).squeeze(-1)
+
+    def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
+        chains = batch.memory["chains"]
+        slope = grad(lambda x: nets.E(x).sum())(chains)
+        return {
+            "energy gap": nets.E(chains).mean() - nets.E(batch.x).mean(),
+            "x grad E / d": (chains * slope).mean(),  # 1 at temperature 1, for chains at rest
+            "chain sd": chains.std(),
+        }

@@ -1,0 +1,134 @@
+"""Study -> RUN/report.html: one file that opens offline and asks for nothing."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..study.records import Study
+from ..study.store import write as write_file
+from . import health, ranking, sheet, why, words
+from .charts import Figure
+from .lookup import of_role, rope
+from .samples import MOST_COLUMNS, MOST_REAL, Rows, load
+
+HERE = files(__package__)
+
+
+def write(study: Study, folder: Path) -> Path:
+    """Write folder/report.html. Raises UserError or StudyError if the folder's data is missing or damaged."""
+    path = Path(folder) / "report.html"
+    write_file(path, render(study, load(study, Path(folder))).encode())
+    return path
+
+
+def render(study: Study, rows: Rows) -> str:
+    """The page."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    for name in ("figures", "fixed", "flop", "percent", "listed", "several", "duration"):
+        environment.filters[name] = getattr(words, name)
+    context = everything(study, rows)
+    environment.globals["chart"] = chart_macro(context["charts"])
+    return environment.get_template("report.html.j2").render(context)
+
+
+def text(name: str) -> str:
+    """A file of this package."""
+    return HERE.joinpath(name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def bundle() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script."""
+    import vl_convert
+
+    script: str = vl_convert.javascript_bundle()
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def as_json(value: Any) -> str:
+    """JSON that may stand inside a script element: no character of it can end the element."""
+    return msgspec.json.encode(value).decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def chart_macro(charts: dict[str, Any]) -> Callable[[Figure], str]:
+    """Puts a figure's specification into the page's list when the template draws it."""
+
+    def chart(figure: Figure) -> str:
+        charts[figure.name] = figure.spec
+        return ""
+
+    return chart
+
+
+def everything(study: Study, rows: Rows) -> dict[str, Any]:
+    """What the template draws."""
+    from . import evidence
+
+    objectives = of_role(study, "objective")
+    return {
+        "study": study,
+        "answer": study.answer,
+        "objectives": objectives,
+        "charts": {},
+        "sheet": sheet,
+        "ranking": ranking,
+        "digits": words.places(rope(study)),
+        "noise": rope(study),
+        "heads": ranking.HEADS,
+        "groups": ranking.groups(study),
+        "matrix": ranking.matrix(study),
+        "metrics": ranking.metrics(study),
+        "strips": evidence.strips(study),
+        "why": [(row, why.sentences(study, row), [f for f in study.findings if f.objective == row.name]) for row in objectives],
+        "budget": evidence.over_budget(study),
+        "tuning": evidence.tuned(study),
+        "costs": evidence.costs(study),
+        "health": health.matrix(study),
+        "details": list(health.details(study)),
+        "damage": why.smallest_damage(study),
+        "samples": samples(study, rows),
+        "style": text("style.css"),
+        "script": text("script.js"),
+        "bundle": bundle(),
+        "as_json": as_json,
+        "vital": sheet.facts(study),
+    }
+
+
+def samples(study: Study, rows: Rows) -> dict[str, Any]:
+    """The fifth section."""
+    from . import pictures, sparks
+
+    names = [sample.name for sample in rows.samples]
+    pick = names.index(study.answer.recommended)
+    pick = pick if len(rows.samples[pick].values) else next((k for k, s in enumerate(rows.samples) if len(s.values)), 0)
+    absent = [s for s in rows.samples if not len(s.values)]
+    found: dict[str, Any] = {
+        "kind": rows.kind,
+        "names": [(k, s.name, s.row.role) for k, s in enumerate(rows.samples) if len(s.values)],
+        "pick": pick,
+        "absent": absent,
+        "constants": [c.name for c in rows.table.schema.columns if c.constant and len(rows.varying) < len(rows.table.schema.columns)],
+        "shown": len(rows.shapes),
+        "all": len(rows.varying),
+        "most": MOST_COLUMNS,
+        "drawn": min(len(rows.table), MOST_REAL),
+    }
+    if rows.kind == "line":
+        return found | {"figures": pictures.lines(rows)}
+    if rows.kind == "plane":
+        return found | {"figures": pictures.scatters(rows)}
+    return found | {
+        "figures": pictures.columns(rows, pick),
+        "sparks": sparks.table(rows),
+        "heat": pictures.heat_map(rows, pick),
+        "pairs": pictures.worst_pairs(rows) if len(rows.shapes) > 1 else [],
+    }

@@ -1,0 +1,218 @@
+"""The ranking table and the pairwise matrix, ready to print."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..study.records import Row, Study
+from .lookup import ceiling, of_role, rope
+from .words import NONE, figures, fixed, flop, percent, places
+
+STATES = {
+    "not started": "not started: its loss has hardly left that of a trivial predictor",
+    "needs longer": "needs longer: its score still falls at the end of the budget",
+}
+ROLES = {
+    "baseline": "simple baseline",
+    "ceiling": "the best to expect",
+    "cheat": "shows what copying scores",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell: its text, what it sorts by (None goes last), and what a pointer over it says."""
+
+    text: str
+    sort: float | None = None
+    tip: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the ranking table."""
+
+    row: Row
+    rank: str
+    mark: str  # recommended, tied
+    note: str
+    cells: tuple[Cell, ...]
+
+
+HEADS = (
+    ("score", "MMD² against real rows, mean over seeds: lower is better"),
+    ("95 % interval", "of the mean, over seeds, on this test split"),
+    ("behind the leader", "paired difference to the leader, with its 95 % interval over seeds and test rows"),
+    ("P(beats leader)", "estimated probability that it scores better than the leader on a new seed"),
+    ("skill", "0: the best simple baseline; 1: fresh real rows. Higher is better"),
+    ("failed", "failed runs, each counted at the baseline's score or worse; Wilson's 95 % interval on pointing"),
+    ("group", "finalists that share a letter cannot be told apart"),
+    ("training", "counted floating-point operations of one run"),
+    ("a row", "counted floating-point operations of one sampled row"),
+    ("parameters", "of all its networks"),
+    ("tuning", "validation score of the shipped setting → of the best setting tried"),
+)
+
+
+def groups(study: Study) -> list[tuple[str, str, list[Line]]]:
+    """(title, explanation, lines): finalists, screened only, anchors."""
+    rows = of_role(study, "objective")
+    final = [r for r in rows if r.stage == "final"]
+    rest = [r for r in rows if r.stage != "final"]
+    anchors = [r for r in study.ranked() if r.role != "objective"]
+    seeds = len(final[0].scores) if final else 0
+    screened = len(rest[0].scores) if rest else 0
+    made = [
+        ("Finalists", f"{seeds} fresh seeds, judged on the test rows", final, 1),
+        ("Screened only", f"{screened} seeds, judged on validation rows, not confirmed", rest, len(final) + 1),
+        ("Anchors", "the same test rows: what any score must be read against", anchors, 0),
+    ]
+    return [(a, b, [line(study, r, k + i if k else 0) for i, r in enumerate(rows)]) for a, b, rows, k in made if rows]
+
+
+def line(study: Study, row: Row, rank: int) -> Line:
+    """One line."""
+    answer = study.answer
+    mark = "recommended" if row.name == answer.recommended else ""
+    if not mark and row.name in answer.tied and len(answer.tied) > 1:
+        mark = "tied"
+    note = STATES.get(row.state, row.state) if row.role == "objective" else ROLES[row.role]
+    digits = places(rope(study))
+    span = f"{fixed(row.low, digits)} to {fixed(row.high, digits)}"
+    cells = (
+        Cell(fixed(row.mean, digits), row.mean),
+        Cell(span, row.high - row.low),
+        *against(study, row, digits),
+        Cell(fixed(row.skill, 2), row.skill, f"{row.skill}" if row.skill is not None else "only for finalists and anchors"),
+        failures(row),
+        Cell(row.letters or NONE, ord(row.letters[0]) if row.letters else None),
+        Cell(flop(row.training_flops) if row.training_flops else NONE, row.training_flops or None),
+        Cell(flop(row.sampling_flops) if row.sampling_flops else NONE, row.sampling_flops or None),
+        parameters(row),
+        tuning(row, digits),
+    )
+    return Line(row, str(rank) if rank else "", mark, note, cells)
+
+
+def against(study: Study, row: Row, digits: int) -> tuple[Cell, Cell]:
+    """Difference to the leader and the chance to beat it."""
+    if row.name == study.answer.leader:
+        return Cell("leader", 0.0), Cell(NONE)
+    found = next((d for d in study.answer.differences if d["a"] == study.answer.leader and d["b"] == row.name), None)
+    if found is None:
+        return Cell(NONE), Cell(NONE)
+    mean, low, high = -found["mean"], -found["high"], -found["low"]
+    text = f"{fixed(mean, digits)} ({fixed(low, digits)} to {fixed(high, digits)})"
+    chance = 1 - found["probability"]
+    tip = f"95 % interval {figures(1 - found['probability_high'])} to {figures(1 - found['probability_low'])}"
+    return Cell(text, mean), Cell(fixed(chance, 2), chance, tip)
+
+
+def failures(row: Row) -> Cell:
+    """k of n, with the interval and the reasons."""
+    if row.role != "objective":
+        return Cell(NONE)
+    reasons = "; ".join(row.reasons)
+    tip = f"95 % interval {percent(row.failure_low)} to {percent(row.failure_high)}. {reasons}".strip()
+    return Cell(f"{row.failures} of {len(row.scores)}", row.failures / max(1, len(row.scores)), tip)
+
+
+def parameters(row: Row) -> Cell:
+    """All networks together."""
+    if not row.parameters:
+        return Cell(NONE)
+    total = sum(row.parameters.values())
+    return Cell(f"{total:,}", total, ", ".join(f"{k} {v:,}" for k, v in row.parameters.items()))
+
+
+def tuning(row: Row, digits: int) -> Cell:
+    """What tuning gained."""
+    if len(row.tuning) < 2:
+        return Cell(NONE)
+    first = row.tuning[0][1]
+    lived = [s for _, s in row.tuning if s is not None]
+    if not lived:
+        return Cell("all failed")
+    if first is None:
+        return Cell(f"failed → {fixed(min(lived), digits)}", None, setting(row.setting))
+    if first == min(lived):
+        return Cell("shipped is best", 0.0, setting(row.setting))
+    return Cell(f"{fixed(first, digits)} → {fixed(min(lived), digits)}", first - min(lived), setting(row.setting))
+
+
+def setting(values: Mapping[str, float]) -> str:
+    """lr 0.001, penalty 0.1"""
+    return ", ".join(f"{name} {value:g}" for name, value in values.items())
+
+
+def matrix(study: Study) -> dict[str, Any]:
+    """P(row better than column). Finalists: fresh seeds, with intervals. Others: seeds of the screen, counted."""
+    rows = of_role(study, "objective")
+    return {
+        "names": [r.name for r in rows],
+        "lines": [(a.name, [pair(study, a, b) for b in rows]) for a in rows],
+        "screened": any(r.stage != "final" for r in rows) and any(len(r.screen) for r in rows),
+        "finalists": sum(r.stage == "final" for r in rows),
+    }
+
+
+def pair(study: Study, a: Row, b: Row) -> dict[str, Any] | None:
+    """One cell of the matrix; None on the diagonal and where nothing is known."""
+    if a.name == b.name:
+        return None
+    for d in study.answer.differences:
+        p, low, high = d["probability"], d["probability_low"], d["probability_high"]
+        if (d["a"], d["b"]) == (b.name, a.name):
+            p, low, high = 1 - p, 1 - high, 1 - low
+        elif (d["a"], d["b"]) != (a.name, b.name):
+            continue
+        tip = f"on {d['seeds']} fresh seeds; 95 % interval {low:.2f} to {high:.2f}"
+        return {"text": f"{p:.2f}", "tip": tip, "shade": shade(p), "firm": True, "low": low, "high": high}
+    if len(a.screen) != len(b.screen) or not a.screen:
+        return None
+    wins = sum((x < y) + (x == y) / 2 for x, y in zip(a.screen, b.screen, strict=True))
+    text = f"{wins:g}/{len(a.screen)}"
+    tip = f"better on {wins:g} of {len(a.screen)} seeds of the screen"
+    return {"text": text, "tip": tip, "shade": shade(wins / len(a.screen)), "firm": False}
+
+
+def shade(p: float) -> int:
+    """-3 .. 3, for the cell's colour."""
+    return round(6 * (p - 0.5))
+
+
+METRICS: Sequence[tuple[str, str, int]] = (
+    ("energy distance", "energy distance", -1),
+    ("sliced W2", "sliced W₂", -1),
+    ("exact W2", "exact W₂", -1),
+    ("W1 per column", "W₁ per column", -1),
+    ("correlation difference", "correlation difference", -1),
+    ("two-sample accuracy", "accuracy of a classifier", -1),
+    ("precision", "precision", 1),
+    ("recall", "recall", 1),
+    ("density", "density", 1),
+    ("coverage", "coverage", 1),
+    ("spread", "spread", 0),
+    ("modes covered", "modes covered", 1),
+    ("high-quality share", "high-quality share", 1),
+    ("KL to the density", "KL to the density", -1),
+    ("copy test p", "copy test p", 0),
+    ("copied share", "copied share", 0),
+)
+
+
+def metrics(study: Study) -> dict[str, Any]:
+    """Every descriptive metric of every line, mean ± standard deviation over seeds."""
+    seen = {name for row in study.rows for name in row.metrics if name != "modes"}
+    order = [m for m in METRICS if m[0] in seen]
+    order += [(name, name, 0) for name in sorted(seen - {m[0] for m in METRICS})]
+    lines = []
+    for row in study.ranked():
+        cells = [row.metrics.get(name) for name, _, _ in order]
+        likely = fixed(row.log_likelihood, 3)
+        lines.append((row, [NONE if c is None else f"{figures(c[0])} ± {figures(c[1], 1)}" for c in cells] + [likely]))
+    arrows = {-1: "↓", 0: "", 1: "↑"}
+    heads = [f"{title} {arrows[way]}".strip() for _, title, way in order] + ["log-likelihood ↑"]
+    if all(row.log_likelihood is None for row in study.rows):
+        heads, lines = heads[:-1], [(row, cells[:-1]) for row, cells in lines]
+    return {"heads": heads, "lines": lines, "real": figures(ceiling(study))}

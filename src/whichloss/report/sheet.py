@@ -1,0 +1,157 @@
+"""The data sheet and the method: facts as rows of two words."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..study.records import Study
+from .lookup import of_role, rope
+from .words import NONE, duration, figures, fixed, flop, listed, percent, places, several
+
+STAGES = {
+    "tune": "settings tried, one seed each, half the compute",
+    "screen": "every objective at its chosen setting",
+    "final": "finalists on fresh seeds, judged on the test rows",
+    "twin": "the leader under another name: the two must tie",
+    "fewer rows": "finalists again on fewer training rows",
+}
+DAMAGES = {
+    "noise": "noise added, in standard deviations",
+    "mixing": "share of rows replaced by independent columns",
+    "hole": "share of rows missing round one row",
+    "shift": "every row moved, in standard deviations",
+}
+
+
+def headline(study: Study) -> str:
+    """The answer in a line."""
+    answer = study.answer
+    if answer.kind == "better":
+        return f"{answer.recommended} is the best of {several(len(of_role(study, 'objective')), 'objective')}"
+    if len(answer.tied) < 2:
+        return f"{answer.recommended}, compared with nothing"
+    others = [name for name in answer.tied if name != answer.recommended]
+    if answer.kind == "practically equivalent":
+        verb = "does" if len(others) == 1 else "do"
+        return f"Use {answer.recommended}; {listed(others)} {verb} as well"
+    return f"Undecided between {listed(answer.tied)}; start with {answer.recommended}"
+
+
+def cost(study: Study) -> str:
+    """What the recommended objective costs."""
+    row = study.row(study.answer.recommended)
+    if not row.training_flops:
+        return ""
+    parts = [f"One training run costs {flop(row.training_flops)}" + (f" ({row.steps:,} steps)" if row.steps else "")]
+    if row.sampling_flops:
+        parts.append(f"1,000 sampled rows cost {flop(1000 * row.sampling_flops)}")
+    return f"{listed(parts)}."
+
+
+def facts(study: Study) -> list[tuple[str, str]]:
+    """The numbers under the answer."""
+    row = study.row(study.answer.recommended)
+    failed = sum(r.failures for r in of_role(study, "objective"))
+    out = [("skill", fixed(row.skill, 2), "0 is the best simple baseline, 1 fresh real rows")] if row.skill is not None else []
+    if "modes covered" in row.metrics and "modes" in row.metrics:
+        covered = f"{row.metrics['modes covered'][0]:.1f}".removesuffix(".0")
+        out.append(("modes covered", f"{covered} of {row.metrics['modes'][0]:.0f}", "mean over seeds"))
+    elif "coverage" in row.metrics:
+        out.append(("coverage", percent(row.metrics["coverage"][0]), "of the real rows' neighbourhoods"))
+    out.append(("runs", f"{runs(study):,}", f"{failed} counted as failed in the table"))
+    out.append(("compute", flop(compute(study)), "counted, tuning included"))
+    if "wall seconds" in study.clock:
+        out.append(("time", duration(study.clock["wall seconds"]), "of the last command; a resumed study takes longer in all"))
+    return out
+
+
+def runs(study: Study) -> int:
+    """All runs of all stages."""
+    return sum(count for _, count, _ in study.stages)
+
+
+def compute(study: Study) -> float:
+    """Operations of all stages."""
+    return sum(operations for _, _, operations in study.stages)
+
+
+def banners(study: Study) -> list[str]:
+    """What must be read first."""
+    out, name = [], study.budget.get("name")
+    if name == "quick":
+        out.append(
+            f"Indicative. This is the quick budget: {study.budget.get('seeds')} fresh seeds and "
+            f"{flop(study.budget.get('flops'))} per run. A larger budget may change the order; --budget standard confirms."
+        )
+    elif float(study.budget.get("flops") or 0) < 1e12:
+        out.append(f"Indicative. One run had {flop(study.budget.get('flops'))}, less than the standard budget (1 TFLOP). A larger budget may change the order.")
+    if study.audit and not study.audit.get("ties", True):
+        out.append(f"The audit failed: {study.audit.get('objective')} did not tie with its own twin. Do not trust small differences here.")
+    if all(r.failures == len(r.scores) for r in of_role(study, "objective")):
+        out.append("Every run of every objective failed. There is nothing to recommend; the reasons stand under Training health.")
+    return out
+
+
+def describe(column: Mapping[str, Any]) -> str:
+    """What a column holds, in a few words."""
+    said = []
+    if column.get("kind") == "category":
+        words = list(column.get("categories", ()))
+        shown = ", ".join(words[:4]) + (", …" if len(words) > 4 else "")
+        said.append(f"{several(len(words), 'value')}: {shown}")
+    if column.get("decimals") is not None and column.get("kind") == "number":
+        said.append(several(int(column["decimals"]), "decimal"))
+    if column.get("kind") == "date":
+        said.append("days" if column.get("unit") == "date" else "times")
+    said += ["may be missing"] if column.get("missing") else []
+    said += ["constant: restored, not learnt"] if column.get("constant") else []
+    return "; ".join(said) or NONE
+
+
+def damages(study: Study) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+    """Per kind of damage: size, what it did to the score in units of the noise, and whether it shows."""
+    noise, found = rope(study), list(study.power.get("damages", ()))
+    out = []
+    for kind in dict.fromkeys(d["kind"] for d in found):
+        rows = [(f"{d['size']:g}", figures(d["harm"] / noise), bool(d["seen"])) for d in found if d["kind"] == kind]
+        out.append((DAMAGES.get(kind, kind), rows))
+    return out
+
+
+def changes(study: Study) -> list[str]:
+    """What would change the answer."""
+    answer, out = study.answer, []
+    if answer.seeds_needed:
+        out.append(f"About {answer.seeds_needed:,} seeds per finalist would probably decide, if the differences stay as they are (--seeds {answer.seeds_needed}).")
+    if answer.rows_needed:
+        out.append(f"About {answer.rows_needed:,} test rows would be needed to decide.")
+    longer = [r.name for r in of_role(study, "objective") if r.state == "needs longer"]
+    if longer:
+        verb = "was" if len(longer) == 1 else "were"
+        out.append(f"A larger budget: {listed(longer)} {verb} still improving at the end of this one.")
+    stuck = [r.name for r in of_role(study, "objective") if r.state == "not started"]
+    if stuck:
+        out.append(f"{listed(stuck)} had hardly started to learn, so this study says nothing about what {'it' if len(stuck) == 1 else 'they'} can do.")
+    screened = [r.name for r in of_role(study, "objective") if r.stage == "screen"]
+    if screened:
+        out.append(f"{listed(screened)} left after the screen on few seeds; an objective that was unlucky there is not judged again.")
+    return out
+
+
+def audit(study: Study) -> str:
+    """The study against itself."""
+    a = study.audit
+    if not a:
+        return ""
+    digits = places(rope(study))
+    end = "They tie, as they must." if a["ties"] else "They do not tie. By chance this happens to 5 % of sound studies; more often something is wrong."
+    return (
+        f"{a['objective']} was run a second time under another name. Difference {fixed(a['difference'], digits)} "
+        f"(95 % interval {fixed(a['low'], digits)} to {fixed(a['high'], digits)}). {end}"
+    )
+
+
+def when(study: Study) -> str:
+    """The day and hour of the study, in UTC."""
+    started = study.clock.get("started")
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(started)) if started else ""

@@ -1,0 +1,93 @@
+"""Numbers and lists as a person would write them."""
+
+import math
+from collections.abc import Sequence
+
+NONE = "–"  # what stands where there is no number
+PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+
+
+def figures(x: float | None, digits: int = 2) -> str:
+    """A number of that many significant figures, never in powers of ten below 1e6: 0.0041, 12, 1,200"""
+    if x is None or math.isnan(x):
+        return NONE
+    if math.isinf(x):
+        return "∞" if x > 0 else "−∞"
+    if x == 0:
+        return "0"
+    if not 1e-5 <= abs(x) < 1e6:
+        mantissa, exponent = f"{x:.{digits - 1}e}".split("e")
+        return minus(f"{mantissa} × 10{superscript(int(exponent))}")
+    places = max(0, digits - 1 - math.floor(math.log10(abs(x))))
+    return minus(f"{x:,.{places}f}")
+
+
+def fixed(x: float | None, places: int) -> str:
+    """A number with that many decimals; a column of them aligns."""
+    return NONE if x is None or not math.isfinite(x) else minus(f"{x:,.{places}f}")
+
+
+def places(step: float) -> int:
+    """Decimals that show two figures of a step: 0.0012 -> 4"""
+    if not (math.isfinite(step) and step > 0):
+        return 4
+    return min(7, max(2, 1 - math.floor(math.log10(step))))
+
+
+def minus(text: str) -> str:
+    """With a true minus sign; no negative zero."""
+    if text.startswith("-") and not text.strip("-0.,"):
+        text = text[1:]
+    return text.replace("-", "−")
+
+
+def superscript(number: int) -> str:
+    """-12 -> ⁻¹²"""
+    return str(number).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def flop(x: float | None, digits: int = 2) -> str:
+    """Counted operations: 2e11 -> 200 GFLOP"""
+    if x is None or not math.isfinite(x) or x < 0:
+        return NONE
+    size, prefix = next((p for p in PREFIXES if x >= p[0]), PREFIXES[-1])
+    return f"{figures(x / size, digits)} {prefix}FLOP"
+
+
+def percent(share: float | None) -> str:
+    """0.934 -> 93 %; 0.004 -> 0.4 %"""
+    if share is None or not math.isfinite(share):
+        return NONE
+    per = 100 * share
+    if 0 < per < 1:
+        return f"{per:.1f} %" if per >= 0.1 else "under 0.1 %"
+    return f"{99 if 99.5 <= per < 100 else per:.0f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """252 -> 4 min 12 s"""
+    if seconds is None or not math.isfinite(seconds):
+        return NONE
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """a, b and c"""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def several(count: int, one: str, many: str = "") -> str:
+    """1 run, 3 runs, no runs"""
+    return f"{count:,} {one if count == 1 else many or one + 's'}" if count else f"no {many or one + 's'}"
+
+
+def settings(values: object) -> str:
+    """{"lr": 0.001} -> lr 0.001"""
+    assert hasattr(values, "items")
+    return ", ".join(f"{name} {value:g}" for name, value in values.items())

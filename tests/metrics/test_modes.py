@@ -1,0 +1,61 @@
+"""Modes: perfect samplers, noise, and the traps of the literature."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from whichloss.data import TOYS
+from whichloss.metrics import kl_to_density, modes
+
+RING = torch.from_numpy(TOYS["ring8"].centers)
+STD = TOYS["ring8"].std
+
+
+def test_the_ring_has_eight_distinct_modes():
+    assert len(np.unique(RING.numpy().round(9), axis=0)) == 8
+
+
+@pytest.mark.parametrize(("toy", "share"), [("normal1d", 0.9973), ("ring8", 0.98889), ("grid25", 0.98889)])
+def test_a_perfect_sampler(toy, share):
+    toy = TOYS[toy]
+    found = modes(torch.from_numpy(toy.sample(20_000, seed=1)), torch.from_numpy(toy.centers), toy.std)
+    assert found.covered == len(toy.centers)
+    assert found.perfect == pytest.approx(share, abs=2e-4)
+    assert found.high_quality == pytest.approx(share, abs=0.004)
+    assert found.spread == pytest.approx(1.0, abs=0.02)
+    assert abs(found.reverse_kl) < 2e-3
+
+
+def test_uniform_noise_covers_nothing():
+    centers = torch.from_numpy(TOYS["grid25"].centers)
+    noise = torch.rand(2500, 2, dtype=torch.float64) * 12 - 6
+    assert modes(noise, centers, 0.05).covered == 0
+
+
+def test_one_mode_counts_one_and_too_narrow_shows():
+    x = RING[:1] + 0.3 * STD * torch.randn(1000, 2, dtype=torch.float64)
+    found = modes(x, RING, STD)
+    assert found.covered == 1
+    assert found.spread < 0.4 and found.high_quality == 1.0
+    assert found.reverse_kl == pytest.approx(math.log(8), abs=0.01)
+
+
+def test_nothing_of_quality():
+    found = modes(torch.full((50, 2), 99.0), RING, STD)
+    assert (found.covered, found.high_quality) == (0, 0.0)
+    assert found.reverse_kl == math.inf and math.isnan(found.spread)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_kl_of_normals(d):
+    generator = torch.Generator().manual_seed(d)
+    x = 1.5 * torch.randn(4000, d, generator=generator, dtype=torch.float64) + 0.4
+    truth = d * (0.5 * (1.5**2 + 0.4**2) - 0.5 - math.log(1.5))
+    log_p = lambda v: -0.5 * (v**2).sum(1) - d / 2 * math.log(2 * math.pi)
+    assert kl_to_density(x, log_p) == pytest.approx(truth, abs=0.06)
+
+
+def test_kl_of_copies_is_infinite():
+    assert kl_to_density(torch.ones(20, 1), lambda v: np.zeros(len(v))) == math.inf
