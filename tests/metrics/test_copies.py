@@ -1,25 +1,57 @@
-"""The copy test: exact level for any model that does not copy, power against one that does."""
+"""The copy test: level for models that do not copy, narrow, right, wide or smooth; power against copies."""
 
 import numpy as np
+import pytest
 import torch
 from scipy import stats
 
+from whichloss.errors import UserError
 from whichloss.metrics import copy_test
+from whichloss.metrics.copies import _more_often, _nearer
+from whichloss.metrics.rows import nearest
 
 
-def test_level_holds_for_narrow_right_and_wide_models(normal):
-    for std in (0.3, 1.0, 2.0):
-        p = [copy_test(normal(80, 4, std), normal(300, 4), normal(100, 4)).p for _ in range(300)]
-        assert stats.kstest(p, "uniform").pvalue > 1e-3, std
+def level_holds(p):
+    """No more small p than a uniform variable has."""
+    return stats.kstest(p, "uniform", alternative="greater").pvalue > 1e-3
 
 
-def test_copies_are_found_even_with_noise(normal):
-    train, test = normal(100, 4), normal(100, 4)
-    for noise in (0.0, 1e-3):
-        found = copy_test(train[:80] + noise * normal(80, 4), train, test)
-        assert found.p < 1e-6
-    assert copy_test(train[:80], train, test).share == 1.0
-    assert copy_test(normal(80, 4), train, test).share == 0.0
+@pytest.mark.parametrize("std", [0.3, 1.0, 2.0])
+def test_level_holds_for_narrow_right_and_wide_models(normal, std):
+    assert level_holds([copy_test(normal(80, 4, std), normal(300, 4), normal(100, 4)).p for _ in range(200)])
+
+
+def test_each_of_the_two_tests_is_uniform_on_fresh_rows(normal):
+    one, other = [], []
+    for _ in range(300):
+        samples, train, test = normal(80, 3), normal(200, 3), normal(90, 3)
+        one.append(stats.norm.sf(_nearer(nearest(samples, train), nearest(test, train), 0.0)))
+        other.append(stats.norm.sf(_more_often(samples, train, test)))
+    assert stats.kstest(one, "uniform").pvalue > 1e-3
+    assert stats.kstest(other, "uniform").pvalue > 1e-3
+
+
+def test_mann_whitney_is_scipys(normal):
+    x, y = normal(40, 1)[:, 0].abs().round(decimals=1), normal(60, 1)[:, 0].abs().round(decimals=1)
+    truth = stats.mannwhitneyu(x, y, alternative="less", method="asymptotic", use_continuity=False).pvalue
+    assert stats.norm.sf(_nearer(x, y, 0.0)) == pytest.approx(truth, rel=1e-9)
+
+
+def test_a_smooth_model_centred_on_training_rows_does_not_alarm(normal):
+    train, test = normal(400, 3), normal(400, 3)
+    kernels = train[torch.randint(0, 400, (2000,), generator=torch.Generator().manual_seed(2))]
+    found = copy_test(kernels + 0.6 * normal(2000, 3), train, test)
+    assert found.p > 0.05 and found.share == 0.0
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+@pytest.mark.parametrize("copied", [1.0, 0.3])
+def test_copies_are_found_even_with_noise_and_among_fresh_rows(normal, noise, copied):
+    train, test = normal(400, 4), normal(100, 4)
+    k = int(300 * copied)
+    found = copy_test(torch.cat([train[:k] + noise * normal(k, 4), normal(300 - k, 4)]), train, test)
+    assert found.p < (1e-6 if copied == 1 else 1e-2)
+    assert found.share == (copied if noise == 0 else 0.0)
 
 
 def test_copies_of_test_rows_do_not_alarm(normal):
@@ -37,5 +69,11 @@ def test_tables_with_few_distinct_rows_do_not_alarm():
 
 
 def test_sizes_do_not_matter(normal):
-    p = [copy_test(normal(50, 2), normal(900, 2), normal(40, 2)).p for _ in range(200)]
-    assert stats.kstest(p, "uniform").pvalue > 1e-3
+    assert level_holds([copy_test(normal(50, 2), normal(900, 2), normal(40, 2)).p for _ in range(200)])
+
+
+def test_a_bad_set_is_named(normal):
+    bad = normal(9, 2)
+    bad[3, 1] = torch.inf
+    with pytest.raises(UserError, match="test has 1 rows"):
+        copy_test(normal(9, 2), normal(9, 2), bad)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from whichloss.data import TOYS
+from whichloss.errors import UserError
 from whichloss.metrics import kl_to_density, modes
 
 RING = torch.from_numpy(TOYS["ring8"].centers)
@@ -28,14 +29,45 @@ def test_a_perfect_sampler(toy, share):
     assert abs(found.reverse_kl) < 2e-3
 
 
-def test_uniform_noise_covers_nothing():
+def test_centres_at_both_ends_of_the_circle_are_refused():
+    angles = torch.linspace(0, 2 * math.pi, 8, dtype=torch.float64)  # 7 distinct modes
+    with pytest.raises(UserError, match="2 rows that coincide"):
+        modes(RING, torch.stack([angles.cos(), angles.sin()], 1), STD)
+
+
+def test_uniform_noise_covers_nothing_where_one_row_each_would_cover_most():
     centers = torch.from_numpy(TOYS["grid25"].centers)
-    noise = torch.rand(2500, 2, dtype=torch.float64) * 12 - 6
-    assert modes(noise, centers, 0.05).covered == 0
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(2500, 2, generator=generator, dtype=torch.float64) * 10 - 5
+    found = modes(noise, centers, 0.05)
+    distance, at = torch.cdist(noise, centers).min(1)
+    assert len(at[distance <= 0.15].unique()) > 15
+    assert found.covered == 0 and found.high_quality < 0.03
+    real = centers.repeat(100, 1) + 0.05 * torch.randn(2500, 2, generator=generator, dtype=torch.float64)
+    assert modes(real, centers, 0.05).covered == 25
+
+
+def test_uniform_noise_on_wide_modes_shows_in_quality_and_spread():
+    noise = torch.rand(5000, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 10 - 5
+    found = modes(noise, torch.from_numpy(TOYS["grid25"].centers), TOYS["grid25"].std)
+    assert found.high_quality < 0.35 and found.spread > 1.4
+
+
+def test_too_many_columns_are_refused():
+    with pytest.raises(UserError, match="In 1200 columns only 0%"):
+        modes(torch.zeros(3, 1200), torch.zeros(1, 1200), 1.0)
+
+
+def test_reverse_kl_of_real_rows_is_zero_on_average():
+    toy = TOYS["grid25"]
+    centers = torch.from_numpy(toy.centers)
+    found = [modes(torch.from_numpy(toy.sample(500, seed)), centers, toy.std).reverse_kl for seed in range(200)]
+    assert abs(np.mean(found)) < 4 * np.std(found) / np.sqrt(200) < 0.004  # the floor would be 0.024
 
 
 def test_one_mode_counts_one_and_too_narrow_shows():
-    x = RING[:1] + 0.3 * STD * torch.randn(1000, 2, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    x = RING[:1] + 0.3 * STD * torch.randn(1000, 2, generator=generator, dtype=torch.float64)
     found = modes(x, RING, STD)
     assert found.covered == 1
     assert found.spread < 0.4 and found.high_quality == 1.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import optimize, stats
 
 from whichloss.errors import UserError
 from whichloss.metrics import directions, energy_distance, exact_w2, sliced_w2, w1_columns
@@ -49,20 +49,37 @@ def test_exact_w2_is_translation_and_beats_any_other_matching(normal):
     assert exact_w2(x, y) <= float(((x - y) ** 2).sum(1).mean().sqrt())
 
 
+def test_exact_w2_is_scipys_transport_plan_and_nears_the_closed_form_of_normals(normal):
+    x, y = normal(25, 2), normal(25, 2, 2.0)
+    gap = [((a - b) ** 2).sum() for a in x.numpy() for b in y.numpy()]
+    marginals = np.concatenate([np.kron(np.eye(25), np.ones(25)), np.kron(np.ones(25), np.eye(25))])
+    plan = optimize.linprog(gap, A_eq=marginals, b_eq=np.full(50, 1 / 25))
+    assert exact_w2(x, y) == pytest.approx(np.sqrt(plan.fun), rel=1e-9)
+    truth = np.sqrt(2 * 0.5**2 + 2 * 1.0**2)  # |m|^2 + d (s - 1)^2
+    error = [np.mean([abs(exact_w2(normal(n, 2, 2, 0.5), normal(n, 2)) - truth) for _ in range(6)]) for n in (30, 600)]
+    assert error[1] < 0.1 and error[1] < error[0] / 2
+
+
 def test_exact_w2_refuses_what_it_cannot_do(normal):
     with pytest.raises(UserError, match="equal size"):
         exact_w2(normal(5, 2), normal(6, 2))
     with pytest.raises(UserError, match="3 columns"):
         exact_w2(normal(5, 4), normal(5, 4))
+    with pytest.raises(UserError, match="along must be directions"):
+        sliced_w2(normal(5, 4), normal(5, 4), directions(3, 8, 0))
+    with pytest.raises(UserError, match="at least 1"):
+        directions(3, 0, 0)
 
 
-def test_energy_distance_is_scipys_in_one_dimension_but_unbiased(normal):
+@pytest.mark.parametrize("tile", [16, 512])
+def test_energy_distance_is_scipys_in_one_dimension_but_unbiased(normal, monkeypatch, tile):
+    monkeypatch.setattr("whichloss.metrics.rows.TILE", tile)
     x, y = normal(200, 1), normal(150, 1, 1.5)
     n, m = 200, 150
     biased = stats.energy_distance(x[:, 0], y[:, 0]) ** 2
     own = lambda a: float(torch.cdist(a, a).mean())
     correction = own(x) * (1 / (n - 1)) + own(y) * (1 / (m - 1))
-    assert energy_distance(x, y) == pytest.approx(biased - correction, rel=1e-9)
+    assert energy_distance(x, y) == pytest.approx(biased - correction, abs=1e-7)
 
 
 def test_energy_distance_of_equal_laws_is_zero_on_average(normal):

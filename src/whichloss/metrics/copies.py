@@ -3,9 +3,10 @@
 1. Are samples s nearer to the training rows than held-out test rows t are? Mann-Whitney of d(s, train) against
    d(t, train), ties sharing ranks (Meehan et al., 2020). A smooth model says no even if it is centred on training rows,
    but a narrow one that never saw them says yes, since near the mode all rows are close.
-2. Is a sample's nearest row more often a training than a test row? Of equally many rows of both, N in all, let c_r be the
-   number of samples whose nearest row is r (ties share). Swapping labels leaves the c_r alone, so T = sum of c_r over
-   training rows has mean n/2 and variance N/(N-1) (sum c_r^2 - n^2/N) / 4. A narrow model says no.
+2. Is a sample's nearest row more often a training row than chance has it? Of N rows, m of them for training, let c_r be
+   the number of samples whose nearest row is r (ties share). Shuffling the labels leaves the c_r alone, so T = sum of
+   c_r over training rows has mean n m / N and variance m (N - m) / (N (N - 1)) (sum c_r^2 - n^2 / N). A narrow model
+   says no.
 """
 
 import math
@@ -25,7 +26,7 @@ MOST_TEST = 2000
 
 @dataclass(frozen=True)
 class CopyTest:
-    """p and z of the weaker of the two tests, one-sided; share of samples equal to a training row and to no test row."""
+    """p, z: of the weaker of two one-sided tests; share: samples equal to a training row and to no test row."""
 
     p: float
     z: float
@@ -37,8 +38,8 @@ def copy_test(samples: Tensor, train: Tensor, test: Tensor) -> CopyTest:
     """One-sided test that samples (n, d) copy rows of train (m, d), against held-out rows of the same law (l, d).
 
     Null: the samples are no nearer to the training rows than fresh rows of the same law are, or the model knows nothing
-    that tells training from test rows. p is the larger of both tests' p, so it is valid under either: P(p <= a) <= a, with
-    less where both hold, as they do for fresh rows. Raises UserError for empty or non-finite sets.
+    that tells training from test rows. p is the larger of both tests' p, so it is valid under either: P(p <= a) <= a,
+    and less where both hold, as they do for fresh rows. Raises UserError for empty or non-finite sets.
     """
     samples, train = checked(samples, train, 1, ("samples", "train"))
     _, test = checked(samples, test, 1, ("samples", "test"))
@@ -64,22 +65,25 @@ def _nearer(samples: Tensor, fresh: Tensor, same: float) -> float:
 
 
 def _more_often(samples: Tensor, train: Tensor, test: Tensor) -> float:
-    """z of the test that the nearest of equally many training and test rows is a training row."""
-    n, m = len(samples), min(len(train), len(test))
-    pool = torch.cat([_evenly(train, m), _evenly(test, m)])
+    """z of the test that the nearest row is a training row more often than by chance."""
+    n, m, pool = len(samples), len(train), torch.cat([train, test])
+    rows = len(pool)
     reach = nearest(samples, pool)
-    reach += 1e-12 * float((pool * pool).sum(1).mean()) + 1e-12 * reach
+    reach += 1e-12 * (float((pool * pool).sum(1).mean()) + reach)
     nearby = torch.zeros(n, dtype=torch.float64)
-    for r, c in tiles(n, 2 * m):
-        nearby[r] += (squares(samples[r], pool[c]) <= reach[r, None]).sum(1)
-    counts = torch.zeros(2 * m, dtype=torch.float64)
-    for r, c in tiles(n, 2 * m):
-        counts[c] += ((squares(samples[r], pool[c]) <= reach[r, None]) / nearby[r, None]).sum(0)
-    rows = 2 * m
-    variance = rows / (rows - 1) * (float((counts**2).sum()) - n * n / rows) / 4
+    for r, c in tiles(n, rows):
+        nearby[r] += _reached(samples[r], pool[c], reach[r]).sum(1)
+    counts = torch.zeros(rows, dtype=torch.float64)
+    for r, c in tiles(n, rows):
+        counts[c] += (_reached(samples[r], pool[c], reach[r]) / nearby[r, None]).sum(0)
+    variance = m * (rows - m) / (rows * (rows - 1)) * (float((counts**2).sum()) - n * n / rows)
     if variance < 1e-9 * n:  # every row is as near as every other: nothing to tell
         return 0.0
-    return (float(counts[:m].sum()) - n / 2) / math.sqrt(variance)
+    return (float(counts[:m].sum()) - n * m / rows) / math.sqrt(variance)
+
+
+def _reached(samples: Tensor, rows: Tensor, reach: Tensor) -> Tensor:
+    return squares(samples, rows) <= reach[:, None]
 
 
 def _evenly(rows: Tensor, count: int) -> Tensor:

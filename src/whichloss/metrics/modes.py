@@ -1,8 +1,9 @@
 """Modes of a known mixture: how many are covered, and how well (VEEGAN's and PacGAN's convention, mended).
 
-A row is of high quality if it lies within 3 standard deviations of its nearest centre; a mode counts as covered with at
-least a tenth of its share of such rows, since with "at least one" uniform noise covers most of a grid. A perfect sampler has
-P(chi_d <= 3) of its rows of high quality: 99.73, 98.89, 97.07 % for d = 1, 2, 3; more means modes drawn too narrow.
+A row is of high quality if it lies within 3 standard deviations of its nearest centre; a mode counts as covered with
+at least a tenth of its share of such rows, since with "at least one" uniform noise covers most of a grid. A perfect
+sampler has P(chi_d <= 3) of its rows of high quality: 99.73, 98.89, 97.07 % for d = 1, 2, 3; more means modes drawn too
+narrow. Modes wider than a tenth of their distance are reached by noise too: there quality and spread tell.
 """
 
 import math

@@ -28,7 +28,7 @@ class DenoisingScoreMatching(Generative):
     sigma_min: float = 0.02
     levels: int = 20
     langevin_steps: int = 4
-    step: float = 0.5
+    step: float = 0.8
     search = {"lr": (5e-4, 1e-3, 2e-3)}
     average = 0.999
 

@@ -13,6 +13,7 @@ from .charts import (
     FAINT,
     INK,
     NOISE,
+    PAPER,
     RED,
     SOFT,
     Axis,
@@ -68,7 +69,7 @@ def strips(study: Study) -> Figure:
         spans.mark_bar(height=9, opacity=0.28).encode(alt.X("low:Q", scale=axis.scale()), alt.X2("high:Q")),
         base.transform_filter("datum.k == 'screened'").mark_point(size=26, strokeWidth=1.2, fill=None, yOffset=-9),
         base.transform_filter("datum.k == 'judged'").mark_circle(size=30, opacity=0.85),
-        base.transform_filter("datum.k == 'failed'").mark_point(shape="cross", angle=45, size=60, strokeWidth=1.5, filled=True, color=RED).encode(color=alt.value(RED)),
+        base.transform_filter("datum.k == 'failed'").mark_point(shape="cross", angle=45, size=90, strokeWidth=1, filled=True, color=RED).encode(color=alt.value(RED)),
         spans.mark_tick(height=16, thickness=2.2).encode(x, color=alt.value(INK)),
     )
     says = "Scores of every seed, by objective and anchor, with means and 95 % intervals. " + "; ".join(
@@ -193,37 +194,45 @@ def cost_chart(study: Study, name: str, title: str, label: str, points: list[dic
     """Score against a cost; a line joins what nothing is both cheaper and better than."""
     axis, edge = score_axis(study), frontier(points)
     low, high = min(p["x"] for p in points), max(p["x"] for p in points)
-    low, high = low / 1.5, high * 4  # room for a label on the right
+    low, high = low / 1.6, high * (8 if name == "training" else 1.6)  # there labels stand right of the lines
     ends = points if name == "sampling" else [max((p for p in points if p["n"] == n), key=lambda p: p["x"]) for n in dict.fromkeys(p["n"] for p in points)]
     labels = placed(ends, axis, low, high)
     x = alt.X("x:Q", scale=alt.Scale(type="log", domain=[low, high], nice=False), axis=alt.Axis(title=label, format="~s", tickCount=4, grid=False))
     y = alt.Y("v:Q", scale=axis.scale(), axis=axis.axis(8, "score"))
     tips = [alt.Tooltip("n:N", title="objective"), alt.Tooltip("w:N", title="run"), alt.Tooltip("x:Q", title=label, format=".2~s"), alt.Tooltip("v:Q", title="score", format=".3~g")]
     base = alt.Chart(data(points)).encode(x, y)
+    words = alt.Chart(data(labels)).encode(x, y, text="n:N")
+    at = {part: alt.ExprRef(expr=f"datum.{part}") for part in ("align", "dx", "dy")}
     chart = alt.layer(
         band(study, "y", axis),
         *([base.mark_line(color=FAINT, strokeWidth=1).encode(detail="n:N")] if name == "training" else []),
         alt.Chart(data(edge)).mark_line(color=BLUE, interpolate="step-after", strokeWidth=1.5).encode(x, y),
         base.mark_point(color=SOFT, size=30, filled=True, opacity=0.7).encode(tooltip=tips),
         alt.Chart(data(edge)).mark_circle(color=BLUE, size=52, opacity=1).encode(x, y, tooltip=tips),
-        alt.Chart(data(labels)).mark_text(align="left", dx=7, dy=alt.ExprRef(expr="datum.dy"), color=INK, fontSize=11).encode(x, y, text="n:N"),
+        words.mark_text(**at, fontSize=11, stroke=PAPER, strokeWidth=3, strokeOpacity=0.8),
+        words.mark_text(**at, fontSize=11, color=INK),
     )
     on = ", ".join(f"{p['n']} ({flop(p['x'])}, {figures(p['v'])})" for p in edge)
     return figure(name, f"{title}. Nothing is both cheaper and better than: {on}.", wide(chart, 330), title)
 
 
 def placed(points: Sequence[dict[str, Any]], axis: Axis, low: float, high: float) -> list[dict[str, Any]]:
-    """Labels moved up or down until they do not overlap on a chart PLOT pixels wide and 290 high."""
+    """Labels moved up or down until they do not overlap on a chart PLOT pixels wide and 290 high.
+
+    They stand on the side of their point where there is more room.
+    """
     boxes: list[tuple[float, float, float]] = []
     out = []
     for point in sorted(points, key=lambda p: p["v"]):
         left = math.log(point["x"] / low) / math.log(high / low) * PLOT
-        right, at = left + 8 + 6.2 * len(point["n"]), (1 - axis.place(point["v"])) * 290
-        shifts = sorted((12 * k for k in range(-14, 15)), key=abs)
+        long, at = 8 + 6.2 * len(point["n"]), (1 - axis.place(point["v"])) * 290
+        side = 1 if left < 0.6 * PLOT else -1
+        left, right = min(left, left + side * long), max(left, left + side * long)
+        shifts = sorted((12 * k - 8 for k in range(-14, 15)), key=lambda s: abs(s + 8))  # above lines
         free = (s for s in shifts if 0 <= at + s <= 290 and all(
             abs(at + s - y) >= 12 or left > b or right < a for a, b, y in boxes
         ))  # fmt: skip
-        shift = next(free, 0)
+        shift = next(free, -8)
         boxes.append((left, right, at + shift))
-        out.append({"n": point["n"], "x": point["x"], "v": point["v"], "dy": shift})
+        out.append({"n": point["n"], "x": point["x"], "v": point["v"], "dy": shift, "dx": 7 * side, "align": "left" if side > 0 else "right"})
     return out

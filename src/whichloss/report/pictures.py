@@ -13,8 +13,9 @@ from .samples import Rows, Sample
 from .shapes import Shape, numeric
 from .words import figures, percent
 
+SQUARE = 172  # pixels a scatter plot is high
 POINTS = 500  # drawn of a scatter plot
-STEPS = (-0.5, -0.2, -0.05, 0.05, 0.2, 0.5)  # where the heat map changes colour
+STEPS = (-0.495, -0.195, -0.045, 0.045, 0.195, 0.495)  # where the heat map changes colour
 COOL = ["var(--d1)", "var(--d2)", "var(--d3)", "var(--d4)", "var(--d5)", "var(--d6)", "var(--d7)"]
 
 
@@ -46,7 +47,7 @@ def scatter(name: str, sample: Sample | None, values: np.ndarray, rows: Rows, tw
     beyond = 1 - inside.mean() if len(values) else 0.0
     note = f"{percent(float(beyond))} of rows outside" if beyond > 0 else ""
     number = "real" if sample is None else str(rows.samples.index(sample))
-    return figure(f"scatter-{number}", f"Scatter plot of {name}. {note}", small(chart), name, note)
+    return figure(f"scatter-{number}", f"Scatter plot of {name}. {note}", small(chart, SQUARE), name, note)
 
 
 def edges(shape: Shape) -> tuple[float, float]:
@@ -64,8 +65,8 @@ def axis_of(shape: Shape, channel: Any, field: str, title: bool = True) -> Any:
     low, high = (moment(shape, x) for x in edges(shape))
     dated = shape.column.kind == "date"
     name = shorten(shape.column.name) if title else None
-    axis = alt.Axis(title=name, tickCount=4, grid=False, format=alt.Undefined if dated else "~s" if max(abs(low), abs(high)) >= 1e4 else "~g")
-    kind = alt.Scale(domain=[low, high], nice=False, type="utc" if dated else "linear", zero=False)
+    axis = alt.Axis(title=name, tickCount=4, grid=False, format="~s" if not dated and max(abs(low), abs(high)) >= 1e4 else alt.Undefined)
+    kind = alt.Scale(domain=[low, high], nice=False, type="utc" if dated else "linear")
     return channel(f"{field}:{'T' if dated else 'Q'}", scale=kind, axis=axis)
 
 
@@ -176,7 +177,7 @@ def heat_map(rows: Rows, pick: int) -> Figure | None:
             continue
         own = dependence(sample.values[:, at], kinds)
         cells += [
-            {"s": k, "a": a, "b": b, "A": names[a], "B": names[b], "r": real[a, b], "o": own[a, b], "d": own[a, b] - real[a, b]}
+            {"s": k, "a": a, "b": b, "A": names[a], "B": names[b], "r": real[a, b], "o": own[a, b], "d": round(own[a, b] - real[a, b], 2) + 0.0}
             for a in range(len(at)) for b in range(a)
         ]  # fmt: skip
     label = {"labelExpr": named(names), "labelLimit": 120, "title": None, "ticks": False, "domain": False, "grid": False}
@@ -190,7 +191,7 @@ def heat_map(rows: Rows, pick: int) -> Figure | None:
     if len(at) <= 9:
         layers.append(base.mark_text(fontSize=10, color=INK).encode(alt.Text("d:Q", format="+.2f")))
     says = "Differences of dependence between columns, a sample against the real rows; the table below has the numbers."
-    return figure("dependence", says, wide(alt.layer(*layers), 90 + 27 * len(at)))
+    return figure("dependence", says, wide(alt.layer(*layers), 80 + 27 * len(at)))
 
 
 def worst_pairs(rows: Rows) -> list[dict[str, Any]]:

@@ -26,6 +26,7 @@ class Cell:
     text: str
     sort: float | None = None
     tip: str = ""
+    under: str = ""  # in small print
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,16 @@ class Line:
 
 
 HEADS = (
-    ("score", "MMD² against real rows, mean over seeds: lower is better"),
-    ("95 % interval", "of the mean, over seeds, on this test split"),
-    ("behind the leader", "paired difference to the leader, with its 95 % interval over seeds and test rows"),
+    ("score (95 % interval)", "MMD² against real rows, mean over seeds: lower is better; the interval is over seeds, on this test split"),
+    ("behind the leader (95 % interval)", "paired difference to the leader; its interval is over seeds and test rows"),
     ("P(beats leader)", "estimated probability that it scores better than the leader on a new seed"),
     ("skill", "0: the best simple baseline; 1: fresh real rows. Higher is better"),
     ("failed", "failed runs, each counted at the baseline's score or worse; Wilson's 95 % interval on pointing"),
     ("group", "finalists that share a letter cannot be told apart"),
-    ("training", "counted floating-point operations of one run"),
-    ("a row", "counted floating-point operations of one sampled row"),
+    ("training (FLOP)", "counted floating-point operations of one run"),
+    ("a row (FLOP)", "counted floating-point operations of one sampled row"),
     ("parameters", "of all its networks"),
-    ("tuning", "validation score of the shipped setting → of the best setting tried"),
+    ("tuning", "validation score of the best setting tried, and of the one that ships; sorts by the gain"),
 )
 
 
@@ -80,18 +80,22 @@ def line(study: Study, row: Row, rank: int) -> Line:
     digits = places(rope(study))
     span = f"{fixed(row.low, digits)} to {fixed(row.high, digits)}"
     cells = (
-        Cell(fixed(row.mean, digits), row.mean),
-        Cell(span, row.high - row.low),
+        Cell(fixed(row.mean, digits), row.mean, under=span),
         *against(study, row, digits),
-        Cell(fixed(row.skill, 2), row.skill, f"{row.skill}" if row.skill is not None else "only for finalists and anchors"),
+        Cell(skill(row), row.skill, "" if row.stage == "final" else "only for finalists and anchors"),
         failures(row),
         Cell(row.letters or NONE, ord(row.letters[0]) if row.letters else None),
-        Cell(flop(row.training_flops) if row.training_flops else NONE, row.training_flops or None),
-        Cell(flop(row.sampling_flops) if row.sampling_flops else NONE, row.sampling_flops or None),
+        Cell(flop(row.training_flops).removesuffix("FLOP") if row.training_flops else NONE, row.training_flops or None),
+        Cell(flop(row.sampling_flops).removesuffix("FLOP") if row.sampling_flops else NONE, row.sampling_flops or None),
         parameters(row),
         tuning(row, digits),
     )
     return Line(row, str(rank) if rank else "", mark, note, cells)
+
+
+def skill(row: Row) -> str:
+    """Two decimals where they mean something."""
+    return fixed(row.skill, 2 if row.skill is not None and abs(row.skill) < 10 else 0)
 
 
 def against(study: Study, row: Row, digits: int) -> tuple[Cell, Cell]:
@@ -102,10 +106,10 @@ def against(study: Study, row: Row, digits: int) -> tuple[Cell, Cell]:
     if found is None:
         return Cell(NONE), Cell(NONE)
     mean, low, high = -found["mean"], -found["high"], -found["low"]
-    text = f"{fixed(mean, digits)} ({fixed(low, digits)} to {fixed(high, digits)})"
+    span = f"{fixed(low, digits)} to {fixed(high, digits)}"
     chance = 1 - found["probability"]
     tip = f"95 % interval {figures(1 - found['probability_high'])} to {figures(1 - found['probability_low'])}"
-    return Cell(text, mean), Cell(fixed(chance, 2), chance, tip)
+    return Cell(fixed(mean, digits), mean, under=span), Cell(fixed(chance, 2), chance, tip)
 
 
 def failures(row: Row) -> Cell:
@@ -134,10 +138,10 @@ def tuning(row: Row, digits: int) -> Cell:
     if not lived:
         return Cell("all failed")
     if first is None:
-        return Cell(f"failed → {fixed(min(lived), digits)}", None, setting(row.setting))
+        return Cell(fixed(min(lived), digits), None, setting(row.setting), "shipped failed")
     if first == min(lived):
-        return Cell("shipped is best", 0.0, setting(row.setting))
-    return Cell(f"{fixed(first, digits)} → {fixed(min(lived), digits)}", first - min(lived), setting(row.setting))
+        return Cell(fixed(first, digits), 0.0, setting(row.setting), "as shipped")
+    return Cell(fixed(min(lived), digits), first - min(lived), setting(row.setting), f"shipped {fixed(first, digits)}")
 
 
 def setting(values: Mapping[str, float]) -> str:

@@ -57,7 +57,7 @@ def facts(study: Study) -> list[tuple[str, str]]:
         covered = f"{row.metrics['modes covered'][0]:.1f}".removesuffix(".0")
         out.append(("modes covered", f"{covered} of {row.metrics['modes'][0]:.0f}", "mean over seeds"))
     elif "coverage" in row.metrics:
-        out.append(("coverage", percent(row.metrics["coverage"][0]), "of the real rows' neighbourhoods"))
+        out.append(("coverage", percent(row.metrics["coverage"][0]), "of real rows have one of its rows near"))
     out.append(("runs", f"{runs(study):,}", f"{failed} counted as failed in the table"))
     out.append(("compute", flop(compute(study)), "counted, tuning included"))
     if "wall seconds" in study.clock:

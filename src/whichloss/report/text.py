@@ -4,6 +4,7 @@ import html
 from typing import TYPE_CHECKING
 
 from ..study.records import Row, Study
+from .ranking import skill
 from .words import NONE, duration, figures, fixed, flop, listed, places, several
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def lines(study: Study) -> list[tuple[Row, tuple[str, ...]]]:
             f"{row.name}{star}{f' ({row.state})' if row.state else ''}",
             fixed(row.mean, digits),
             f"{fixed(row.low, digits)} to {fixed(row.high, digits)}",
-            fixed(row.skill, 2),
+            skill(row),
             f"{row.failures} of {len(row.scores)}" if own else "",
             row.letters or ("screen" if row.stage == "screen" else ""),
             flop(row.training_flops) if row.training_flops else "",

@@ -88,9 +88,9 @@ def modes(study: Study, row: Row) -> Iterator[str]:
         yield f"It covers {f'{covered:.1f}'.removesuffix('.0')} of {total:.0f} modes{more}."
     elif "coverage" in found:
         precision = found.get("precision")
-        told = f" Of its own rows {percent(precision[0])} lie among real ones ({percent(real['precision'][0])})." if precision and "precision" in real else ""
-        held = f" (fresh real rows reach {percent(real['coverage'][0])})" if "coverage" in real else ""
-        yield f"Its rows reach {percent(found['coverage'][0])} of the real rows' neighbourhoods{held}.{told}"
+        told = f", and {percent(precision[0])} of them lie among real ones ({percent(real['precision'][0])})" if precision and "precision" in real else ""
+        held = f" (fresh real rows: {percent(real['coverage'][0])})" if "coverage" in real else ""
+        yield f"Its rows come near {percent(found['coverage'][0])} of the real ones{held}{told}."
 
 
 def spread(study: Study, row: Row) -> Iterator[str]:

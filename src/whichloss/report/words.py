@@ -51,7 +51,7 @@ def flop(x: float | None, digits: int = 2) -> str:
     if x is None or not math.isfinite(x) or x < 0:
         return NONE
     size, prefix = next((p for p in PREFIXES if x >= p[0]), PREFIXES[-1])
-    return f"{figures(x / size, digits)} {prefix}FLOP"
+    return f"{figures(x / size, digits)}\u00a0{prefix}FLOP"
 
 
 def percent(share: float | None) -> str:
@@ -60,8 +60,8 @@ def percent(share: float | None) -> str:
         return NONE
     per = 100 * share
     if 0 < per < 1:
-        return f"{per:.1f} %" if per >= 0.1 else "under 0.1 %"
-    return f"{99 if 99.5 <= per < 100 else per:.0f} %"
+        return f"{per:.1f}\u00a0%" if per >= 0.1 else "under 0.1\u00a0%"
+    return f"{99 if 99.5 <= per < 100 else per:.0f}\u00a0%"
 
 
 def duration(seconds: float | None) -> str:

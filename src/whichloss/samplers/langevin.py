@@ -45,7 +45,7 @@ def annealed_langevin(
     *,
     sigmas: Sequence[float],
     steps: int,
-    step: float = 0.5,
+    step: float = 0.8,
     averaged: bool = True,
 ) -> tuple[Tensor, Info]:
     """`steps` Langevin steps of length step sigma_i^2 at each level, then x + sigma^2 s(x) at the last.

@@ -1,0 +1,51 @@
+"""How a check words what it found about one objective."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from .. import task
+
+Numbers = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Say:
+    """Findings about one objective, by name."""
+
+    Finding: TypeAlias = task.Finding
+    objective: str
+
+    def fault(
+        self, rule: str, says: str, cause: str, remedy: str, evidence: Numbers | None = None, reference: str = ""
+    ) -> task.Finding:
+        """Something is wrong."""
+        return self._finding("fault", rule, says, cause, remedy, evidence, reference)
+
+    def note(
+        self, rule: str, says: str, cause: str, remedy: str, evidence: Numbers | None = None, reference: str = ""
+    ) -> task.Finding:
+        """Something is worth knowing."""
+        return self._finding("note", rule, says, cause, remedy, evidence, reference)
+
+    def raised(self, where: str, error: Exception) -> task.Finding:
+        """A piece of the objective or of its networks raised an error."""
+        first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+        return self.fault(
+            "contract: raises",
+            f"{where} raised {type(error).__name__}: {first}",
+            "The code cannot run on this data's shapes, or not in float64.",
+            "Run it by hand on a few rows of float64 numbers; make new tensors with the dtype of the rows.",
+        )
+
+    def _finding(
+        self,
+        level: Literal["note", "fault"],
+        rule: str,
+        says: str,
+        cause: str,
+        remedy: str,
+        evidence: Numbers | None,
+        reference: str,
+    ) -> task.Finding:
+        return task.Finding(rule, self.objective, level, says, evidence or {}, cause, remedy, reference)
