@@ -21,7 +21,7 @@ CHEAP = """
 M.bandwidths(y), M.sliced_w2(x, y, M.directions(64, 64, 0)), M.w1_columns(x, y), M.correlation_difference(x, y)
 M.c2st_accuracy(x, y, 0), M.copy_test(x[:2000], x, y), M.modes(x[:, :2], y[:2, :2], 0.1)
 """
-FULL = "M.mmd(x, y, M.bandwidths(y)), M.energy_distance(x, y), M.neighbours(x, y)"
+FULL = "M.mmd(x, y, M.bandwidths(y)), M.energy_distance(x, y[:5000]), M.neighbours(x, y[:5000])"
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (TILE, TILE), (TILE + 1, 3 * TILE - 1)])

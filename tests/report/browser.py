@@ -15,11 +15,19 @@ from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 PATIENCE = 20.0  # seconds
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update --hide-scrollbars "
-    "--force-color-profile=srgb --remote-debugging-pipe"
-).split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--hide-scrollbars",
+    "--force-color-profile=srgb",
+    "--remote-debugging-pipe",
+]
 
 
 class Page:
@@ -102,15 +110,14 @@ def browser() -> Iterator[Page]:
     """A page of a fresh browser that is closed afterwards."""
     (theirs, to), (back, answers) = os.pipe(), os.pipe()
     with tempfile.TemporaryDirectory() as home:
+
         def wire() -> None:
             ends = os.dup(theirs), os.dup(answers)  # first out of the way of 3 and 4
             os.dup2(ends[0], 3)
             os.dup2(ends[1], 4)
 
         command = [CHROMIUM, *FLAGS, f"--user-data-dir={home}"]
-        process = subprocess.Popen(
-            command, preexec_fn=wire, close_fds=False, stderr=subprocess.DEVNULL
-        )
+        process = subprocess.Popen(command, preexec_fn=wire, close_fds=False, stderr=subprocess.DEVNULL)
         os.close(theirs)
         os.close(answers)
         page = Page(to, back)

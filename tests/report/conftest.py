@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+
 from whichloss.data import Table, describe, read
 from whichloss.study import rank, store, verdict
 from whichloss.study.records import Answer, Data, Row, Split, Study
@@ -36,15 +37,25 @@ CURVES = {
 ROPE = 0.0012
 FINDINGS = (
     Finding(
-        "hinge inactive", "ebgan", "fault", "The hinge is inactive on 99 % of the generated rows.",
+        "hinge inactive",
+        "ebgan",
+        "fault",
+        "The hinge is inactive on 99 % of the generated rows.",
         {"share of rows inside the margin": 0.011, "healthy from": 0.43, "healthy to": 0.62},
-        "The margin is smaller than the energy of real rows.", "Set the margin to the energy of real rows, about 0.9.",
+        "The margin is smaller than the energy of real rows.",
+        "Set the margin to the energy of real rows, about 0.9.",
         "Zhao et al., 2017, section 2.1",
     ),
-    Finding("mode collapse", "ebgan", "fault", "It covers 2 of 8 modes.", {"coverage": 0.21}, "", "Use the pull-away term."),
-    Finding("critic too strong", "gan", "note", "The critic tells 97 % of rows apart.", {"critic accuracy": 0.97}, "", ""),
-    Finding("needs longer", "wgan-gp", "note", "Its score still falls at the end.", {}, "", "Give it --budget standard."),
-)  # fmt: skip
+    Finding(
+        "mode collapse", "ebgan", "fault", "It covers 2 of 8 modes.", {"coverage": 0.21}, "", "Use the pull-away term."
+    ),
+    Finding(
+        "critic too strong", "gan", "note", "The critic tells 97 % of rows apart.", {"critic accuracy": 0.97}, "", ""
+    ),
+    Finding(
+        "needs longer", "wgan-gp", "note", "Its score still falls at the end.", {}, "", "Give it --budget standard."
+    ),
+)
 
 
 def mixed(rows: int = 600) -> Table:
@@ -111,7 +122,11 @@ def metrics(quality: float, toy: bool) -> dict[str, tuple[float, float]]:
         "copied share": (0.0, 0.0),
     }
     if toy:
-        found |= {"modes": (8.0, 0.0), "modes covered": (8 - 6 * quality**2, 0.3), "high-quality share": (0.98 - quality / 2, 0.02)}
+        found |= {
+            "modes": (8.0, 0.0),
+            "modes covered": (8 - 6 * quality**2, 0.3),
+            "high-quality share": (0.98 - quality / 2, 0.02),
+        }
     return found
 
 
@@ -121,19 +136,39 @@ def objective(name: str, number: int, final: bool, toy: bool) -> Row:
     screen = scores(q, 4, 10 + number)
     values = scores(q, 16, 30 + number) if final else screen
     mean, low, high = rank.interval(values, 0.0)
-    tried = tuple(({"lr": lr}, None if lr > 5e-3 else s) for lr, s in zip((1e-3, 3e-4, 1e-2), scores(q * 1.1, 3, number), strict=True))
+    tried = tuple(
+        ({"lr": lr}, None if lr > 5e-3 else s)
+        for lr, s in zip((1e-3, 3e-4, 1e-2), scores(q * 1.1, 3, number), strict=True)
+    )
     quarters = tuple(0.12 * q**1.7 * (1 + 2 * (1 - k / 4) ** 2) for k in (1, 2, 3, 4))
     failures = len(values) if dead else 1 if name == "ebgan" else 0
     row = Row(
-        name=name, role="objective", stage="final" if final else "screen", scores=values, mean=mean, low=low, high=high,
-        failures=failures, reasons=("diverged: weights became infinite by step 210",) if failures else (),
-        skill=1 - mean / 0.02 if final else None, metrics={} if dead else metrics(q, toy), screen=screen,
-        setting={"lr": 3e-4}, default={"lr": 1e-3}, tuning=tried, quarters=() if dead else quarters, steps=1880,
-        parameters={"G": 9026, "D": 8577} if "gan" in name else {"F": 13000}, training_flops=1e12, state="needs longer" if name == "wgan-gp" else "",
-        sampling_flops=1.8e4 * (1 if "gan" in name else 60 if name == "flow-matching" else 2000), last=None if dead else mean * 1.1,
+        name=name,
+        role="objective",
+        stage="final" if final else "screen",
+        scores=values,
+        mean=mean,
+        low=low,
+        high=high,
+        failures=failures,
+        reasons=("diverged: weights became infinite by step 210",) if failures else (),
+        skill=1 - mean / 0.02 if final else None,
+        metrics={} if dead else metrics(q, toy),
+        screen=screen,
+        setting={"lr": 3e-4},
+        default={"lr": 1e-3},
+        tuning=tried,
+        quarters=() if dead else quarters,
+        steps=1880,
+        parameters={"G": 9026, "D": 8577} if "gan" in name else {"F": 13000},
+        training_flops=1e12,
+        state="needs longer" if name == "wgan-gp" else "",
+        sampling_flops=1.8e4 * (1 if "gan" in name else 60 if name == "flow-matching" else 2000),
+        last=None if dead else mean * 1.1,
         loss_skill=0.83 if name in ("ddpm", "flow-matching") else None,
-        curves={} if dead else {c: curve(c) for c in CURVES.get(name, ("loss 0:F",))}, sample="" if dead else f"run-{number}",
-    )  # fmt: skip
+        curves={} if dead else {c: curve(c) for c in CURVES.get(name, ("loss 0:F",))},
+        sample="" if dead else f"run-{number}",
+    )
     row.failure_low, row.failure_high = rank.wilson(failures, len(values))
     return row
 
@@ -142,11 +177,27 @@ def anchor(name: str, toy: bool) -> Row:
     """One anchor."""
     role, q = ANCHORS[name]
     mean, low, high = rank.interval(values := scores(q, 16, len(name)), 0.0)
-    return Row(name=name, role=role, stage="final", scores=values, mean=mean, low=low, high=high, skill=1 - mean / 0.02,  # type: ignore[arg-type]
-               metrics=metrics(q, toy), sample=f"anchors-1#samples/{name}")  # fmt: skip
+    return Row(
+        name=name,
+        role=role,
+        stage="final",
+        scores=values,
+        mean=mean,
+        low=low,
+        high=high,
+        skill=1 - mean / 0.02,  # type: ignore[arg-type]
+        metrics=metrics(q, toy),
+        sample=f"anchors-1#samples/{name}",
+    )
 
 
-def make(folder: Path, table: Table, names: Sequence[str] = tuple(QUALITY), finalists: int = 3, findings: Sequence[Finding] = FINDINGS) -> Study:
+def make(
+    folder: Path,
+    table: Table,
+    names: Sequence[str] = tuple(QUALITY),
+    finalists: int = 3,
+    findings: Sequence[Finding] = FINDINGS,
+) -> Study:
     """A study of a table, its folder written."""
     toy = table.source.startswith("toy:ring")
     rows = [objective(name, i, i < finalists, toy) for i, name in enumerate(names)]
@@ -159,25 +210,70 @@ def make(folder: Path, table: Table, names: Sequence[str] = tuple(QUALITY), fina
     arrays = {f"samples/{name}": drawn(table, q, 500, 3) for name, (_, q) in ANCHORS.items()}
     store.write(folder / "runs" / "anchors-1.safetensors", store.pack({}, arrays))
     g = np.random.default_rng(0)
-    final = [rank.Scores(r.name, r.scores, 0.001 * g.normal(size=400), 0, r.sampling_flops, r.training_flops) for r in rows if r.role == "objective" and r.stage == "final"]
+    final = [
+        rank.Scores(r.name, r.scores, 0.001 * g.normal(size=400), 0, r.sampling_flops, r.training_flops)
+        for r in rows
+        if r.role == "objective" and r.stage == "final"
+    ]
     said = verdict.judge(final, rope=ROPE, overlap=0.0)
     for row in rows:
         row.letters = said.letters.get(row.name, "")
     study = Study(
-        version="0.1.0", command="whichloss compare 'my data.csv' --budget standard", goal="generate",
-        budget={"name": "standard", "flops": 1e12, "settings": 3, "screen": 4, "finalists": 3, "seeds": 16, "width": 128, "shares": []},
+        version="0.1.0",
+        command="whichloss compare 'my data.csv' --budget standard",
+        goal="generate",
+        budget={
+            "name": "standard",
+            "flops": 1e12,
+            "settings": 3,
+            "screen": 4,
+            "finalists": 3,
+            "seeds": 16,
+            "width": 128,
+            "shares": [],
+        },
         stages=(("tune", 24, 1.2e13), ("screen", 32, 3.2e13), ("final", 48, 4.8e13), ("twin", 16, 1.6e13)),
-        data=Data(source=table.source, rows=len(table), dim=table.schema.dim, columns=tuple(msgspec.to_builtins(c) for c in table.schema.columns),
-                  fingerprint=table.fingerprint, split=Split(384, 96, 120, 96, "at random"), notes=("A date column is present.",), lines=tuple(describe(table).lines())),
-        answer=Answer(kind=said.kind, leader=said.leader, recommended=said.recommended, tied=said.tied, sentence=said.sentence, reason=said.reason,
-                      caution="", seeds_needed=said.seeds_needed, rows_needed=said.rows_needed, differences=tuple(msgspec.to_builtins(d) for d in said.differences)),
-        rows=tuple(rows), skipped={"clip": "it aligns two modalities"}, findings=tuple(f for f in findings if f.objective in names),
-        power={"rows": 96, "rope": ROPE, "marginals_seen": True, "smallest": ["noise of 0.2 standard deviations added to every row"],
-               "damages": [{"kind": "noise", "size": s, "harm": s * s / 10, "seen": s > 0.15} for s in (0.05, 0.1, 0.2, 0.4)]},
-        audit={"objective": names[0], "ties": True, "difference": 1e-4, "low": -3e-4, "high": 5e-4}, fewer_rows=(), overlap=0.25,
-        method=("Every objective gets the same.",), versions={"torch": "2.13.0", "python": "3.11.7"},
+        data=Data(
+            source=table.source,
+            rows=len(table),
+            dim=table.schema.dim,
+            columns=tuple(msgspec.to_builtins(c) for c in table.schema.columns),
+            fingerprint=table.fingerprint,
+            split=Split(384, 96, 120, 96, "at random"),
+            notes=("A date column is present.",),
+            lines=tuple(describe(table).lines()),
+        ),
+        answer=Answer(
+            kind=said.kind,
+            leader=said.leader,
+            recommended=said.recommended,
+            tied=said.tied,
+            sentence=said.sentence,
+            reason=said.reason,
+            caution="",
+            seeds_needed=said.seeds_needed,
+            rows_needed=said.rows_needed,
+            differences=tuple(msgspec.to_builtins(d) for d in said.differences),
+        ),
+        rows=tuple(rows),
+        skipped={"clip": "it aligns two modalities"},
+        findings=tuple(f for f in findings if f.objective in names),
+        power={
+            "rows": 96,
+            "rope": ROPE,
+            "marginals_seen": True,
+            "smallest": ["noise of 0.2 standard deviations added to every row"],
+            "damages": [
+                {"kind": "noise", "size": s, "harm": s * s / 10, "seen": s > 0.15} for s in (0.05, 0.1, 0.2, 0.4)
+            ],
+        },
+        audit={"objective": names[0], "ties": True, "difference": 1e-4, "low": -3e-4, "high": 5e-4},
+        fewer_rows=(),
+        overlap=0.25,
+        method=("Every objective gets the same.",),
+        versions={"torch": "2.13.0", "python": "3.11.7"},
         clock={"started": 1.7e9, "wall seconds": 754.0, "training cpu seconds": 1300.0},
-    )  # fmt: skip
+    )
     store.write(folder / "study.json", msgspec.json.format(msgspec.json.encode(study)))
     return study
 

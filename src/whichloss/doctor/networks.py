@@ -11,13 +11,14 @@ from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 
 from ..rng import Rng
+from ..task import Finding
 from .say import Say
 
 Shapes = Mapping[str, tuple[torch.Size, ...]]  # role -> the shapes of the inputs it is called with
 NOT_OWN = "Weights and draws belong to a lane (one seed); what a module keeps for itself does not."
 
 
-def check_parts(modules: Mapping[str, nn.Module], say: Say) -> Iterator[Say.Finding]:
+def check_parts(modules: Mapping[str, nn.Module], say: Say) -> Iterator[Finding]:
     """Layers and weights that seeds trained side by side cannot have."""
     for role, module in modules.items():
         yield from _layers(role, module, say)
@@ -25,7 +26,7 @@ def check_parts(modules: Mapping[str, nn.Module], say: Say) -> Iterator[Say.Find
     yield from _shared(modules, say)
 
 
-def _layers(role: str, module: nn.Module, say: Say) -> Iterator[Say.Finding]:
+def _layers(role: str, module: nn.Module, say: Say) -> Iterator[Finding]:
     for name, part in module.named_modules():
         where, kind = f"layer '{name}' of {role}" if name else role, type(part).__name__
         rate = part.p if isinstance(part, _DropoutNd) else getattr(part, "dropout", 0.0)
@@ -53,7 +54,7 @@ def _layers(role: str, module: nn.Module, say: Say) -> Iterator[Say.Finding]:
             )
 
 
-def _weights(role: str, module: nn.Module, say: Say) -> Iterator[Say.Finding]:
+def _weights(role: str, module: nn.Module, say: Say) -> Iterator[Finding]:
     parameters = dict(module.named_parameters())
     lazy = [name for name, p in parameters.items() if is_lazy(p)]
     frozen = [name for name, p in parameters.items() if not p.requires_grad]
@@ -82,7 +83,7 @@ def _weights(role: str, module: nn.Module, say: Say) -> Iterator[Say.Finding]:
         )
 
 
-def _shared(modules: Mapping[str, nn.Module], say: Say) -> Iterator[Say.Finding]:
+def _shared(modules: Mapping[str, nn.Module], say: Say) -> Iterator[Finding]:
     owner: dict[int, str] = {}
     for role, module in modules.items():
         others = {owner.setdefault(id(p), role) for p in module.parameters()} - {role}
@@ -95,7 +96,7 @@ def _shared(modules: Mapping[str, nn.Module], say: Say) -> Iterator[Say.Finding]
             )
 
 
-def check_buffers(first: Mapping[str, nn.Module], again: Mapping[str, nn.Module], say: Say) -> Iterator[Say.Finding]:
+def check_buffers(first: Mapping[str, nn.Module], again: Mapping[str, nn.Module], say: Say) -> Iterator[Finding]:
     """Fixed tensors must not be drawn at random: no seed controls them."""
     for role, module in first.items():
         other = dict(again[role].named_buffers())
@@ -109,9 +110,7 @@ def check_buffers(first: Mapping[str, nn.Module], again: Mapping[str, nn.Module]
                 )
 
 
-def check_outputs(
-    modules: Mapping[str, nn.Module], asked: Mapping[str, Sequence[int]], say: Say
-) -> Iterator[Say.Finding]:
+def check_outputs(modules: Mapping[str, nn.Module], asked: Mapping[str, Sequence[int]], say: Say) -> Iterator[Finding]:
     """A network maps (n, inputs) to (n, outputs), and changes nothing in itself when it does."""
     for role, (inputs, outputs) in asked.items():
         if role not in modules:
@@ -141,7 +140,7 @@ def check_outputs(
             )
 
 
-def _raises(role: str, module: nn.Module, x: Tensor, error: Exception, say: Say) -> Say.Finding:
+def _raises(role: str, module: nn.Module, x: Tensor, error: Exception, say: Say) -> Finding:
     try:
         module.float()(x.float())
     except Exception:
@@ -156,7 +155,7 @@ def _raises(role: str, module: nn.Module, x: Tensor, error: Exception, say: Say)
     )
 
 
-def check_rows(nets: Mapping[str, object], shapes: Shapes, say: Say) -> Iterator[Say.Finding]:
+def check_rows(nets: Mapping[str, object], shapes: Shapes, say: Say) -> Iterator[Finding]:
     """What a network that sees the data says of a row must not depend on the other rows of the batch."""
     for role, inputs in shapes.items():
         if any(len(shape) != 2 or shape[0] < 2 for shape in inputs):

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
-from .. import task
+from ..task import Finding
 
 Numbers = Mapping[str, float]
 
@@ -13,22 +13,21 @@ Numbers = Mapping[str, float]
 class Say:
     """Findings about one objective, by name."""
 
-    Finding: TypeAlias = task.Finding
     objective: str
 
     def fault(
         self, rule: str, says: str, cause: str, remedy: str, evidence: Numbers | None = None, reference: str = ""
-    ) -> task.Finding:
+    ) -> Finding:
         """Something is wrong."""
         return self._finding("fault", rule, says, cause, remedy, evidence, reference)
 
     def note(
         self, rule: str, says: str, cause: str, remedy: str, evidence: Numbers | None = None, reference: str = ""
-    ) -> task.Finding:
+    ) -> Finding:
         """Something is worth knowing."""
         return self._finding("note", rule, says, cause, remedy, evidence, reference)
 
-    def raised(self, where: str, error: Exception) -> task.Finding:
+    def raised(self, where: str, error: Exception) -> Finding:
         """A piece of the objective or of its networks raised an error."""
         first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
         return self.fault(
@@ -47,5 +46,5 @@ class Say:
         remedy: str,
         evidence: Numbers | None,
         reference: str,
-    ) -> task.Finding:
-        return task.Finding(rule, self.objective, level, says, evidence or {}, cause, remedy, reference)
+    ) -> Finding:
+        return Finding(rule, self.objective, level, says, evidence or {}, cause, remedy, reference)

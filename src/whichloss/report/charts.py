@@ -59,6 +59,13 @@ def data(values: Sequence[Mapping[str, Any]]) -> Any:
     return {"values": list(values)}
 
 
+def hover(words: Mapping[str, str], numbers: Mapping[str, str], form: str = ".3~g") -> list[Any]:
+    """What a pointer over a mark shows: fields and their titles."""
+    return [alt.Tooltip(f"{field}:N", title=title) for field, title in words.items()] + [
+        alt.Tooltip(f"{field}:Q", title=title, format=form) for field, title in numbers.items()
+    ]
+
+
 def lean(value: Any) -> Any:
     """The same JSON with four significant figures a number; whole numbers and times in milliseconds keep all."""
     if isinstance(value, float):

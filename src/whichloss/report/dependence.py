@@ -6,10 +6,10 @@ import numpy as np
 
 
 def dependence(values: np.ndarray, lines: Sequence[bool]) -> np.ndarray:
-    """values (n, k) -> (k, k): how strongly two columns depend on each other, in [-1, 1] for two numbers, else in [0, 1].
+    """values (n, k) -> (k, k): how strongly two columns depend on each other.
 
-    Pearson's r of two numbers, the correlation ratio of a number given a category, Cramér's V of two
-    categories, on the rows where both are known; nan where one does not vary.
+    Pearson's r of two numbers, in [-1, 1]; the correlation ratio of a number given a category and Cramér's V
+    of two categories, in [0, 1]; on the rows where both are known; nan where one does not vary.
     """
     out = np.full((len(lines), len(lines)), np.nan)
     for a in range(len(lines)):

@@ -28,16 +28,57 @@ class Family:
 
 FAMILIES = (
     Family("copying", "rows too close to training rows", ("copy", "copie", "memor")),
-    Family("coverage", "collapse, lost modes, too little or too much spread", ("collapse", "coverage", "mode", "spread", "narrow", "diversity")),
-    Family("finite", "numbers that became infinite, failed runs", ("nan", "finite", "diverg", "explod", "overflow", "failed", "crash")),
-    Family("critic and generator", "the game between two networks", ("critic", "discriminator", "generator", "hinge", "margin", "slope", "lipschitz", "saturat", "penalty", "clip", "game", "player")),
-    Family("energy and chains", "energies, Langevin steps, persistent chains", ("energ", "chain", "langevin", "sampler", "accept", "partition")),
-    Family("noise and time", "noise levels, schedules, time as an input", ("noise level", "schedule", "snr", "time", "velocity", "denois", "prior")),
-    Family("learning", "not started, not finished, getting worse again", ("start", "longer", "learn", "vanish", "stagnat", "oscillat", "worse", "budget", "loss")),
-    Family("definition", "checked before training: value, gradient, who moves", ("contract", "gradient", "formula", "invarian", "move", "leak", "sign", "shape")),
+    Family(
+        "coverage",
+        "collapse, lost modes, too little or too much spread",
+        ("collapse", "coverage", "mode", "spread", "narrow", "diversity"),
+    ),
+    Family(
+        "finite",
+        "numbers that became infinite, failed runs",
+        ("nan", "finite", "diverg", "explod", "overflow", "failed", "crash"),
+    ),
+    Family(
+        "critic and generator",
+        "the game between two networks",
+        (
+            "critic",
+            "discriminator",
+            "generator",
+            "hinge",
+            "margin",
+            "slope",
+            "lipschitz",
+            "saturat",
+            "penalty",
+            "clip",
+            "game",
+            "player",
+        ),
+    ),
+    Family(
+        "energy and chains",
+        "energies, Langevin steps, persistent chains",
+        ("energ", "chain", "langevin", "sampler", "accept", "partition"),
+    ),
+    Family(
+        "noise and time",
+        "noise levels, schedules, time as an input",
+        ("noise level", "schedule", "snr", "time", "velocity", "denois", "prior"),
+    ),
+    Family(
+        "learning",
+        "not started, not finished, getting worse again",
+        ("start", "longer", "learn", "vanish", "stagnat", "oscillat", "worse", "budget", "loss"),
+    ),
+    Family(
+        "definition",
+        "checked before training: value, gradient, who moves",
+        ("contract", "gradient", "formula", "invarian", "move", "leak", "sign", "shape"),
+    ),
 )
 ORDER = (7, 2, 6, 3, 4, 5, 1, 0)  # the order in the matrix, from before training to what came out
-ADVERSARIAL, ENERGY, NOISED = 3, 4, 5
+ADVERSARIAL, ENERGY, NOISED, DEFINITION = 3, 4, 5, 7
 SYMBOLS = {"healthy": "✓", "note": "!", "fault": "✕", "not applicable": "·", "unknown": "?"}
 
 # What a curve tends to when the generator's law is the data's and the critic is the best one.
@@ -45,7 +86,7 @@ EQUILIBRIA: dict[tuple[str, str], tuple[float, str]] = {
     ("gan", "loss 0:D"): (2 * LOG2, "2 log 2, where D = 1/2"),
     ("gan", "loss 1:G"): (LOG2, "log 2, where D = 1/2"),
     ("gan-minimax", "loss 0:D"): (2 * LOG2, "2 log 2, where D = 1/2"),
-    ("gan-minimax", "loss 1:G"): (-LOG2, "−log 2, where D = 1/2"),
+    ("gan-minimax", "loss 1:G"): (-LOG2, "\u2212log 2, where D = 1/2"),
     ("hinge-gan", "loss 0:D"): (2.0, "2, where the critic is 0"),
     ("wgan", "loss 0:D"): (0.0, "0, where the laws are equal"),
     ("wgan-gp", "critic gap / slope"): (0.0, "0, where the laws are equal"),
@@ -58,6 +99,8 @@ SHARED = {"critic accuracy": (0.5, "0.5: guessing")}
 def family_of(finding: Finding) -> int:
     """The family of a finding's rule; `learning` if no word of it is known."""
     rule = finding.rule.lower()
+    if rule.startswith("contract"):
+        return DEFINITION
     return next((i for i, f in enumerate(FAMILIES) if any(w in rule for w in f.words)), 6)
 
 
@@ -107,8 +150,14 @@ def details(study: Study) -> Iterator[dict[str, Any]]:
             "number": number,
             "row": row,
             "findings": [(f, FAMILIES[family_of(f)].title, evidence(f)) for f in findings],
-            "curves": [curve(number, row, i, name, values) for i, (name, values) in enumerate(row.curves.items()) if known(values)],
-            "table": [(name, *ends(values), line_of(row, name)) for name, values in row.curves.items() if known(values)],
+            "curves": [
+                curve(number, row, i, name, values)
+                for i, (name, values) in enumerate(row.curves.items())
+                if known(values)
+            ],
+            "table": [
+                (name, *ends(values), line_of(row, name)) for name, values in row.curves.items() if known(values)
+            ],
         }
 
 
@@ -142,12 +191,20 @@ def curve(number: int, row: Row, i: int, name: str, values: Sequence[float | Non
     held = line_of(row, name)
     tall = max(map(abs, numbers)) > 100 * max(1e-12, median(map(abs, numbers)))
     bent = {"type": "symlog", "constant": max(median(map(abs, numbers)), 1e-9)} if tall else {"zero": False}
-    x = alt.X("x:Q", axis=alt.Axis(title="% of the run", values=[0, 50, 100], grid=False), scale=alt.Scale(domain=[0, 100], nice=False))
-    y = alt.Y("y:Q", axis=alt.Axis(title=None, tickCount=4, format="~g" if max(map(abs, numbers)) < 1e4 else "~s"), scale=alt.Scale(**bent))
+    x = alt.X(
+        "x:Q",
+        axis=alt.Axis(title="% of the run", values=[0, 50, 100], grid=False),
+        scale=alt.Scale(domain=[0, 100], nice=False),
+    )
+    y = alt.Y(
+        "y:Q",
+        axis=alt.Axis(title=None, tickCount=4, format="~g" if max(map(abs, numbers)) < 1e4 else "~s"),
+        scale=alt.Scale(**bent),
+    )
     points = [
         {"x": 100 * (k + 1) / len(values), "y": None if v is None or not math.isfinite(v) else v}
         for k, v in enumerate(values)
-    ]  # fmt: skip
+    ]
     tips = [alt.Tooltip("x:Q", title="% of the run", format=".0f"), alt.Tooltip("y:Q", title=name, format=".3~g")]
     base = alt.Chart(data(points)).encode(x, y)
     layers = [base.mark_line(color=BLUE, strokeWidth=1.5), base.mark_point(size=30, opacity=0).encode(tooltip=tips)]

@@ -49,13 +49,19 @@ def bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
     import vl_convert
 
-    script: str = vl_convert.javascript_bundle()
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def as_json(value: Any) -> str:
     """JSON that may stand inside a script element: no character of it can end the element."""
-    return msgspec.json.encode(value).decode().replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return (
+        msgspec.json.encode(value)
+        .decode()
+        .replace("<", "\\u003c")
+        .replace("\u2028", "\\u2028")
+        .replace("\u2029", "\\u2029")
+    )
 
 
 def chart_macro(charts: dict[str, Any]) -> Callable[[Figure], str]:
@@ -70,7 +76,7 @@ def chart_macro(charts: dict[str, Any]) -> Callable[[Figure], str]:
 
 def everything(study: Study, rows: Rows) -> dict[str, Any]:
     """What the template draws."""
-    from . import evidence
+    from . import costs, evidence
 
     objectives = of_role(study, "objective")
     return {
@@ -87,10 +93,13 @@ def everything(study: Study, rows: Rows) -> dict[str, Any]:
         "matrix": ranking.matrix(study),
         "metrics": ranking.metrics(study),
         "strips": evidence.strips(study),
-        "why": [(row, why.sentences(study, row), [f for f in study.findings if f.objective == row.name]) for row in objectives],
+        "why": [
+            (row, why.sentences(study, row), [f for f in study.findings if f.objective == row.name])
+            for row in objectives
+        ],
         "budget": evidence.over_budget(study),
         "tuning": evidence.tuned(study),
-        "costs": evidence.costs(study),
+        "costs": costs.costs(study),
         "health": health.matrix(study),
         "details": list(health.details(study)),
         "damage": why.smallest_damage(study),
@@ -105,7 +114,7 @@ def everything(study: Study, rows: Rows) -> dict[str, Any]:
 
 def samples(study: Study, rows: Rows) -> dict[str, Any]:
     """The fifth section."""
-    from . import pictures, sparks
+    from . import links, pictures, sparks
 
     names = [sample.name for sample in rows.samples]
     pick = names.index(study.answer.recommended)
@@ -116,7 +125,11 @@ def samples(study: Study, rows: Rows) -> dict[str, Any]:
         "names": [(k, s.name, s.row.role) for k, s in enumerate(rows.samples) if len(s.values)],
         "pick": pick,
         "absent": absent,
-        "constants": [c.name for c in rows.table.schema.columns if c.constant and len(rows.varying) < len(rows.table.schema.columns)],
+        "constants": [
+            c.name
+            for c in rows.table.schema.columns
+            if c.constant and len(rows.varying) < len(rows.table.schema.columns)
+        ],
         "shown": len(rows.shapes),
         "all": len(rows.varying),
         "most": MOST_COLUMNS,
@@ -129,6 +142,6 @@ def samples(study: Study, rows: Rows) -> dict[str, Any]:
     return found | {
         "figures": pictures.columns(rows, pick),
         "sparks": sparks.table(rows),
-        "heat": pictures.heat_map(rows, pick),
-        "pairs": pictures.worst_pairs(rows) if len(rows.shapes) > 1 else [],
+        "heat": links.heat_map(rows, pick),
+        "pairs": links.worst_pairs(rows) if len(rows.shapes) > 1 else [],
     }

@@ -41,7 +41,10 @@ class Line:
 
 
 HEADS = (
-    ("score (95 % interval)", "MMD² against real rows, mean over seeds: lower is better; the interval is over seeds, on this test split"),
+    (
+        "score (95 % interval)",
+        "MMD² against real rows, mean over seeds: lower is better; the interval is over seeds, on this test split",
+    ),
     ("behind the leader (95 % interval)", "paired difference to the leader; its interval is over seeds and test rows"),
     ("P(beats leader)", "estimated probability that it scores better than the leader on a new seed"),
     ("skill", "0: the best simple baseline; 1: fresh real rows. Higher is better"),

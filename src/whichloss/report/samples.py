@@ -54,7 +54,7 @@ class Rows:
     def real(self) -> np.ndarray:
         """The real rows that are drawn, at most MOST_REAL."""
         count = min(len(self.table), MOST_REAL)
-        return self.table.values[np.linspace(0, len(self.table) - 1, count).astype(int)]
+        return np.asarray(self.table.values[np.linspace(0, len(self.table) - 1, count).astype(int)])
 
     def each(self, j: int) -> list[np.ndarray | None]:
         """One column: of the real rows, then of every sample."""

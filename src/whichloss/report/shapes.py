@@ -64,8 +64,7 @@ def shape(column: Column, each: Sequence[np.ndarray | None]) -> Shape:
         for v, w in zip(inside, each, strict=True)
     ]
     outside = tuple(
-        None if v is None else float(((v < low) | (v > high)).sum() / max(1, (~np.isnan(v)).sum()))
-        for v in each
+        None if v is None else float(((v < low) | (v > high)).sum() / max(1, (~np.isnan(v)).sum())) for v in each
     )
     return Shape(column, at, (), tuple(heights), apart, missing, outside)
 
@@ -81,7 +80,8 @@ def bandwidth(known: np.ndarray, span: float) -> float:
     """Half of Silverman's (1986) rule, which is made for one hump, and at least two grid steps' worth."""
     quarter = float(np.subtract(*np.percentile(known, [75, 25]))) / 1.34
     spread = min(float(known.std()), quarter) or float(known.std())
-    return max(0.45 * spread * len(known) ** -0.2, span / GRID * 0.8)
+    rule: float = 0.45 * spread * len(known) ** -0.2
+    return max(rule, span / GRID * 0.8)
 
 
 def density(values: np.ndarray, count: int, at: np.ndarray, width: float) -> np.ndarray:
@@ -116,7 +116,7 @@ def bars(
     labels = [level(column, c) for c in shown]
     labels += [f"{hidden} others" if hidden else "others"] if hidden or stray else []
     labels += ["(missing)"] if gone else []
-    heights = []
+    heights: list[np.ndarray | None] = []
     for v in each:
         if v is None:
             heights.append(None)

@@ -8,6 +8,7 @@ from ..study.records import Study
 from .lookup import of_role, rope
 from .words import NONE, duration, figures, fixed, flop, listed, percent, places, several
 
+STANDARD = 1e12  # operations per run from which a study is more than indicative
 STAGES = {
     "tune": "settings tried, one seed each, half the compute",
     "screen": "every objective at its chosen setting",
@@ -48,11 +49,15 @@ def cost(study: Study) -> str:
     return f"{listed(parts)}."
 
 
-def facts(study: Study) -> list[tuple[str, str]]:
+def facts(study: Study) -> list[tuple[str, str, str]]:
     """The numbers under the answer."""
     row = study.row(study.answer.recommended)
     failed = sum(r.failures for r in of_role(study, "objective"))
-    out = [("skill", fixed(row.skill, 2), "0 is the best simple baseline, 1 fresh real rows")] if row.skill is not None else []
+    out = (
+        [("skill", fixed(row.skill, 2), "0 is the best simple baseline, 1 fresh real rows")]
+        if row.skill is not None
+        else []
+    )
     if "modes covered" in row.metrics and "modes" in row.metrics:
         covered = f"{row.metrics['modes covered'][0]:.1f}".removesuffix(".0")
         out.append(("modes covered", f"{covered} of {row.metrics['modes'][0]:.0f}", "mean over seeds"))
@@ -61,7 +66,9 @@ def facts(study: Study) -> list[tuple[str, str]]:
     out.append(("runs", f"{runs(study):,}", f"{failed} counted as failed in the table"))
     out.append(("compute", flop(compute(study)), "counted, tuning included"))
     if "wall seconds" in study.clock:
-        out.append(("time", duration(study.clock["wall seconds"]), "of the last command; a resumed study takes longer in all"))
+        out.append(
+            ("time", duration(study.clock["wall seconds"]), "of the last command; a resumed study takes longer in all")
+        )
     return out
 
 
@@ -77,18 +84,20 @@ def compute(study: Study) -> float:
 
 def banners(study: Study) -> list[str]:
     """What must be read first."""
-    out, name = [], study.budget.get("name")
-    if name == "quick":
-        out.append(
-            f"Indicative. This is the quick budget: {study.budget.get('seeds')} fresh seeds and "
-            f"{flop(study.budget.get('flops'))} per run. A larger budget may change the order; --budget standard confirms."
-        )
-    elif float(study.budget.get("flops") or 0) < 1e12:
-        out.append(f"Indicative. One run had {flop(study.budget.get('flops'))}, less than the standard budget (1 TFLOP). A larger budget may change the order.")
+    out, budget = [], study.budget
+    cost = flop(budget.get("flops"))
+    if budget.get("name") == "quick":
+        said = f"This is the quick budget: {budget.get('seeds')} fresh seeds and {cost} per run."
+        out.append(f"Indicative. {said} A larger budget may change the order; --budget standard confirms.")
+    elif float(budget.get("flops") or 0) < STANDARD:
+        said = f"One run had {cost}, less than the standard budget ({flop(STANDARD)})."
+        out.append(f"Indicative. {said} A larger budget may change the order.")
     if study.audit and not study.audit.get("ties", True):
-        out.append(f"The audit failed: {study.audit.get('objective')} did not tie with its own twin. Do not trust small differences here.")
+        who = study.audit.get("objective")
+        out.append(f"The audit failed: {who} did not tie with its own twin. Do not trust small differences here.")
     if all(r.failures == len(r.scores) for r in of_role(study, "objective")):
-        out.append("Every run of every objective failed. There is nothing to recommend; the reasons stand under Training health.")
+        why = "There is nothing to recommend; the reasons stand under Training health."
+        out.append(f"Every run of every objective failed. {why}")
     return out
 
 
@@ -120,21 +129,24 @@ def damages(study: Study) -> list[tuple[str, list[tuple[str, str, bool]]]]:
 
 def changes(study: Study) -> list[str]:
     """What would change the answer."""
-    answer, out = study.answer, []
+    answer, rows, out = study.answer, of_role(study, "objective"), []
     if answer.seeds_needed:
-        out.append(f"About {answer.seeds_needed:,} seeds per finalist would probably decide, if the differences stay as they are (--seeds {answer.seeds_needed}).")
+        stay = f"if the differences stay as they are (--seeds {answer.seeds_needed})"
+        out.append(f"About {answer.seeds_needed:,} seeds per finalist would probably decide, {stay}.")
     if answer.rows_needed:
         out.append(f"About {answer.rows_needed:,} test rows would be needed to decide.")
-    longer = [r.name for r in of_role(study, "objective") if r.state == "needs longer"]
+    longer = [r.name for r in rows if r.state == "needs longer"]
     if longer:
-        verb = "was" if len(longer) == 1 else "were"
-        out.append(f"A larger budget: {listed(longer)} {verb} still improving at the end of this one.")
-    stuck = [r.name for r in of_role(study, "objective") if r.state == "not started"]
+        was = "was" if len(longer) == 1 else "were"
+        out.append(f"A larger budget: {listed(longer)} {was} still improving at the end of this one.")
+    stuck = [r.name for r in rows if r.state == "not started"]
     if stuck:
-        out.append(f"{listed(stuck)} had hardly started to learn, so this study says nothing about what {'it' if len(stuck) == 1 else 'they'} can do.")
-    screened = [r.name for r in of_role(study, "objective") if r.stage == "screen"]
+        it = "it" if len(stuck) == 1 else "they"
+        out.append(f"{listed(stuck)} had hardly started to learn: this study does not say what {it} can do.")
+    screened = [r.name for r in rows if r.stage == "screen"]
     if screened:
-        out.append(f"{listed(screened)} left after the screen on few seeds; an objective that was unlucky there is not judged again.")
+        luck = "an objective that was unlucky there is not judged again"
+        out.append(f"{listed(screened)} left after the screen on few seeds; {luck}.")
     return out
 
 
@@ -144,10 +156,11 @@ def audit(study: Study) -> str:
     if not a:
         return ""
     digits = places(rope(study))
-    end = "They tie, as they must." if a["ties"] else "They do not tie. By chance this happens to 5 % of sound studies; more often something is wrong."
+    broken = "They do not tie. By chance this happens to 5 % of sound studies; more often something is wrong."
     return (
         f"{a['objective']} was run a second time under another name. Difference {fixed(a['difference'], digits)} "
-        f"(95 % interval {fixed(a['low'], digits)} to {fixed(a['high'], digits)}). {end}"
+        f"(95 % interval {fixed(a['low'], digits)} to {fixed(a['high'], digits)}). "
+        f"{'They tie, as they must.' if a['ties'] else broken}"
     )
 
 

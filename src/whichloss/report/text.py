@@ -10,13 +10,14 @@ from .words import NONE, duration, figures, fixed, flop, listed, places, several
 if TYPE_CHECKING:
     from rich.table import Table
 
+CAPTION = "* recommended. Score: MMD², lower is better. Skill: 0 best simple baseline, 1 fresh real rows."
 HEADS = ("", "objective", "score", "95 % interval", "skill", "failed", "group", "training", "a row")
 
 
 def lines(study: Study) -> list[tuple[Row, tuple[str, ...]]]:
     """The ranking table as text; anchors last."""
     digits = places(float(study.power.get("rope") or 0.0))
-    out = []
+    out: list[tuple[Row, tuple[str, ...]]] = []
     for number, row in enumerate(study.ranked(), 1):
         own = row.role == "objective"
         star = " *" if row.name == study.answer.recommended else ""
@@ -41,9 +42,11 @@ def table(study: Study) -> "Table":
     from rich.table import Table
 
     grid = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left", caption_style="dim")
-    grid.caption = "* recommended. Score: MMD², lower is better. Skill: 0 best simple baseline, 1 fresh real rows."
+    grid.caption = CAPTION
     for head in HEADS:
-        grid.add_column(head, justify="left" if head in ("objective", "group") else "right", no_wrap=head != "objective")
+        grid.add_column(
+            head, justify="left" if head in ("objective", "group") else "right", no_wrap=head != "objective"
+        )
     stage = ""
     for row, cells in lines(study):
         section = row.role if row.role == "objective" else "anchor"
@@ -59,7 +62,11 @@ def closing(study: Study) -> list[str]:
     """The last lines of a command: what was run, the verdict, the recommendation, what went wrong."""
     from rich.markup import escape
 
-    return [escape(said) for said in (totals(study), verdict(study), recommended(study), *faults(study), *cautions(study)) if said]
+    return [
+        escape(said)
+        for said in (totals(study), verdict(study), recommended(study), *faults(study), *cautions(study))
+        if said
+    ]
 
 
 def totals(study: Study) -> str:
@@ -130,9 +137,10 @@ def notebook(study: Study) -> str:
         for row, cells in lines(study)
     )
     said = "".join(f"<p>{html.escape(text)}</p>" for text in (answer.sentence, answer.reason, answer.caution) if text)
-    tied = listed([html.escape(name) for name in answer.tied]) or NONE
+    tied = html.escape(listed(answer.tied) or NONE)
+    name, kind, note = html.escape(answer.recommended), html.escape(answer.kind), html.escape(CAPTION)
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     return (
-        f'{STYLE}<div class="whichloss"><p><b>{html.escape(answer.recommended)}</b> '
-        f"({html.escape(answer.kind)}: {tied})</p>{said}<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-        "<p><small>* recommended. Score: MMD², lower is better. Skill: 0 best simple baseline, 1 fresh real rows.</small></p></div>"
+        f'{STYLE}<div class="whichloss"><p><b>{name}</b> ({kind}: {tied})</p>{said}{table}'
+        f"<p><small>{note}</small></p></div>"
     )

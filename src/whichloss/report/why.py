@@ -14,7 +14,8 @@ COPYING = 0.01  # p of the copy test
 def sentences(study: Study, row: Row) -> list[str]:
     """The most telling facts first, at most four."""
     if row.failures == len(row.scores):
-        return [f"{first_upper(every(row))} failed: {reasons(row)}.", "It stands in the table at the score of a simple baseline."]
+        failed_all = f"{first_upper(every(row))} failed: {reasons(row)}."
+        return [failed_all, "It stands in the table at the score of a simple baseline."]
     return [said for fact in FACTS for said in fact(study, row)][:MOST]
 
 
@@ -32,29 +33,36 @@ def failed(study: Study, row: Row) -> Iterator[str]:
     """Failures."""
     if row.failures:
         counts = "each counts" if row.failures > 1 else "it counts"
-        yield f"{row.failures} of {several(len(row.scores), 'run')} failed ({reasons(row)}); {counts} at a baseline's score."
+        runs = several(len(row.scores), "run")
+        yield f"{row.failures} of {runs} failed ({reasons(row)}); {counts} at a baseline's score."
 
 
 def place(study: Study, row: Row) -> Iterator[str]:
     """Where it stands between the best baseline and real rows."""
     simple = of_role(study, "baseline")
     if row.stage != "final":
-        rank = [r.name for r in of_role(study, "objective")].index(row.name) + 1
-        total = len(of_role(study, "objective"))
-        yield (
-            f"It came {rank} of {total}: on the {len(row.scores)} seeds of the screen its mean score was "
-            f"{figures(row.mean)}, which did not make it a finalist."
-        )
-    elif row.skill is not None and simple:
-        best = simple[0].name
+        yield screened(study, row)
+    elif simple and row.skill is None:
+        yield f"The best simple baseline, {simple[0].name}, already scores like real rows: there is no gap to close."
+    elif simple and row.skill is not None:
+        best, theirs = simple[0].name, figures(simple[0].mean)
         if row.skill < 0:
-            yield f"It scores worse than the best simple baseline, {best} ({figures(row.mean)} against {figures(simple[0].mean)})."
+            yield f"It scores worse than the best simple baseline, {best} ({figures(row.mean)} against {theirs})."
         elif row.skill >= 0.995:
-            yield f"Its score is as good as that of fresh real rows: it closes the whole gap between them and the best simple baseline, {best}."
+            yield f"It scores as fresh real rows do, and so closes the whole gap to the best simple baseline, {best}."
         else:
-            yield f"It closes {percent(row.skill)} of the gap between the best simple baseline, {best}, and fresh real rows."
-    elif simple:
-        yield f"The best simple baseline, {simple[0].name}, already scores like real rows, so there is no gap left to close."
+            gap = f"the gap between the best simple baseline, {best}, and fresh real rows"
+            yield f"It closes {percent(row.skill)} of {gap}."
+
+
+def screened(study: Study, row: Row) -> str:
+    """Its place in the screen."""
+    names = [r.name for r in of_role(study, "objective")]
+    seeds = several(len(row.scores), "seed")
+    return (
+        f"It came {names.index(row.name) + 1} of {len(names)}: on the {seeds} of the screen its mean score was "
+        f"{figures(row.mean)}, which did not make it a finalist."
+    )
 
 
 def copying(study: Study, row: Row) -> Iterator[str]:
@@ -63,34 +71,41 @@ def copying(study: Study, row: Row) -> Iterator[str]:
     if found and found[0] < COPYING:
         share = row.metrics.get("copied share", (0.0, 0.0))[0]
         copied = f", and {percent(share)} of them coincide with one" if share > 0 else ""
-        yield f"Its rows lie closer to training rows than held-out real rows do (p = {figures(found[0])}){copied}: it may be copying."
+        near = f"Its rows lie closer to training rows than held-out real rows do (p = {figures(found[0])})"
+        yield f"{near}{copied}: it may be copying."
 
 
 def state(study: Study, row: Row) -> Iterator[str]:
     """Not started, or not finished."""
+    known = [q for q in row.quarters if q is not None]
     if row.state == "not started" and row.loss_skill is not None:
-        yield f"It has not really started: its loss is {percent(max(0.0, row.loss_skill))} of the way from a trivial predictor's to the least possible one."
-    elif row.state == "needs longer":
-        known = [q for q in row.quarters if q is not None]
-        if len(known) > 1:
-            yield f"It needs longer: in the last quarter of the budget its validation score still went from {figures(known[-2])} to {figures(known[-1])}."
+        yield f"It has hardly started: its loss has gone {way(row.loss_skill)}."
+    elif row.state == "needs longer" and len(known) > 1:
+        last = f"{figures(known[-2])} to {figures(known[-1])}"
+        yield f"It needs longer: in the last quarter of the budget its validation score still went from {last}."
+
+
+def way(skill: float) -> str:
+    """83 % of the way from a trivial predictor's to the least possible one"""
+    return f"{percent(min(1.0, max(0.0, skill)))} of the way from a trivial predictor's to the least possible one"
 
 
 def modes(study: Study, row: Row) -> Iterator[str]:
     """Modes, or coverage where modes are not known."""
-    found, real = row.metrics, {r.role: r.metrics for r in study.rows}.get("ceiling", {})
-    if "modes covered" in found and "modes" in found:
-        good = found.get("high-quality share")
-        more = f", and {percent(good[0])} of its rows lie on one" if good else ""
-        held = real.get("high-quality share")
-        more += f" ({percent(held[0])} of real rows do)" if good and held else ""
-        covered, total = found["modes covered"][0], found["modes"][0]
-        yield f"It covers {f'{covered:.1f}'.removesuffix('.0')} of {total:.0f} modes{more}."
-    elif "coverage" in found:
-        precision = found.get("precision")
-        told = f", and {percent(precision[0])} of them lie among real ones ({percent(real['precision'][0])})" if precision and "precision" in real else ""
-        held = f" (fresh real rows: {percent(real['coverage'][0])})" if "coverage" in real else ""
-        yield f"Its rows come near {percent(found['coverage'][0])} of the real ones{held}{told}."
+    real = next((r.metrics for r in study.rows if r.role == "ceiling"), {})
+    mean = {name: pair[0] for name, pair in row.metrics.items()}
+    best = {name: pair[0] for name, pair in real.items()}
+    if "modes covered" in mean and "modes" in mean:
+        good = mean.get("high-quality share")
+        held = f" ({percent(best['high-quality share'])} of real rows do)" if "high-quality share" in best else ""
+        more = f", and {percent(good)} of its rows lie on one{held}" if good is not None else ""
+        covered = f"{mean['modes covered']:.1f}".removesuffix(".0")
+        yield f"It covers {covered} of {mean['modes']:.0f} modes{more}."
+    elif "coverage" in mean:
+        held = f" (fresh real rows: {percent(best['coverage'])})" if "coverage" in best else ""
+        among = f", and {percent(mean['precision'])} of them lie among real ones" if "precision" in mean else ""
+        among += f" ({percent(best['precision'])})" if among and "precision" in best else ""
+        yield f"Its rows come near {percent(mean['coverage'])} of the real ones{held}{among}."
 
 
 def spread(study: Study, row: Row) -> Iterator[str]:
@@ -104,10 +119,8 @@ def told_apart(study: Study, row: Row) -> Iterator[str]:
     """The classifier."""
     found = row.metrics.get("two-sample accuracy")
     if found:
-        better = found[0] > 0.55
-        yield f"A classifier tells its rows from real ones with {percent(found[0])} accuracy" + (
-            "; 50 % would be guessing." if better else ", which is hardly better than guessing."
-        )
+        end = "; guessing would reach 50\u00a0%" if found[0] > 0.55 else ", hardly better than guessing"
+        yield f"A classifier tells its rows from real ones with {percent(found[0])} accuracy{end}."
 
 
 def tuning(study: Study, row: Row) -> Iterator[str]:
@@ -116,24 +129,25 @@ def tuning(study: Study, row: Row) -> Iterator[str]:
     if len(row.tuning) < 2 or not lived:
         return
     best, values = min(lived, key=lambda pair: pair[0])
-    first = row.tuning[0][1]
-    dead = len(row.tuning) - len(lived)
+    worst = max(s for s, _ in lived)
+    first, dead = row.tuning[0][1], len(row.tuning) - len(lived)
     if first is None or first - best > rope(study):
-        start = "failed" if first is None else f"scored {figures(first)}"
-        yield f"Tuning mattered: the shipped setting {start} on validation rows, {setting(values)} scored {figures(best)}."
+        start = "failed" if first is None else f"scored {figures(first)} on validation rows"
+        yield f"Tuning mattered: the shipped setting {start}, {setting(values)} scored {figures(best)}."
     elif dead:
         yield f"{dead} of {len(row.tuning)} settings tried failed."
-    elif max(s for s, _ in lived) - best > 10 * rope(study):
-        worst = max(s for s, _ in lived)
-        yield f"It is sensitive to its settings: {len(row.tuning)} were tried and scored {figures(best)} to {figures(worst)}."
+    elif worst - best > 10 * rope(study):
+        span = f"{figures(best)} to {figures(worst)}"
+        yield f"It is sensitive to its settings: the {len(row.tuning)} tried scored {span}."
 
 
 def learning(study: Study, row: Row) -> Iterator[str]:
     """Its own loss, and whether it got worse again."""
     if row.last is not None and row.last - row.mean > 5 * rope(study) and row.last > 1.5 * row.mean:
-        yield f"It got worse again: its last snapshots score {figures(row.last)}, its best by validation {figures(row.mean)}."
+        best = f"its best by validation {figures(row.mean)}"
+        yield f"It got worse again: its last snapshots score {figures(row.last)}, {best}."
     if row.loss_skill is not None and row.state != "not started":
-        yield f"Its own loss went {percent(min(1.0, max(0.0, row.loss_skill)))} of the way from a trivial predictor's to the least possible one."
+        yield f"Its own loss went {way(row.loss_skill)}."
 
 
 FACTS: tuple[Callable[[Study, Row], Iterator[str]], ...] = (

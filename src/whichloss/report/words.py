@@ -1,9 +1,10 @@
 """Numbers and lists as a person would write them."""
 
+import json
 import math
 from collections.abc import Sequence
 
-NONE = "–"  # what stands where there is no number
+NONE = "\u2013"  # what stands where there is no number
 PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 
 
@@ -12,12 +13,12 @@ def figures(x: float | None, digits: int = 2) -> str:
     if x is None or math.isnan(x):
         return NONE
     if math.isinf(x):
-        return "∞" if x > 0 else "−∞"
+        return "∞" if x > 0 else "\u2212∞"
     if x == 0:
         return "0"
     if not 1e-5 <= abs(x) < 1e6:
         mantissa, exponent = f"{x:.{digits - 1}e}".split("e")
-        return minus(f"{mantissa} × 10{superscript(int(exponent))}")
+        return minus(f"{mantissa} \u00d7 10{superscript(int(exponent))}")
     places = max(0, digits - 1 - math.floor(math.log10(abs(x))))
     return minus(f"{x:,.{places}f}")
 
@@ -38,7 +39,7 @@ def minus(text: str) -> str:
     """With a true minus sign; no negative zero."""
     if text.startswith("-") and not text.strip("-0.,"):
         text = text[1:]
-    return text.replace("-", "−")
+    return text.replace("-", "\u2212")
 
 
 def superscript(number: int) -> str:
@@ -91,3 +92,14 @@ def settings(values: object) -> str:
     """{"lr": 0.001} -> lr 0.001"""
     assert hasattr(values, "items")
     return ", ".join(f"{name} {value:g}" for name, value in values.items())
+
+
+def cut(name: str, most: int = 26) -> str:
+    """A long name, cut in the middle."""
+    name = " ".join(name.split()) or "(no name)"
+    return name if len(name) <= most else f"{name[: most - most // 3 - 1]}…{name[-(most // 3) :]}"
+
+
+def named(labels: Sequence[str]) -> str:
+    """A Vega expression from a number to its label; labels are JSON text and can be nothing else."""
+    return f"{json.dumps(list(labels))}[datum.value]"

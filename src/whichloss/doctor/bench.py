@@ -1,0 +1,96 @@
+"""An objective set up to be looked at before training: tiny, in float64, leaving no trace behind."""
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ..objectives.base import Build, Nets, Objective, Update
+from ..rng import Rng
+from ..task import Batch, Finding, Task
+from ..train import Lanes
+from .say import Say
+
+ROWS = 256  # as in training: an objective may rely on the batch
+_NAMES = ("__bool__", "__float__", "__int__", "__index__", "item", "tolist", "numpy", "nonzero")
+READS = {getattr(Tensor, name) for name in _NAMES} | {torch.nonzero}
+Weights = Mapping[str, Tensor]
+
+
+@contextmanager
+def float64_and_untouched() -> Iterator[None]:
+    dtype, python, numpy = torch.get_default_dtype(), random.getstate(), np.random.get_state()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """An objective with weights and data, one lane of it, ready to be looked at."""
+
+    objective: Objective
+    lanes: Lanes
+    weights: Weights
+    memory: Weights
+    say: Say
+    rng: Rng = field(default_factory=lambda: Rng.of(0)["doctor"])
+
+    @staticmethod
+    def of(objective: Objective, task: Task, build: Build, say: Say) -> "Bench":
+        data = Rng.of(0, 1)["doctor"].normal("data", (ROWS, task.dim))
+        hyper = {name: torch.full((2,), float(getattr(objective, name))) for name in objective.search}
+        sizes, jitter = torch.full((2,), ROWS), torch.zeros(2, task.dim)
+        lanes = Lanes(objective, task, build, Rng.of(0, 1), data, sizes, jitter, hyper, batch=ROWS)
+        state = lanes.start()
+        first = {role: w[0] for role, w in state.weights.items()}
+        return Bench(objective, lanes, first, {name: m[0] for name, m in state.memory.items()}, say)
+
+    def x(self, name: str = "x") -> Tensor:
+        """Rows as training sees them: mean 0, variance 1."""
+        return self.rng.normal(name, (ROWS, self.lanes.task.dim))
+
+    def batch(self, update: Update, x: Tensor, nets: Nets | None = None) -> Batch:
+        """What the update would see, its memory refreshed."""
+        batch = Batch(x, self.memory, torch.tensor(update.active[0]))
+        nets = nets or self.lanes.nets(self.weights)
+        fresh = self.objective.refresh(nets, batch, self.rng["refresh"])
+        return replace(batch, memory={**self.memory, **fresh})
+
+
+class Reads(TorchFunctionMode):
+    """Notes which functions turn a tensor into a Python value."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in READS:
+            self.seen.add(func.__name__.strip("_"))
+        return func(*args, **(kwargs or {}))
+
+
+def generators() -> tuple[Any, ...]:
+    """The state of every global generator."""
+    numpy: Any = np.random.get_state()
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), numpy[1].tobytes(), numpy[2]
+
+
+def global_draws(say: Say, where: str) -> Finding:
+    return say.fault(
+        "contract: global draws",
+        f"{where} draws from a global generator (torch, Python or numpy).",
+        "Such draws depend on everything drawn before, so no run could be repeated or resumed.",
+        'Draw from the rng that is passed in: rng.normal("name", shape), rng.uniform, rng.integers.',
+    )

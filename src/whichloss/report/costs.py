@@ -1,0 +1,106 @@
+"""Charts of quality against cost: training compute and the compute of a sampled row."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from ..study.records import Study
+from .charts import BLUE, FAINT, INK, PAPER, SOFT, Axis, Figure, data, figure, hover, score_axis, wide
+from .evidence import band
+from .lookup import of_role
+from .words import figures, flop
+
+PLOT = (330.0, 290.0)  # pixels a chart is at least wide, and high, for placing its labels
+Points = list[dict[str, Any]]
+
+
+def frontier(points: Points) -> Points:
+    """Those that nothing is both cheaper and better than, cheapest first."""
+    best, out = math.inf, []
+    for point in sorted(points, key=lambda p: (p["x"], p["v"])):
+        if point["v"] < best:
+            best = point["v"]
+            out.append(point)
+    return out
+
+
+def costs(study: Study) -> list[Figure]:
+    """Quality against training compute (at every quarter of the budget) and against sampling compute."""
+    rows = of_role(study, "objective")
+    training = [
+        {"n": r.name, "x": r.training_flops * (i + 1) / len(r.quarters), "v": q, "w": f"{25 * (i + 1)} % of the budget"}
+        for r in rows
+        for i, q in enumerate(r.quarters)
+        if q is not None and r.training_flops > 0
+    ]
+    sampling = [
+        {"n": r.name, "x": r.sampling_flops, "v": r.mean, "w": "judged" if r.stage == "final" else "screened"}
+        for r in rows
+        if r.sampling_flops > 0
+    ]
+    made = []
+    if training:
+        last = {p["n"]: p for p in training}
+        title = "Score against training compute"
+        made.append(chart_of(study, ("training", title, "FLOP of training"), training, list(last.values())))
+    if sampling:
+        title = "Score against the cost of a row"
+        made.append(chart_of(study, ("sampling", title, "FLOP per sampled row"), sampling, sampling))
+    return made
+
+
+def chart_of(study: Study, titles: tuple[str, str, str], points: Points, ends: Points) -> Figure:
+    """Score against a cost; a line joins what nothing is both cheaper and better than."""
+    name, title, label = titles
+    axis, edge = score_axis(study), frontier(points)
+    low = min(p["x"] for p in points) / 1.6
+    high = max(p["x"] for p in points) * (8 if name == "training" else 1.6)  # there labels stand right of the lines
+    below = alt.Axis(title=label, format="~s", tickCount=4, grid=False)
+    x = alt.X("x:Q", scale=alt.Scale(type="log", domain=[low, high], nice=False), axis=below)
+    y = alt.Y("v:Q", scale=axis.scale(), axis=axis.axis(8, "score"))
+    tips = hover({"n": "objective", "w": "run"}, {"x": label, "v": "score"}, ".2~g")
+    every, best = (alt.Chart(data(p)).encode(x, y) for p in (points, edge))
+    words = alt.Chart(data(placed(ends, axis, low, high))).encode(x, y, text="n:N")
+    at: dict[str, Any] = {part: alt.ExprRef(expr=f"datum.{part}") for part in ("align", "dx", "dy")}
+    paths = [every.mark_line(color=FAINT, strokeWidth=1).encode(detail="n:N")] if name == "training" else []
+    chart = alt.layer(
+        band(study, "y", axis),
+        *paths,
+        best.mark_line(color=BLUE, interpolate="step-after", strokeWidth=1.5),
+        every.mark_point(color=SOFT, size=30, filled=True, opacity=0.7).encode(tooltip=tips),
+        best.mark_circle(color=BLUE, size=52, opacity=1).encode(tooltip=tips),
+        words.mark_text(**at, fontSize=11, stroke=PAPER, strokeWidth=3, strokeOpacity=0.8),
+        words.mark_text(**at, fontSize=11, color=INK),
+    )
+    on = ", ".join(f"{p['n']} ({flop(p['x'])}, {figures(p['v'])})" for p in edge)
+    return figure(name, f"{title}. Nothing is both cheaper and better than: {on}.", wide(chart, 330), title)
+
+
+def placed(points: Sequence[dict[str, Any]], axis: Axis, low: float, high: float) -> Points:
+    """Labels moved up or down until they do not overlap on a chart of the size PLOT.
+
+    They stand on the side of their point where there is more room.
+    """
+    boxes: list[tuple[float, float, float]] = []
+    out = []
+    for point in sorted(points, key=lambda p: p["v"]):
+        x = math.log(point["x"] / low) / math.log(high / low) * PLOT[0]
+        y = (1 - axis.place(point["v"])) * PLOT[1]
+        side = 1 if x < 0.6 * PLOT[0] else -1
+        end = x + side * (18 + 6.2 * len(point["n"]))
+        dy = shift(boxes, min(x, end), max(x, end), y)
+        boxes.append((min(x, end), max(x, end), y + dy))
+        align = "left" if side > 0 else "right"
+        out.append({"n": point["n"], "x": point["x"], "v": point["v"], "dy": dy, "dx": 7 * side, "align": align})
+    return out
+
+
+def shift(boxes: Sequence[tuple[float, float, float]], left: float, right: float, y: float) -> float:
+    """The smallest move off the line through a point to a place where no label is yet."""
+    for move in sorted((12 * k - 8 for k in range(-14, 15)), key=lambda move: abs(move + 8)):
+        free = all(abs(y + move - other) >= 12 or left > b or right < a for a, b, other in boxes)
+        if free and 0 <= y + move <= PLOT[1]:
+            return move
+    return -8
