@@ -271,7 +271,7 @@ def _print_raw(text: str) -> None:
 def main() -> None:
     """The entry point: an error that we raise on purpose is one message, never a traceback."""
     try:
-        app(standalone_mode=False)
+        sys.exit(app(standalone_mode=False) or DECIDED)  # without standalone mode, typer returns the exit code
     except WhichlossError as error:
         typer.secho(f"error: {error}", err=True, fg="red")
         sys.exit(error.exit_code)

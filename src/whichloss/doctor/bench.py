@@ -18,8 +18,19 @@ from ..train import Lanes
 from .say import Say
 
 ROWS = 256  # as in training: an objective may rely on the batch
-_NAMES = ("__bool__", "__float__", "__int__", "__index__", "item", "tolist", "numpy", "nonzero")
-READS = {getattr(Tensor, name) for name in _NAMES} | {torch.nonzero}
+_NAMES = (
+    "__bool__",
+    "__float__",
+    "__int__",
+    "__index__",
+    "item",
+    "tolist",
+    "numpy",
+    "nonzero",
+    "masked_select",
+    "unique",
+)
+READS = {getattr(Tensor, name) for name in _NAMES} | {torch.nonzero, torch.masked_select, torch.unique}
 Weights = Mapping[str, Tensor]
 
 
@@ -78,7 +89,14 @@ class Reads(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in READS:
             self.seen.add(func.__name__.strip("_"))
+        if func is Tensor.__getitem__ and _masked(args[1]):
+            self.seen.add("x[mask]")
         return func(*args, **(kwargs or {}))
+
+
+def _masked(index: Any) -> bool:
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, Tensor) and part.dtype == torch.bool for part in parts)
 
 
 def generators() -> tuple[Any, ...]:

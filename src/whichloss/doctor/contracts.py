@@ -50,7 +50,7 @@ def _check(objective: Objective, task: Task, build: Build, say: Say) -> Iterator
     except Exception as error:
         yield say.raised("Making the networks", error)
         return
-    found = list(check_parts(modules, say))
+    found = [*_unknown_roles(objective, modules, say), *check_parts(modules, say)]
     if not any(f.level == "fault" for f in found):
         found += check_buffers(modules, objective.networks(task, double), say)
         found += check_outputs(modules, asked, say)
@@ -59,13 +59,26 @@ def _check(objective: Objective, task: Task, build: Build, say: Say) -> Iterator
         yield from _check_training(Bench.of(objective, task, double, say))
 
 
+def _unknown_roles(objective: Objective, modules: dict[str, nn.Module], say: Say) -> Iterator[Finding]:
+    for i, update in enumerate(objective.updates()):
+        unknown = sorted(set(update.moves) - set(modules))
+        if unknown:
+            yield say.fault(
+                "contract: unknown role",
+                f"Update {i} moves {', '.join(unknown)}; the networks are {', '.join(sorted(modules))}.",
+                "`moves` and `networks` name roles differently.",
+                "Use the names that `networks` returns.",
+            )
+
+
 def _check_training(bench: Bench) -> Iterator[Finding]:
     found: list[Finding] = []
     try:
         for i, update in enumerate(bench.objective.updates()):
             found += check_update(bench, i, update)
-        found += _check_data_used(bench)
-        found += check_rows(bench.lanes.nets(bench.weights).by_role, _shapes_seen(bench), bench.say)
+        if not found:
+            found += _check_data_used(bench)
+            found += check_rows(bench.lanes.nets(bench.weights).by_role, _shapes_seen(bench), bench.say)
     except Exception as error:
         found.append(bench.say.raised("A loss", error))
     yield from found

@@ -50,7 +50,8 @@ class _Worker:
         environment = os.environ | MEMORY | dict.fromkeys(THREADS, "1")
         environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "whichloss.engines.worker", str(child.fileno())],
+            # -P: a file of the user's folder (random.py, say) must not hide a module
+            [sys.executable, "-P", "-m", "whichloss.engines.worker", str(child.fileno())],
             pass_fds=[child.fileno()],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -66,9 +67,9 @@ class _Worker:
             pass  # dead already; its silence is noticed by the reader
 
     def end(self) -> None:
-        self.link.close()
         self.process.kill()
         self.process.wait()
+        self.link.close()
 
     def cause(self) -> str:
         code = self.process.wait()
@@ -124,7 +125,7 @@ class Local:
                 item, tried = busy[worker]
                 try:
                     kind, content = cloudpickle.loads(worker.link.recv_bytes())
-                except (EOFError, ConnectionResetError):
+                except (EOFError, OSError):  # OSError: killed in the middle of a message
                     self.workers.remove(worker)
                     del busy[worker]
                     reason = worker.cause()

@@ -21,6 +21,7 @@ class PCD(Generative):
     lr: float = 1e-3
     step: float = 0.005
     penalty: float = 1e-3
+    blur: float = 0.05
     chains: int = 256
     langevin_steps: int = 10
     restart: float = 0.1
@@ -51,9 +52,10 @@ class PCD(Generative):
         return langevin(score, x, rng, steps=steps, step=self.step)[0]
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
-        e_data, e_model = nets.E(batch.x), nets.E(batch.memory["chains"])
-        size = energy_penalty(e_data, e_model)
-        return (contrastive_divergence(e_data, e_model) + self.penalty * size).mean()
+        x = batch.x + self.blur * rng.normal("blur", batch.x.shape)
+        e_data, e_model = nets.E(x), nets.E(batch.memory["chains"])
+        gap = contrastive_divergence(e_data.mean(), e_model.mean())  # rows and chains may differ in number
+        return gap + self.penalty * energy_penalty(e_data, e_model).mean()
 
     def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
         return self.walk(nets, rng.normal("x", shape), rng["walk"], self.sampling_steps)

@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 
 from ..study.records import Study
+from ..study.verdict import SAME_COST
 from .charts import BLUE, FAINT, INK, PAPER, SOFT, Axis, Figure, data, figure, hover, score_axis, wide
 from .evidence import band
 from .lookup import of_role
@@ -14,14 +15,16 @@ from .words import figures, flop
 
 PLOT = (330.0, 290.0)  # pixels a chart is at least wide, and high, for placing its labels
 Points = list[dict[str, Any]]
+Box = tuple[float, float, float]  # left, right, height
 
 
 def frontier(points: Points) -> Points:
-    """Those that nothing is both cheaper and better than, cheapest first."""
-    best, out = math.inf, []
+    """Those that nothing is both cheaper and better than, cheapest first; costs within 10 % count as equal."""
+    out: Points = []
     for point in sorted(points, key=lambda p: (p["x"], p["v"])):
-        if point["v"] < best:
-            best = point["v"]
+        if not out or point["v"] < out[-1]["v"]:
+            if out and point["x"] <= SAME_COST * out[-1]["x"]:
+                out.pop()
             out.append(point)
     return out
 
@@ -79,28 +82,28 @@ def chart_of(study: Study, titles: tuple[str, str, str], points: Points, ends: P
 
 
 def placed(points: Sequence[dict[str, Any]], axis: Axis, low: float, high: float) -> Points:
-    """Labels moved up or down until they do not overlap on a chart of the size PLOT.
-
-    They stand on the side of their point where there is more room.
-    """
-    boxes: list[tuple[float, float, float]] = []
+    """Labels beside their points, moved up or down until they do not overlap on a chart of the size PLOT."""
+    boxes: list[Box] = []
     out = []
     for point in sorted(points, key=lambda p: p["v"]):
         x = math.log(point["x"] / low) / math.log(high / low) * PLOT[0]
         y = (1 - axis.place(point["v"])) * PLOT[1]
-        side = 1 if x < 0.6 * PLOT[0] else -1
-        end = x + side * (18 + 6.2 * len(point["n"]))
-        dy = shift(boxes, min(x, end), max(x, end), y)
-        boxes.append((min(x, end), max(x, end), y + dy))
+        side, dy, box = free_place(boxes, x, y, 18 + 6.2 * len(point["n"]))
+        boxes.append(box)
         align = "left" if side > 0 else "right"
         out.append({"n": point["n"], "x": point["x"], "v": point["v"], "dy": dy, "dx": 7 * side, "align": align})
     return out
 
 
-def shift(boxes: Sequence[tuple[float, float, float]], left: float, right: float, y: float) -> float:
-    """The smallest move off the line through a point to a place where no label is yet."""
-    for move in sorted((12 * k - 8 for k in range(-14, 15)), key=lambda move: abs(move + 8)):
-        free = all(abs(y + move - other) >= 12 or left > b or right < a for a, b, other in boxes)
-        if free and 0 <= y + move <= PLOT[1]:
-            return move
-    return -8
+def free_place(boxes: Sequence[Box], x: float, y: float, length: float) -> tuple[int, float, Box]:
+    """(side, move, box) of the smallest move of a label to where no other is, on the side with more room first."""
+    sides = (1, -1) if x < 0.6 * PLOT[0] else (-1, 1)
+    moves = sorted((12.0 * k - 8 for k in range(-14, 15)), key=lambda move: abs(move + 8))  # -8: above lines
+    for move in moves:
+        for side in sides:
+            left, right = sorted((x, x + side * length))
+            free = all(abs(y + move - other) >= 12 or left > b or right < a for a, b, other in boxes)
+            if free and 0 <= y + move <= PLOT[1] and left >= -20 and right <= PLOT[0] + 20:
+                return side, move, (left, right, y + move)
+    left, right = sorted((x, x + sides[0] * length))
+    return sides[0], -8.0, (left, right, y - 8)

@@ -78,7 +78,8 @@ FAMILIES = (
     ),
 )
 ORDER = (7, 2, 6, 3, 4, 5, 1, 0)  # the order in the matrix, from before training to what came out
-ADVERSARIAL, ENERGY, NOISED, DEFINITION = 3, 4, 5, 7
+ADVERSARIAL, ENERGY, NOISED, LEARNING, DEFINITION = 3, 4, 5, 6, 7
+SEARCH = (0, 1, 4, 3, 5, 2, 6, 7)  # the special before the general
 SYMBOLS = {"healthy": "✓", "note": "!", "fault": "✕", "not applicable": "·", "unknown": "?"}
 
 # What a curve tends to when the generator's law is the data's and the critic is the best one.
@@ -87,13 +88,20 @@ EQUILIBRIA: dict[tuple[str, str], tuple[float, str]] = {
     ("gan", "loss 1:G"): (LOG2, "log 2, where D = 1/2"),
     ("gan-minimax", "loss 0:D"): (2 * LOG2, "2 log 2, where D = 1/2"),
     ("gan-minimax", "loss 1:G"): (-LOG2, "\u2212log 2, where D = 1/2"),
-    ("hinge-gan", "loss 0:D"): (2.0, "2, where the critic is 0"),
+    ("lsgan", "loss 0:D"): (0.25, "1/4, where D = 1/2"),
+    ("lsgan", "loss 1:G"): (0.125, "1/8, where D = 1/2"),
+    ("hinge-gan", "loss 0:D"): (2.0, "2, where the laws are equal"),
     ("wgan", "loss 0:D"): (0.0, "0, where the laws are equal"),
     ("wgan-gp", "critic gap / slope"): (0.0, "0, where the laws are equal"),
     ("wgan", "critic gap / slope"): (0.0, "0, where the laws are equal"),
+    ("r3gan", "loss 0:D"): (LOG2, "log 2, where the critic cannot tell a pair"),
     ("r3gan", "loss 1:G"): (LOG2, "log 2, where the critic cannot tell a pair"),
 }
-SHARED = {"critic accuracy": (0.5, "0.5: guessing")}
+SHARED = {
+    "energy gap": (0.0, "0: chains and data alike"),
+    "x grad E / d": (1.0, "1: chains at rest"),
+    "critic accuracy": (0.5, "0.5: guessing"),
+}
 
 
 def family_of(finding: Finding) -> int:
@@ -101,7 +109,7 @@ def family_of(finding: Finding) -> int:
     rule = finding.rule.lower()
     if rule.startswith("contract"):
         return DEFINITION
-    return next((i for i, f in enumerate(FAMILIES) if any(w in rule for w in f.words)), 6)
+    return next((i for i in SEARCH if any(word in rule for word in FAMILIES[i].words)), LEARNING)
 
 
 def applies(row: Row, family: int) -> bool:

@@ -28,6 +28,9 @@ def heat_map(rows: Rows, pick: int) -> Figure | None:
     at, kinds, names = drawn(rows)
     if len(at) < 2:
         return None
+    values = cells(rows, at, kinds, names)
+    if not values:
+        return None
     labels = named([cut(name, 18) for name in names])
     side = alt.Axis(labelExpr=labels, labelLimit=120, title=None, ticks=False, domain=False, grid=False)
     below = alt.Axis(
@@ -36,7 +39,7 @@ def heat_map(rows: Rows, pick: int) -> Figure | None:
     numbers = [("r", "real rows"), ("o", "sample"), ("d", "difference")]
     tips = [alt.Tooltip("A:N", title="column"), alt.Tooltip("B:N", title="and")]
     tips += [alt.Tooltip(f"{field}:Q", title=title, format="+.2f") for field, title in numbers]
-    base = alt.Chart(data(cells(rows, at, kinds, names))).transform_filter("datum.s == pick")
+    base = alt.Chart(data(values)).transform_filter("datum.s == pick")
     base = base.encode(
         alt.X("b:O", scale=alt.Scale(domain=list(range(len(at) - 1))), axis=below),
         alt.Y("a:O", scale=alt.Scale(domain=list(range(1, len(at)))), axis=side),

@@ -131,7 +131,7 @@ def density_chart(shape: Shape, known: Sequence[int], chosen: Any) -> Any:
     x, y = axis_of(shape, alt.X, "x", title=False), upward(1.05 * min(1.8 * tallest[0], max(tallest)))
     own = alt.Chart(data([{**point, "s": k} for k in known for point in points(shape, k + 1)])).encode(x, y)
     line = own.mark_line(color=BLUE, strokeWidth=1.8).transform_filter("datum.s == pick").add_params(chosen)
-    return alt.layer(grey(shape, x, y), line)
+    return alt.layer(grey(shape, x, y), line) if known else grey(shape, x, y)
 
 
 def bar_chart(shape: Shape, known: Sequence[int], chosen: Any) -> Any:
@@ -140,14 +140,12 @@ def bar_chart(shape: Shape, known: Sequence[int], chosen: Any) -> Any:
     turned = max(map(len, labels)) > 3 or len(labels) > 7
     below = alt.Axis(title=None, labelExpr=named(labels), labelAngle=-40 if turned else 0, labelLimit=70, ticks=False)
     x = alt.X("x:O", axis=below)
-    y = alt.Y("y:Q", axis=alt.Axis(title=None, format="%", tickCount=3))
+    y = alt.Y("y:Q", stack=None, axis=alt.Axis(title=None, format="%", tickCount=3))
     share = alt.Tooltip("y:Q", title="share", format=".1%")
     tips = [alt.Tooltip("l:N", title="value"), alt.Tooltip("w:N", title="rows"), share]
-    real, own = (alt.Chart(data(p)).encode(x, y, tooltip=tips) for p in (levels(shape, [None]), levels(shape, known)))
-    return alt.layer(
-        real.mark_bar(color=REAL, width={"band": 0.86}),
-        own.mark_bar(color=BLUE, width={"band": 0.36}).transform_filter("datum.s == pick").add_params(chosen),
-    )
+    real, own = (alt.Chart(data(levels(shape, which))).encode(x, y, tooltip=tips) for which in ([None], known))
+    wide, thin = real.mark_bar(color=REAL, width={"band": 0.86}), own.mark_bar(color=BLUE, width={"band": 0.36})
+    return alt.layer(wide, thin.transform_filter("datum.s == pick").add_params(chosen)) if known else wide
 
 
 def levels(shape: Shape, which: Sequence[int | None]) -> list[dict[str, Any]]:

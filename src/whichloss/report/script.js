@@ -61,7 +61,7 @@
 
   function pick(choice) {
     for (const [name, view] of Object.entries(views)) {
-      if (name.startsWith("column-") || name === "dependence") view.signal("pick", +choice.value).runAsync();
+      if (name.startsWith("column-") || name === "dependence") if (view) view.signal("pick", +choice.value).runAsync();
     }
   }
 

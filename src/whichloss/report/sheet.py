@@ -63,7 +63,9 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
         out.append(("modes covered", f"{covered} of {row.metrics['modes'][0]:.0f}", "mean over seeds"))
     elif "coverage" in row.metrics:
         out.append(("coverage", percent(row.metrics["coverage"][0]), "of real rows have one of its rows near"))
-    out.append(("runs", f"{runs(study):,}", f"{failed} counted as failed in the table"))
+    out.append(
+        ("runs", f"{runs(study):,}", f"{failed} of those in the table failed" if failed else "none in the table failed")
+    )
     out.append(("compute", flop(compute(study)), "counted, tuning included"))
     if "wall seconds" in study.clock:
         out.append(

@@ -3,15 +3,22 @@
 import importlib.util
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import torch
+from torch import nn
 
 from ..errors import UserError
 
 Makers = Mapping[str, Callable[[int, int], Any]]
+FILE = "whichloss_nets_"
+PLAIN = (int, float, str, tuple)
+# findings about networks that would train wrongly, not only slowly: their state or draws escape the seed
+REFUSED = {f"contract: {what}" for what in ("dropout", "running statistics", "parametrised weights", "lazy weights")}
 
 
 def load_file(path: str | Path) -> dict[str, Callable[[int, int], Any]]:
@@ -19,7 +26,7 @@ def load_file(path: str | Path) -> dict[str, Callable[[int, int], Any]]:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"--nets: the file '{path}' does not exist.")
-    spec = importlib.util.spec_from_file_location(f"whichloss_nets_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{FILE}{path.stem}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
@@ -42,7 +49,13 @@ def load_file(path: str | Path) -> dict[str, Callable[[int, int], Any]]:
 
 def packed(nets: Makers | None) -> bytes | None:
     """The makers as bytes for a worker on this machine; never written to disk."""
-    return cloudpickle.dumps(dict(nets)) if nets else None
+    try:
+        return cloudpickle.dumps(dict(nets)) if nets else None
+    except Exception as error:
+        raise UserError(
+            f"nets: the makers cannot be sent to a worker ({type(error).__name__}: {error}). Make them plain functions "
+            "of (inputs, outputs) that hold no open file, lock or tensor on a device."
+        ) from error
 
 
 def own_networks(content: bytes | None) -> Makers | None:
@@ -50,14 +63,47 @@ def own_networks(content: bytes | None) -> Makers | None:
     return cloudpickle.loads(content) if content else None
 
 
-def fingerprint(nets: Makers | None) -> str:
-    """A hash of the makers' source, so that runs with other networks have other names."""
-    if not nets:
-        return ""
+def checked(nets: Makers) -> Makers:
+    """The same makers, but what they make is tried on two rows. Raises UserError."""
+    return {role: partial(_make, role, maker) for role, maker in nets.items()}
+
+
+def _make(role: str, maker: Callable[[int, int], Any], inputs: int, outputs: int) -> Any:
+    where = f"nets: the maker of {role}, called with ({inputs}, {outputs}),"
+    try:
+        net = maker(inputs, outputs)
+    except Exception as error:
+        raise UserError(f"{where} raised {type(error).__name__}: {error}") from error
+    if not isinstance(net, nn.Module):
+        raise UserError(f"{where} must return a torch.nn.Module; got {type(net).__name__}.")
+    try:
+        with torch.no_grad():
+            out = net(torch.linspace(-1, 1, 2 * inputs).view(2, inputs))
+    except Exception as error:
+        raise UserError(f"{where} made a network that fails on (2, {inputs}): {type(error).__name__}: {error}") from error
+    shape = tuple(getattr(out, "shape", ()))
+    if shape != (2, outputs):
+        raise UserError(f"{where} made a network that turns (2, {inputs}) into {shape}; it must be (2, {outputs}).")
+    return net
+
+
+def fingerprint(nets: Makers, made: Mapping[str, nn.Module]) -> str:
+    """A hash of the makers and of the networks they made, so that runs with other networks have other names."""
     text = []
     for role, maker in sorted(nets.items()):
-        try:
-            text.append(role + inspect.getsource(maker))
-        except (OSError, TypeError):
-            text.append(role + repr(cloudpickle.dumps(maker)))
-    return sha256("".join(text).encode()).hexdigest()[:12]
+        kinds = {type(part) for part in made[role].modules() if not type(part).__module__.startswith("torch.")}
+        text += [role, repr(made[role]), _source(maker), *sorted(_source(kind) for kind in kinds)]
+        if inspect.isfunction(maker):
+            known = inspect.getclosurevars(maker)
+            values = {**known.globals, **known.nonlocals}
+            text += [f"{k}={v!r}" for k, v in sorted(values.items()) if isinstance(v, PLAIN)]
+            if maker.__module__.startswith(FILE):
+                text.append(Path(maker.__code__.co_filename).read_text())
+    return sha256("\n".join(text).encode()).hexdigest()[:12]
+
+
+def _source(what: Any) -> str:
+    try:
+        return inspect.getsource(what)
+    except (OSError, TypeError):
+        return repr(cloudpickle.dumps(what))

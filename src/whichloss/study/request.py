@@ -71,6 +71,8 @@ def request(
     """Understand the data and plan the study; nothing is trained or written. Raises UserError and DataUnfit."""
     spent: Budget = budget(size, seeds)
     check_engine(engine)
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers must be at least 1; got {workers}.")
     table = data if isinstance(data, Table) else read(data, group=group, time=time, drop=drop)
     check_goal(goal, target, table)
     judge = Judge(table)

@@ -21,7 +21,7 @@ from . import anchors, power, rank, work
 from .anchors import AnchorJob
 from .budget import Budget
 from .judge import Judge
-from .nets import Makers, fingerprint, packed
+from .nets import REFUSED, Makers, checked, fingerprint, packed
 from .plan import Group, Plan, Run, Setting, settings
 from .store import Store
 from .work import Job
@@ -101,7 +101,7 @@ def make_plan(
 ) -> Plan:
     """What will be run. Raises UserError for unknown names, or when nothing fits."""
     task = Task("generate", judge.space.dim, len(judge.rest))
-    fitting, skipped, codes = [], {}, {}
+    fitting, skipped, codes, roles = [], {}, {}, set[str]()
     for name in objectives or DEFAULTS[goal]:
         kind = find(name)
         if kind.goal != goal:
@@ -113,10 +113,19 @@ def make_plan(
         fitting.append(name)
         module = getmodule(kind)
         assert module is not None
-        text = VERSION + getsource(module) + fingerprint(nets)
+        text = VERSION + getsource(module)
+        if nets:
+            made = kind().networks(task, builder(budget.width, own=checked(nets)))  # type: ignore[call-arg]
+            roles |= set(made)
+            text += fingerprint({role: maker for role, maker in nets.items() if role in made}, made)
         codes[name] = sha256(text.encode()).hexdigest()[:12]
     if len(set(fitting)) < len(fitting):
         raise UserError(f"--objectives names one twice: {', '.join(fitting)}.")
+    if nets and fitting and not roles & set(nets):
+        raise UserError(
+            f"--nets makes {', '.join(sorted(nets))}, which no objective here uses. Their networks are called "
+            f"{', '.join(sorted(roles))}."
+        )
     if not fitting:
         reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
         raise UserError(f"No objective can run on this data. {reasons}")
@@ -174,6 +183,8 @@ class Runner:
         for name in self.plan.objectives:
             found += check_contracts(find(name)(), task, builder(8, own=self.nets))  # type: ignore[call-arg]
         for finding in found:
+            if finding.rule in REFUSED and (self.nets or finding.objective.endswith(".py")):
+                raise UserError(f"{finding.objective}: {finding.says} {finding.cause} {finding.remedy}")
             self.watcher.found(finding)
         return tuple(found)
 
@@ -195,15 +206,11 @@ class Runner:
                 raise StudyError(f"The study cannot go on: {outcome.result.reason}")
 
     def stage(self, name: str, groups: Sequence[Group]) -> None:
-        """Run the groups that are not on disk. A group that fails is kept as failed runs, with the reason."""
-        self.watcher.stage(name, groups)
-        missing = []
-        for group in groups:
-            # a group is all or nothing: which lanes run together must not depend on interruptions
-            if all([self.store.has(run.id) for run in group.runs]):
-                self.done(group)
-            else:
-                missing.append(group)
+        """Run what is not on disk. A group that fails is kept as failed runs, with the reason."""
+        kept, missing = self.parts(groups)
+        self.watcher.stage(name, [*kept, *missing])
+        for group in kept:
+            self.done(group)
         jobs = [Job(self.folder, group, packed(self.nets)) for group in missing]
         heard = self.engine.map(work.work, jobs, lambda job, at: self.watcher.progress(job.group, *at))
         for outcome in heard:
@@ -213,8 +220,26 @@ class Runner:
                     raise StudyError(outcome.result.reason)
                 for run in group.runs:
                     record = {"run": msgspec.to_builtins(run), "failed": outcome.result.reason}
+                    record["lanes"] = [lane.id for lane in group.runs]
                     self.store.write(run.id, record, {})
             self.done(group)
+
+    def parts(self, groups: Sequence[Group]) -> tuple[list[Group], list[Group]]:
+        """What is on disk and what is not. A run counts as finished only with all lanes it trained with: which lanes
+        train together must not depend on interruptions, while more seeds train only what is new."""
+        kept, missing = [], []
+        for group in groups:
+            done = tuple(run for run in group.runs if self.finished(run))
+            rest = tuple(run for run in group.runs if run not in done)
+            kept += [Group(group.stage, done)] * bool(done)
+            missing += [Group(group.stage, rest)] * bool(rest)
+        return kept, missing
+
+    def finished(self, run: Run) -> bool:
+        """Is the run on disk, undamaged, and every lane it trained with too?"""
+        if not self.store.has(run.id):
+            return False
+        return all([self.store.has(lane) for lane in self.store.read(run.id)[0].get("lanes", ())])
 
     def done(self, group: Group) -> None:
         """Tell the watcher of a group that is on disk."""

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,9 @@ class Trainer:
         self.store = Store(self.job.folder)
         self.judge = judge_of(self.job.folder)
         self.runs = self.job.group.runs
-        self.encoders, self.lanes = make_lanes(self.judge, self.runs, own_networks(self.job.nets))
+        self.encoders, lanes = make_lanes(self.judge, self.runs, own_networks(self.job.nets))
+        own = self.job.nets is not None or self.runs[0].objective.endswith(".py")
+        self.lanes = settled(lanes) if own else lanes
         self.flops = flops_per_step(self.lanes)
         self.steps = max(QUARTERS, int(self.runs[0].flops / self.flops))
         self.checkpoint = self.store.folder / "partial" / f"{self.job.group.id}.safetensors"
@@ -133,6 +135,7 @@ class Trainer:
             "quarters": quarters,
             "curves": {k: [_finite(p[lane]) for p in points] for k, points in self.curves.items()},
             "failed": "",
+            "lanes": [lane.id for lane in self.runs],
             "clock": {"cpu seconds": (time.process_time() - self.started) / len(self.runs)},
         }
         if any(not torch.isfinite(w[lane]).all() for w in state.weights.values()) or quarters[-1] is None:
@@ -255,6 +258,15 @@ def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | Non
         salt=first.salt,
     )
     return encoders, lanes
+
+
+def settled(lanes: Lanes) -> Lanes:
+    """The lanes as they are if they can step together, else one by one; the user's networks may do anything."""
+    try:
+        Loop(lanes, lanes.start(), 1).step()
+    except Exception:  # if one by one fails too, training says why
+        return replace(lanes, stacked=False)
+    return lanes
 
 
 def _keys(seeds: list[int]) -> Rng:

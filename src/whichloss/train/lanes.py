@@ -68,6 +68,7 @@ class Lanes:
     hyper: Mapping[str, Tensor] = field(default_factory=dict)
     batch: int = 256
     salt: str = ""  # a twin's name: other draws, same rows
+    stacked: bool = True  # False: networks that cannot be traced or vmapped; lanes go one by one
     modules: dict[str, nn.Module] = field(init=False)
     layout: dict[str, list[tuple[str, torch.Size]]] = field(init=False)
 
@@ -127,18 +128,27 @@ class Lanes:
         return lambda *inputs: functional_call(self.modules[role], params, inputs)
 
     def vectorise(self, work: Callable[..., Any], shared: tuple[int, ...] = ()) -> Callable[..., Any]:
-        """`work` of one lane's arguments, for all lanes; one lane runs without vmap. Arguments numbered in `shared`
-        have no lane axis."""
+        """`work` of one lane's arguments, for all lanes; one lane runs without vmap, and so do lanes that cannot be
+        stacked. Arguments numbered in `shared` have no lane axis."""
 
         def alone(*arguments: Any) -> Any:
             first = (a if i in shared else tree_map(_first, a) for i, a in enumerate(arguments))
             return tree_map(_lead, work(*first))
 
+        def in_turn(*arguments: Any) -> Any:
+            lanes = []
+            for k in range(self.count):
+                own = (a if i in shared else tree_map(lambda leaf, k=k: leaf[k], a) for i, a in enumerate(arguments))
+                lanes.append(work(*own))
+            return tree_map(lambda *leaves: torch.stack(leaves), *lanes)
+
         def together(*arguments: Any) -> Any:
             dims = tuple(None if i in shared else 0 for i in range(len(arguments)))
             return torch.vmap(work, in_dims=dims)(*arguments)
 
-        return alone if self.count == 1 else together
+        if self.count == 1:
+            return alone
+        return together if self.stacked else in_turn
 
     def map(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """work(objective, rng, *one lane's arguments) for every lane, without gradients."""

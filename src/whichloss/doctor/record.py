@@ -1,0 +1,53 @@
+"""A finished run as the doctor sees it: its curves and its outcome."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from .say import Say
+
+Curve = Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run ended. Scores are MMD^2 (lower is better); None = not measured."""
+
+    score: float
+    baseline: float  # the best simple model's score
+    ceiling: float  # fresh real rows
+    noise: float  # standard deviation of the score of real rows
+    failed: bool = False
+    why_failed: str = ""
+    spread_ratio: float | None = None  # total standard deviation of samples / of real rows
+    coverage: float | None = None
+    real_coverage: float | None = None
+    precision: float | None = None
+    copies_p: float | None = None
+    loss_skill: float | None = None
+    quarter_scores: tuple[float | None, ...] = ()  # validation scores at 25, 50, 75 and 100 % of the budget
+
+    @property
+    def bad(self) -> bool:
+        """Clearly worse than the simple baseline, or failed."""
+        return self.failed or not self.score <= self.baseline + 2 * self.noise
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a rule looks at."""
+
+    say: Say
+    curves: Mapping[str, Curve]
+    outcome: Outcome
+
+    def late(self, word: str, share: float = 0.5) -> dict[str, float]:
+        """name -> median over the last `share` of the run, of the curves whose name contains a word."""
+        tails = {n: numbers(c[-max(1, round(share * len(c))) :]) for n, c in self.curves.items() if word in n}
+        return {name: median(tail) for name, tail in tails.items() if tail}
+
+
+def numbers(curve: Curve) -> list[float]:
+    """The points of a curve that are finite numbers."""
+    return [v for v in curve if v is not None and math.isfinite(v)]

@@ -1,0 +1,298 @@
+"""Symptoms: what a finished run's curves and outcome tell about what went wrong.
+
+A symptom is a fault only where the outcome agrees (the run failed, or its score is clearly worse than the simple
+baseline's); else it is a note. Which rules apply is told by the names of the curves, not by the objective's name.
+Every rule is a generator of one `Record`; `RULES` is their order.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from statistics import fmean, pstdev
+
+from ..task import Finding
+from .record import Curve, Outcome, Record, numbers
+from .say import Say
+
+
+def symptoms(objective: str, curves: Mapping[str, Curve], outcome: Outcome) -> tuple[Finding, ...]:
+    """What the run of one seed shows: watched numbers and losses by name, over the run, and how it ended."""
+    record = Record(Say(objective), curves, outcome)
+    found = [finding for rule in RULES for finding in rule(record)]
+    if outcome.failed and any(f.rule == "non-finite" for f in found):
+        found = [f for f in found if f.rule in ("non-finite", "energy gap diverging")]
+    scores = {"score": outcome.score, "baseline": outcome.baseline}
+    return tuple(replace(f, evidence={**f.evidence, **scores}) for f in found)
+
+
+def non_finite(record: Record) -> Iterator[Finding]:
+    """A1: a loss or watched number stops being finite, or the run failed."""
+    bad = {
+        name: next(i for i, v in enumerate(curve) if v is None or not math.isfinite(v)) / len(curve)
+        for name, curve in record.curves.items()
+        if any(v is None or not math.isfinite(v) for v in curve)
+    }
+    out = record.outcome
+    if bad:
+        name, when = min(bad.items(), key=lambda item: item[1])
+        says = f"'{name}' stopped being a finite number {when:.0%} of the way through the run."
+    elif out.failed and "diverged" in out.why_failed:
+        when, says = 1.0, f"The run {out.why_failed}."
+    else:
+        return
+    yield record.say.fault(
+        "non-finite",
+        says,
+        "Steps too long for this loss on this data, or a logarithm or quotient near 0.",
+        "Lower lr (to a third), or strengthen the penalty that bounds the network's slope.",
+        {"share of the run": when},
+        "Zhang et al., 2021 (AutoTrainer)",
+    )
+
+
+def collapse(record: Record) -> Iterator[Finding]:
+    """C2: all samples are nearly the same row."""
+    spread = record.outcome.spread_ratio
+    if spread is not None and spread < 0.1:
+        yield record.say.fault(
+            "mode collapse",
+            f"Samples spread over {spread:.0%} of the real rows' spread: nearly one row again and again.",
+            "The generator found a row that the critic likes and stayed there, or its noise is ignored.",
+            "Lower the critic's lr, or try r3gan or wgan-gp, which do not collapse like this.",
+            {"spread": spread},
+            "Goodfellow et al., 2014; Arjovsky et al., 2017",
+        )
+
+
+def dropping(record: Record) -> Iterator[Finding]:
+    """C3: parts of the data get no samples."""
+    out = record.outcome
+    if out.coverage is None or not out.real_coverage or (out.spread_ratio or 1.0) < 0.1:
+        return
+    if out.coverage < 0.5 * out.real_coverage:
+        yield record.say.fault(
+            "mode dropping",
+            f"Samples cover {out.coverage:.0%} of the real rows; fresh real rows cover {out.real_coverage:.0%}.",
+            "Whole groups of rows get no samples, or samples lie off the data.",
+            "Train longer, or prefer an objective that fits every row (flow-matching, ddpm, r3gan).",
+            {"coverage": out.coverage, "coverage of real rows": out.real_coverage},
+            "Naeem et al., 2020",
+        )
+
+
+def spread(record: Record) -> Iterator[Finding]:
+    """Samples much narrower or wider than the data."""
+    ratio = record.outcome.spread_ratio
+    if ratio is not None and 0.1 <= ratio < 0.7:
+        yield record.say.fault(
+            "spread too narrow",
+            f"Samples have {ratio:.2f} times the spread of the real rows.",
+            "The generator keeps to the middle or to some of the modes.",
+            "Train longer, or tune lr and the penalty.",
+            {"spread": ratio},
+        )
+    if ratio is not None and not ratio <= 1.4:
+        yield record.say.fault(
+            "spread too wide",
+            f"Samples have {ratio:.2f} times the spread of the real rows.",
+            "Noise is left in the samples, or some of them run away from the data.",
+            "More sampling steps, a smaller last noise level, or a lower lr.",
+            {"spread": ratio},
+        )
+
+
+def saturated(record: Record) -> Iterator[Finding]:
+    """C1: the discriminator is certain, so the generator learns nothing."""
+    share = max(record.late("saturated").values(), default=0.0)
+    right = max(record.late("critic accuracy").values(), default=0.0)
+    if share > 0.5 or (right > 0.98 and record.outcome.bad):
+        yield record.say.fault(
+            "saturated discriminator",
+            f"In the second half of the run the critic is right on {right:.0%} of the rows, and certain "
+            f"(|score| > 10) on {share:.0%} of the samples.",
+            "The critic wins, and the slope it passes to the generator vanishes.",
+            "Lower the critic's lr, or use a loss whose slope does not vanish: wgan-gp, r3gan.",
+            {"critic accuracy": right, "saturated share": share},
+            "Arjovsky & Bottou, 2017",
+        )
+
+
+def blind(record: Record) -> Iterator[Finding]:
+    """C5: the critic guesses although samples and data differ."""
+    right = record.late("critic accuracy")
+    if right and record.outcome.bad and all(0.45 < v < 0.55 for v in right.values()):
+        yield record.say.fault(
+            "critic guesses",
+            "The critic cannot tell samples from data, yet the score can.",
+            "The critic does not learn: its lr is too low or its gradient is cut.",
+            "Raise the critic's lr, or give it more units.",
+            {"critic accuracy": max(right.values())},
+        )
+
+
+def slope(record: Record) -> Iterator[Finding]:
+    """C6: a Wasserstein critic whose slope vanished or exploded."""
+    slopes = record.late("critic slope") if "critic gap / slope" in record.curves else {}
+    for value in slopes.values():
+        if not 0.01 <= value <= 20:
+            low = value < 0.01
+            yield record.say.fault(
+                "critic slope off",
+                f"The critic's slope at the samples is {value:.3g} in the second half of the run "
+                f"({'it vanished' if low else 'nothing bounds it'}).",
+                "Weights are clipped too hard." if low else "The penalty is too weak, or clipping too loose.",
+                "Raise the clipping bound." if low else "Raise the penalty (to 1 or 10), or clip harder.",
+                {"critic slope": value},
+                "Gulrajani et al., 2017",
+            )
+
+
+def hinge(record: Record) -> Iterator[Finding]:
+    """C9: a margin that never or always acts. "hinge ..." is 1 at equilibrium, "... margin" is not."""
+    near = [(n, v) for n, v in record.late("hinge").items() if v < 0.02]
+    held = [(n, v) for n, v in record.late("margin").items() if not 0.02 <= v <= 0.98]
+    for name, value in near + held:
+        off = value < 0.02
+        yield record.say.fault(
+            "hinge always off" if off else "hinge always on",
+            f"'{name}' is {value:.1%} in the second half of the run.",
+            "The margin lies below every sample's energy, so the critic stops learning from samples."
+            if off
+            else "The margin is out of reach, so the critic only pushes samples' energies up.",
+            "Raise the margin, or lower the critic's lr."
+            if off
+            else "Lower the margin, towards the energy of real rows.",
+            {name: value},
+            "Zhao et al., 2017",
+        )
+
+
+def energy_gap(record: Record) -> Iterator[Finding]:
+    """D1: energies of data and samples drift apart instead of swinging round 0."""
+    for name, curve in record.curves.items():
+        gap = numbers(curve)
+        if "energy gap" not in name or len(gap) < 10:
+            continue
+        early, late = gap[len(gap) // 10 : len(gap) // 2], gap[-len(gap) // 5 :]
+        usual = max(pstdev(early), abs(fmean(early)) / 10, 0.05)
+        if abs(fmean(late)) > 10 * usual:
+            yield record.say.fault(
+                "energy gap diverging",
+                f"The energy gap between samples and data ends at {fmean(late):.3g}; it swung by {usual:.2g} before.",
+                "The chains no longer follow the energy: it grew steeper than their steps can follow.",
+                "Lower lr, raise the energy penalty, or give the chains more or shorter steps.",
+                {"energy gap at the end": fmean(late), "swing before": usual},
+                "Nijkamp et al., 2020",
+            )
+
+
+def chains(record: Record) -> Iterator[Finding]:
+    """D3: Langevin chains that do not move, or run away. At rest, E x.grad E(x) = d (virial identity)."""
+    for name, value in record.late("x grad E").items():
+        width = max(record.late("chain sd").values(), default=1.0)
+        if not width < 5:
+            yield record.say.fault(
+                "chains running away",
+                f"The chains spread to {width:.3g} times the data.",
+                "Steps too long for the energy's slope, or an energy that falls outwards.",
+                "Shorten `step`, lower lr, or restart more chains.",
+                {"chain sd": width},
+                "Nijkamp et al., 2020",
+            )
+        elif not 0.2 < value < 5:
+            yield record.say.fault(
+                "chains not moving",
+                f"'{name}' is {value:.3g} in the second half of the run; chains at rest in the energy show 1.",
+                "The chains have not followed the energy: too few or too short steps since they began.",
+                "Lengthen `step`, take more Langevin steps, or restart fewer chains.",
+                {name: value, "chain sd": width},
+                "Nijkamp et al., 2020",
+            )
+
+
+def prior(record: Record) -> Iterator[Finding]:
+    """E4: the noisiest data is not the noise that sampling starts from."""
+    for name, value in record.late("(x_T) || prior").items():
+        if not value < 0.1:
+            yield record.say.fault(
+                "schedule ends before the prior",
+                f"{name} = {value:.2g} nats per row: the last noise level still shows the data.",
+                "Too few or too small noise steps for data of this size.",
+                "Use more steps, or the cosine schedule.",
+                {name: value},
+                "Lin et al., 2024",
+            )
+
+
+def copying(record: Record) -> Iterator[Finding]:
+    """C13: samples lie nearer to training rows than held-out rows do."""
+    p = record.outcome.copies_p
+    if p is not None and p < 0.01:
+        yield record.say.fault(
+            "copying",
+            f"Samples lie closer to the training rows than held-out rows do (p = {p:.2g}).",
+            "The network is large for this number of rows, or trained too long: it remembers rows.",
+            "Fewer units or a smaller budget; more rows.",
+            {"copy test p": p},
+            "Meehan et al., 2020",
+        )
+
+
+def not_started(record: Record) -> Iterator[Finding]:
+    """E1: the loss is no better than a trivial predictor's."""
+    skill = record.outcome.loss_skill
+    if skill is not None and not skill >= 0.05:
+        yield record.say.fault(
+            "not started",
+            f"The loss skill is {skill:.2f}: hardly better than a predictor that ignores its input's details.",
+            "The budget, or lr, is too small for training to have begun, or the target cannot be predicted.",
+            "Give a larger budget or a higher lr before comparing this objective with others.",
+            {"loss skill": skill},
+        )
+
+
+def needs_longer(record: Record) -> Iterator[Finding]:
+    """The score was still falling at the end."""
+    quarters, noise = record.outcome.quarter_scores, record.outcome.noise
+    before, last = quarters[-2:] if len(quarters) >= 2 else (None, None)
+    if before is not None and last is not None and before - last > max(0.1 * abs(before), noise):
+        yield record.say.note(
+            "needs longer",
+            f"The score fell from {before:.3g} to {last:.3g} in the last quarter of the run.",
+            "Training had not ended.",
+            "Compare again with a larger budget; its rank may rise.",
+            {"score at 75 %": before, "score at 100 %": last},
+        )
+
+
+def overtrained(record: Record) -> Iterator[Finding]:
+    """The best quarter came before the last and was much better."""
+    known = [q for q in record.outcome.quarter_scores if q is not None]
+    if len(known) >= 2 and known[-1] > max(1.5 * min(known), min(known) + 2 * record.outcome.noise):
+        yield record.say.note(
+            "overtrained",
+            f"The score was {min(known):.3g} at best and {known[-1]:.3g} at the end of the run.",
+            "The game between the networks wandered off, or training rows were learnt by heart.",
+            "The best snapshot is kept; a lower lr or a smaller budget would end nearer to it.",
+            {"best score": min(known), "last score": known[-1]},
+        )
+
+
+ALWAYS = ("copying",)  # the copy test judges copying, not the score
+
+
+def _gated(rule: Callable[[Record], Iterator[Finding]]) -> Callable[[Record], Iterator[Finding]]:
+    def gated(record: Record) -> Iterator[Finding]:
+        for f in rule(record):
+            yield f if record.outcome.bad or f.rule in ALWAYS else replace(f, level="note")
+
+    return gated
+
+
+RULES = tuple(
+    _gated(rule)
+    for rule in (
+        non_finite, collapse, dropping, spread, saturated, blind, slope, hinge, energy_gap, chains, prior,
+        copying, not_started, needs_longer, overtrained,
+    )
+)  # fmt: skip

@@ -1,0 +1,177 @@
+"""Every symptom rule finds the record planted for it and leaves its healthy twin alone; the outcome sets the level."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from whichloss.doctor import Outcome, symptoms
+from whichloss.objectives.pcd import PCD
+from whichloss.objectives.wgan import WGAN
+from whichloss.rng import Rng
+from whichloss.task import Task
+from whichloss.train import Lanes, train
+
+GOOD = Outcome(
+    score=0.004,
+    baseline=0.05,
+    ceiling=0.0,
+    noise=0.001,
+    spread_ratio=1.0,
+    coverage=0.9,
+    real_coverage=0.95,
+    precision=0.9,
+    copies_p=0.5,
+    loss_skill=0.8,
+    quarter_scores=(0.02, 0.006, 0.0042, 0.004),
+)
+BAD = replace(GOOD, score=0.3, quarter_scores=(0.3, 0.3, 0.3, 0.3))
+N = 50
+RUN = [i / (N - 1) for i in range(N)]
+SWING = [math.sin(9 * t) for t in RUN]
+
+# Curves of sound runs, with the values that such runs show.
+HEALTHY = {
+    "loss 0:D": [1.3 + 0.1 * s for s in SWING],
+    "critic accuracy": [0.65 + 0.1 * s for s in SWING],
+    "saturated share": [0.0] * N,
+    "critic slope": [2.0 + s for s in SWING],
+    "critic gap / slope": [0.3 + 0.2 * s for s in SWING],
+    "hinge share": [1.0] * N,
+    "fakes under margin": [0.5 + 0.3 * s for s in SWING],
+    "energy gap": [0.3 * s for s in SWING],
+    "x grad E / d": [1.0 + 0.5 * s for s in SWING],
+    "chain sd": [1.0] * N,
+    "KL(q(x_T) || prior)": [1e-5] * N,
+}
+
+
+def found(outcome=GOOD, **changed):
+    """rule -> finding, the healthy curves changed by name (underscores stand for what a keyword cannot hold)."""
+    curves = dict(HEALTHY)
+    names = {"".join(c if c.isalnum() else "_" for c in name): name for name in HEALTHY}
+    curves |= {names[key]: value for key, value in changed.items()}
+    result = {f.rule: f for f in symptoms("toy", curves, outcome)}
+    for f in result.values():
+        assert f.objective == "toy"
+        assert f.says and f.cause and f.remedy and f.evidence
+    return result
+
+
+def test_a_healthy_record_has_no_finding():
+    assert found() == {}
+
+
+def test_a_bad_score_alone_is_no_symptom():
+    assert found(BAD) == {}
+
+
+def test_nothing_measured_is_no_symptom():
+    assert symptoms("toy", {}, Outcome(score=0.004, baseline=0.05, ceiling=0.0, noise=0.001)) == ()
+    assert symptoms("toy", {"loss 0:D": []}, replace(GOOD, quarter_scores=(None, None))) == ()
+
+
+PLANTED = [
+    ("non-finite", {}, {"loss_0_D": [1.0] * 20 + [None] * 30}),
+    ("non-finite", {}, {"loss_0_D": [1.0] * 49 + [math.inf]}),
+    ("mode collapse", {"spread_ratio": 0.04}, {}),
+    ("mode dropping", {"coverage": 0.3}, {}),
+    ("spread too narrow", {"spread_ratio": 0.5}, {}),
+    ("spread too wide", {"spread_ratio": 2.0}, {}),
+    ("saturated discriminator", {}, {"saturated_share": [t for t in RUN]}),
+    ("critic slope off", {}, {"critic_slope": [1e-4] * N}),
+    ("critic slope off", {}, {"critic_slope": [10.0 ** (4 * t) for t in RUN]}),
+    ("hinge always off", {}, {"hinge_share": [0.0] * N}),
+    ("hinge always off", {}, {"fakes_under_margin": [1 - t if t < 0.5 else 0.0 for t in RUN]}),
+    ("hinge always on", {}, {"fakes_under_margin": [1.0] * N}),
+    ("energy gap diverging", {}, {"energy_gap": [s + 300 * max(0, t - 0.5) for s, t in zip(SWING, RUN, strict=True)]}),
+    ("chains not moving", {}, {"x_grad_E___d": [0.02] * N}),
+    ("chains not moving", {}, {"x_grad_E___d": [-3.0] * N}),
+    ("chains running away", {}, {"chain_sd": [1 + 20 * t for t in RUN]}),
+    ("schedule ends before the prior", {}, {"KL_q_x_T_____prior_": [0.8] * N}),
+    ("not started", {"loss_skill": 0.01}, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule, outcome, curves", PLANTED)
+def test_a_planted_symptom_is_a_fault_where_the_score_is_bad_and_a_note_where_it_is_not(rule, outcome, curves):
+    worse = found(replace(BAD, **outcome), **curves)
+    assert set(worse) == {rule}
+    assert worse[rule].level == "fault"
+    assert worse[rule].evidence["score"] == BAD.score
+    better = found(replace(GOOD, **outcome), **curves)
+    assert set(better) == {rule}
+    assert better[rule].level == "note"
+
+
+@pytest.mark.parametrize("rule, accuracy", [("saturated discriminator", [0.999] * N), ("critic guesses", [0.5] * N)])
+def test_the_critics_accuracy_means_nothing_where_the_score_is_good(rule, accuracy):
+    assert found(critic_accuracy=accuracy) == {}
+    assert set(found(BAD, critic_accuracy=accuracy)) == {rule}
+
+
+def test_a_diverged_run_says_that_and_nothing_else():
+    outcome = replace(BAD, failed=True, why_failed="diverged: weights became infinite", spread_ratio=None)
+    result = found(outcome, loss_0_D=[1.0] * 10 + [None] * 40, critic_accuracy=[0.5] * N)
+    assert set(result) == {"non-finite"}
+    assert result["non-finite"].level == "fault"
+    assert result["non-finite"].evidence["share of the run"] == 0.2
+    assert set(found(outcome)) == {"non-finite"}  # also where no curve shows it
+    assert found(replace(outcome, why_failed="the worker was killed")) == {}
+
+
+def test_copying_is_judged_by_the_copy_test_alone():
+    assert found(replace(GOOD, copies_p=1e-5))["copying"].level == "fault"
+    assert found(replace(GOOD, copies_p=0.02)) == {}
+
+
+@pytest.mark.parametrize(
+    "rule, quarters",
+    [("needs longer", (0.5, 0.4, 0.3, 0.2)), ("overtrained", (0.02, 0.01, 0.05, 0.2)), ("", (0.3, 0.2, 0.1, 0.0999))],
+)
+def test_the_score_over_the_run_gives_notes_only(rule, quarters):
+    result = found(replace(BAD, quarter_scores=quarters))
+    assert set(result) == {rule} - {""}
+    assert {f.level for f in result.values()} <= {"note"}
+
+
+def test_a_change_within_the_noise_is_no_symptom():
+    assert found(replace(GOOD, quarter_scores=(0.0012, 0.001, 0.0014, 0.0009))) == {}
+
+
+def test_a_slope_is_judged_only_where_it_is_pulled_to_one():
+    """r3gan's slope tends to 0 at equilibrium, and that is health."""
+    curves = {"critic accuracy": HEALTHY["critic accuracy"], "critic slope": [1e-4] * N}
+    assert symptoms("r3gan", curves, BAD) == ()
+
+
+def record(objective, steps=150):
+    """Curves of a short real run on rows of two groups."""
+    x = Rng.of(0)["data"].normal("x", (1, 1000, 2)) * 0.1
+    x[:, ::2] += 1.0
+    x = (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)
+    lanes = Lanes(
+        objective, Task("generate", 2, 1000), lambda role, i, o, smooth=False: torch.nn.Sequential(
+            torch.nn.Linear(i, 32), torch.nn.SiLU() if smooth else torch.nn.ReLU(), torch.nn.Linear(32, o)
+        ), Rng(Rng.of(1, 2).key[:1]), x, torch.tensor([1000]), torch.zeros(1, 2),
+    )  # fmt: skip
+    curves = {}
+    for state, losses in train(lanes, steps):
+        if state.step % (steps // 25) == 0:
+            for name, value in (losses | lanes.watch(state, steps)).items():
+                curves.setdefault(name, []).append(float(value))
+    return curves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "rule, planted, healthy",
+    [
+        ("critic slope off", WGAN(clip=1e-4), WGAN()),
+        ("chains not moving", PCD(step=1e-8), PCD()),
+    ],
+)
+def test_real_runs(rule, planted, healthy):
+    assert rule in [f.rule for f in symptoms("toy", record(planted), BAD)]
+    assert symptoms("toy", record(healthy), BAD) == ()
