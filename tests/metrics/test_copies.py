@@ -68,6 +68,19 @@ def test_tables_with_few_distinct_rows_do_not_alarm():
     assert copy_test(same, same, same).p == 0.5
 
 
+def test_ties_share_a_sample():
+    generator = torch.Generator().manual_seed(1)
+    draw = lambda n: torch.randint(0, 3, (n, 2), generator=generator).double()
+    z = [_more_often(draw(80), draw(200), draw(80)) for _ in range(200)]
+    assert abs(np.mean(z)) < 4 / np.sqrt(200) and 0.8 < np.std(z) < 1.2
+
+
+def test_a_row_that_is_in_both_sets_is_no_copy(normal):
+    train, test = normal(40, 2), normal(40, 2)
+    test[:10] = train[:10]
+    assert copy_test(train[:20], train, test).share == 0.5
+
+
 def test_sizes_do_not_matter(normal):
     assert level_holds([copy_test(normal(50, 2), normal(900, 2), normal(40, 2)).p for _ in range(200)])
 

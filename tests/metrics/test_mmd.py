@@ -31,6 +31,29 @@ def test_value_and_witness_are_the_definition(normal, monkeypatch, d, tile):
     torch.testing.assert_close(found.witness, witness, atol=1e-12, rtol=0)
 
 
+@pytest.mark.parametrize("tile", [16, 512])
+def test_standard_errors_are_their_definition(normal, monkeypatch, tile):
+    monkeypatch.setattr("whichloss.metrics.rows.TILE", tile)
+    (n, m), h = (37, 53), 1.3
+    x, y = normal(n, 2), normal(m, 2, 1.5)
+    k = lambda a, b: torch.exp(-((a[:, None] - b[None]) ** 2).sum(-1) / (2 * h * h))
+
+    def own(kernel):
+        off = ~torch.eye(len(kernel), dtype=torch.bool)
+        r = (kernel * off).sum(1) / (len(kernel) - 1)
+        centred = (kernel - r[:, None] - r + r.mean())[off]
+        return r, float((centred**2).sum()) / (len(kernel) * (len(kernel) - 3))
+
+    (r_x, s_xx), (r_y, s_yy), xy = own(k(x, x)), own(k(y, y)), k(x, y)
+    centred = xy - xy.mean(1, keepdim=True) - xy.mean(0) + xy.mean()
+    s_xy = float((centred**2).sum()) / ((n - 1) * (m - 1))
+    null = 2 * s_xx / (n * (n - 1)) + 2 * s_yy / (m * (m - 1)) + 4 * s_xy / (n * m)
+    first = 4 * float((r_x - xy.mean(1)).var()) / n + 4 * float((r_y - xy.mean(0)).var()) / m
+    found = mmd(x, y, (h,))
+    assert found.null_se == pytest.approx(null**0.5, rel=1e-9)
+    assert found.se == pytest.approx((first + null) ** 0.5, rel=1e-9)
+
+
 def test_mean_is_the_closed_form_of_normals(normal):
     d, h, shift = 3, 1.3, 0.6
     c = lambda gap: (h * h / (h * h + 2)) ** (d / 2) * np.exp(-gap / (2 * (h * h + 2)))

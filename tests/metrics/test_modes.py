@@ -91,3 +91,8 @@ def test_kl_of_normals(d):
 
 def test_kl_of_copies_is_infinite():
     assert kl_to_density(torch.ones(20, 1), lambda v: np.zeros(len(v))) == math.inf
+
+
+def test_kl_refuses_many_columns():
+    with pytest.raises(UserError, match="at most 3 columns"):
+        kl_to_density(torch.rand(20, 4), lambda v: np.zeros(len(v)))

@@ -30,7 +30,7 @@ def test_the_frontier_is_what_nothing_dominates():
 def test_labels_do_not_overlap(study):
     axis = score_axis(study)
     points = [{"n": "a long enough name", "x": 10.0, "v": 0.01 + k / 1e5} for k in range(12)]
-    labels = costs.placed(points, axis, 1.0, 100.0)
+    labels = costs.placed(points, axis, (1.0, 100.0), (1,))
     heights = sorted((1 - axis.place(p["v"])) * costs.PLOT[1] + p["dy"] for p in labels)
     assert min(b - a for a, b in pairwise(heights)) >= 11.9
 

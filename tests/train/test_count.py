@@ -76,8 +76,11 @@ def test_repetitions_are_counted():
 
 
 def test_the_second_backward_of_a_penalty_is_counted():
-    """a = x W, slope = (W2 . act'(a)) W^T: its products and theirs, five of B D H and two of B H."""
-    assert flops_per_step(make(Slope())) == 5 * 2 * B * D * H + 2 * 2 * B * H
+    """Score and slope: x W, s W2, 1 W2^T, (.) W^T. Back: two products for W's second use, one for W2, one for W."""
+    forward = 2 * B * D * H + 2 * B * H
+    slope = 2 * B * H + 2 * B * H * D
+    back = 2 * (2 * B * D * H) + 2 * B * H + 2 * B * D * H
+    assert flops_per_step(make(Slope())) == forward + slope + back
 
 
 def test_a_lane_costs_the_same_in_any_company():

@@ -14,9 +14,9 @@ def contrastive_divergence(e_data: Tensor, e_model: Tensor) -> Tensor:
     return e_data - e_model
 
 
-def energy_penalty(e_data: Tensor, e_model: Tensor) -> Tensor:
-    """E(x)^2 + E(x~)^2: keeps energies near 0, at the price of a flatter density (Du & Mordatch, 2019)."""
-    return e_data**2 + e_model**2
+def energy_penalty(e: Tensor) -> Tensor:
+    """E(x)^2, on data and model alike: keeps energies near 0, at the price of a flatter density (Du & Mordatch, 2019)."""
+    return e**2
 
 
 def score_matching(score: Tensor, divergence: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ FACTORS = (0.5, 1.0, 2.0)
 
 @dataclass(frozen=True, eq=False)
 class Mmd:
-    """`value` of MMD^2, its standard error, w_j = mean_i k(x_i, y_j) of every row of y, its deviation if laws were equal.
+    """MMD^2, its standard error, w_j = mean_i k(x_i, y_j) of every row of y, and the error if the laws were equal.
 
     For two models against the same y, the variance over y of their values' difference is Var_j(2 (w_a - w_b)) / m.
     """

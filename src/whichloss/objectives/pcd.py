@@ -19,9 +19,10 @@ class PCD(Generative):
     """min E[E(x)] - E[E(x~)], x~ chains of Langevin steps x - step grad E(x) + sqrt(2 step) xi: temperature 1."""
 
     lr: float = 1e-3
-    step: float = 0.005
+    step: float = 0.002
     penalty: float = 1e-3
-    blur: float = 0.05
+    blur: float = 0.0
+    limit: float = 2.0
     chains: int = 256
     langevin_steps: int = 10
     restart: float = 0.1
@@ -49,13 +50,13 @@ class PCD(Generative):
     def walk(self, nets: Nets, x: Tensor, rng: Rng, steps: int) -> Tensor:
         """`steps` Langevin steps at temperature noise^2 / (2 step) = 1."""
         score = grad(lambda x: -nets.E(x).sum())
-        return langevin(score, x, rng, steps=steps, step=self.step)[0]
+        return langevin(score, x, rng, steps=steps, step=self.step, limit=self.limit)[0]
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         x = batch.x + self.blur * rng.normal("blur", batch.x.shape)
         e_data, e_model = nets.E(x), nets.E(batch.memory["chains"])
         gap = contrastive_divergence(e_data.mean(), e_model.mean())  # rows and chains may differ in number
-        return gap + self.penalty * energy_penalty(e_data, e_model).mean()
+        return gap + self.penalty * (energy_penalty(e_data).mean() + energy_penalty(e_model).mean())
 
     def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
         return self.walk(nets, rng.normal("x", shape), rng["walk"], self.sampling_steps)

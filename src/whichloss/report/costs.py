@@ -59,13 +59,15 @@ def chart_of(study: Study, titles: tuple[str, str, str], points: Points, ends: P
     name, title, label = titles
     axis, edge = score_axis(study), frontier(points)
     low = min(p["x"] for p in points) / 1.6
-    high = max(p["x"] for p in points) * (8 if name == "training" else 1.6)  # there labels stand right of the lines
+    high = max(p["x"] for p in points) * (8 if name == "training" else 4)  # room for labels
     below = alt.Axis(title=label, format="~s", tickCount=4, grid=False)
     x = alt.X("x:Q", scale=alt.Scale(type="log", domain=[low, high], nice=False), axis=below)
     y = alt.Y("v:Q", scale=axis.scale(), axis=axis.axis(8, "score"))
     tips = hover({"n": "objective", "w": "run"}, {"x": label, "v": "score"}, ".2~g")
     every, best = (alt.Chart(data(p)).encode(x, y) for p in (points, edge))
-    words = alt.Chart(data(placed(ends, axis, low, high))).encode(x, y, text="n:N")
+    words = alt.Chart(data(placed(ends, axis, (low, high), (1,) if name == "training" else (1, -1)))).encode(
+        x, y, text="n:N"
+    )
     at: dict[str, Any] = {part: alt.ExprRef(expr=f"datum.{part}") for part in ("align", "dx", "dy")}
     paths = [every.mark_line(color=FAINT, strokeWidth=1).encode(detail="n:N")] if name == "training" else []
     chart = alt.layer(
@@ -81,23 +83,30 @@ def chart_of(study: Study, titles: tuple[str, str, str], points: Points, ends: P
     return figure(name, f"{title}. Nothing is both cheaper and better than: {on}.", wide(chart, 330), title)
 
 
-def placed(points: Sequence[dict[str, Any]], axis: Axis, low: float, high: float) -> Points:
-    """Labels beside their points, moved up or down until they do not overlap on a chart of the size PLOT."""
+def placed(
+    points: Sequence[dict[str, Any]], axis: Axis, span: tuple[float, float], sides: Sequence[int] = (1, -1)
+) -> Points:
+    """Labels beside their points, moved up or down until they do not overlap on a chart of the size PLOT.
+
+    span: the ends of the axis of costs; sides: 1 right of the point, -1 left of it, the better one first.
+    """
     boxes: list[Box] = []
     out = []
     for point in sorted(points, key=lambda p: p["v"]):
-        x = math.log(point["x"] / low) / math.log(high / low) * PLOT[0]
+        x = math.log(point["x"] / span[0]) / math.log(span[1] / span[0]) * PLOT[0]
         y = (1 - axis.place(point["v"])) * PLOT[1]
-        side, dy, box = free_place(boxes, x, y, 18 + 6.2 * len(point["n"]))
+        side, dy, box = free_place(boxes, (x, y), 18 + 6.2 * len(point["n"]), sides)
         boxes.append(box)
         align = "left" if side > 0 else "right"
         out.append({"n": point["n"], "x": point["x"], "v": point["v"], "dy": dy, "dx": 7 * side, "align": align})
     return out
 
 
-def free_place(boxes: Sequence[Box], x: float, y: float, length: float) -> tuple[int, float, Box]:
-    """(side, move, box) of the smallest move of a label to where no other is, on the side with more room first."""
-    sides = (1, -1) if x < 0.6 * PLOT[0] else (-1, 1)
+def free_place(
+    boxes: Sequence[Box], point: tuple[float, float], length: float, sides: Sequence[int]
+) -> tuple[int, float, Box]:
+    """(side, move, box) of the smallest move of a label to where no other is."""
+    x, y = point
     moves = sorted((12.0 * k - 8 for k in range(-14, 15)), key=lambda move: abs(move + 8))  # -8: above lines
     for move in moves:
         for side in sides:

@@ -1,7 +1,7 @@
 """Training health: which kinds of trouble each objective showed, and the curves that show it."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -158,14 +158,8 @@ def details(study: Study) -> Iterator[dict[str, Any]]:
             "number": number,
             "row": row,
             "findings": [(f, FAMILIES[family_of(f)].title, evidence(f)) for f in findings],
-            "curves": [
-                curve(number, row, i, name, values)
-                for i, (name, values) in enumerate(row.curves.items())
-                if known(values)
-            ],
-            "table": [
-                (name, *ends(values), line_of(row, name)) for name, values in row.curves.items() if known(values)
-            ],
+            "curves": [curve(number, row, i, *pair) for i, pair in enumerate(losses_first(row.curves))],
+            "table": [(name, *ends(v), line_of(row, name)) for name, v in losses_first(row.curves)],
         }
 
 
@@ -206,7 +200,7 @@ def curve(number: int, row: Row, i: int, name: str, values: Sequence[float | Non
     )
     y = alt.Y(
         "y:Q",
-        axis=alt.Axis(title=None, tickCount=4, format="~g" if max(map(abs, numbers)) < 1e4 else "~s"),
+        axis=alt.Axis(title=None, tickCount=4, format=number_format(numbers)),
         scale=alt.Scale(**bent),
     )
     points = [
@@ -223,6 +217,18 @@ def curve(number: int, row: Row, i: int, name: str, values: Sequence[float | Non
     says = f"{row.name}, {name}: {first} at the start, {middle} half way, {last} at the end"
     note = f"dashed: {held[1]}" if held else ""
     return figure(f"curve-{number}-{i}", says, small(alt.layer(*layers)), plain(name), note)
+
+
+def number_format(numbers: Sequence[float]) -> str:
+    """Of an axis, by its largest number."""
+    top = max(map(abs, numbers))
+    return "~s" if top >= 1e4 else "~g" if top >= 1e-3 or top == 0 else "~e"
+
+
+def losses_first(curves: Mapping[str, Sequence[float | None]]) -> list[tuple[str, Sequence[float | None]]]:
+    """The curves that hold a number, losses before the rest."""
+    kept = [(name, values) for name, values in curves.items() if known(values)]
+    return sorted(kept, key=lambda pair: not pair[0].startswith("loss"))
 
 
 def plain(name: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from ..errors import UserError
@@ -20,22 +21,33 @@ def langevin(
     step: float,
     noise: float | None = None,
     averaged: bool = False,
+    limit: float | None = None,
 ) -> tuple[Tensor, Info]:
     """x <- x + step s(x) + noise xi, `steps` times; it samples exp(-E / T), s = -grad E, T = noise^2 / (2 step).
 
     `noise` defaults to sqrt(2 step): T = 1. On N(0, 1/lam) the variance settles at 1 / (lam (1 - step lam / 2)), stable
     for step lam < 2; `averaged` halves the sum of two successive xi, which makes it 1 / lam (Leimkuhler & Matthews,
-    2013). x (n, d); info: the temperature and the mean |s| at the last step.
+    2013). `limit` shortens a drift step |s| to at most `limit` times the noise's length, noise sqrt(d), so that far
+    from the modes no step flies off (the truncated drift of Roberts & Tweedie, 1996). x (n, d); info: the temperature,
+    the mean |s| at the last step and the share of rows whose drift was shortened there.
     """
     if steps < 1:
         raise UserError(f"langevin needs steps >= 1; got steps = {steps}.")
     scale = (2 * step) ** 0.5 if noise is None else noise
-    s, xi = x, rng.normal(0, x.shape)
+    longest = torch.inf if limit is None else limit * scale * x.shape[1] ** 0.5 / step
+    size, xi = x[:, :1], rng.normal(0, x.shape)
     for k in range(steps):
         s, after = score(x), rng.normal(k + 1, x.shape)
+        size = s.norm(dim=1, keepdim=True)
+        if limit is not None:
+            s = s * (longest / size.clamp(min=longest))
         x = x + step * s + scale * ((xi + after) / 2 if averaged else after)
         xi = after
-    return x, {"temperature": scale**2 / (2 * step), "score": s.norm(dim=1).mean()}
+    return x, {
+        "temperature": scale**2 / (2 * step),
+        "score": size.mean(),
+        "shortened": (size > longest).float().mean(),
+    }
 
 
 def annealed_langevin(

@@ -121,7 +121,7 @@ class Store:
             raise StudyError(f"'{self.folder}' is a file; --out needs a folder.")
         if path.exists():
             try:
-                old = json.loads(path.read_bytes())["about"]
+                old = dict(json.loads(path.read_bytes())["about"])
             except (ValueError, KeyError, TypeError) as error:
                 raise StudyError(f"'{path}' is damaged ({error}). Choose another --out.") from error
             for what, value in about.items():
