@@ -25,7 +25,8 @@ class Notebook(Terminal):
 
         super().__init__(Console(file=StringIO()))
         self.html: Any = HTML
-        self.handle: Any = display(HTML("planning"), display_id=True)
+        show: Any = display
+        self.handle: Any = show(self.html("planning"), display_id=True)
         self.pictures: dict[str, str] = {}
         self.lines: list[str] = []
         self.store: Store | None = None

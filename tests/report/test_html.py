@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 from browser import CHROMIUM, Page, browser
-from conftest import QUALITY, make, mixed
+from made_up import QUALITY, make, mixed
 
 from whichloss.data import read
 from whichloss.errors import UserError

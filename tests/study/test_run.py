@@ -17,7 +17,7 @@ from whichloss.study.records import without_clock
 from whichloss.study.run import Silent, default_folder, make_plan, tuning_score
 from whichloss.study.store import Store
 
-from conftest import MINE, Here
+from small_study import MINE, Here
 
 def files(folder):
     return {p.name: p.stat().st_mtime_ns for p in (folder / "runs").iterdir()}
@@ -118,9 +118,9 @@ def test_another_data_set_is_refused_and_nothing_is_lost(copy, small):
 UNLUCKY = (
     MINE.replace(
         "return ((x.mean(0)",
-        'luck = rng.uniform("luck", ())\n        return (1 / (luck > 0.02)) * ((x.mean(0)',
+        'luck = rng.uniform("luck", ())\n        return (1 / (luck > 0.1)) * ((x.mean(0)',
     )
-)  # 1 / 0 in 2 % of the steps: some seeds diverge, others live
+)  # 1 / 0 in a tenth of the steps: some seeds diverge, others live
 
 
 def test_failed_runs_stand_at_the_baseline_and_are_never_dropped(small, tmp_path):

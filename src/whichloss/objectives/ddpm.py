@@ -38,7 +38,7 @@ def tables(schedule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
 class DDPM(Generative):
     """min E |eps - eps_hat(x_t, t)|^2, x_t = sqrt(abar) x0 + sqrt(1 - abar) eps; sampling reverses t = T .. 1."""
 
-    lr: float = 1e-3
+    lr: float = 2e-3
     predict: q.Predict = "eps"
     weight: q.Predict = "eps"
     variance: Variance = "learned"
@@ -47,7 +47,7 @@ class DDPM(Generative):
     steps: int = 1000
     sampler: Literal["ancestral", "ddim"] = "ancestral"
     sampling_steps: int = 50
-    search = {"lr": (5e-4, 1e-3, 2e-3)}
+    search = {"lr": (1e-3, 2e-3, 4e-3), "hybrid": (1e-4, 1e-3, 1e-2)}
     average = 0.999
     scores = "log density"
 
@@ -90,7 +90,7 @@ class DDPM(Generative):
         first = int(np.flatnonzero(tables(self.schedule, self.steps)[0] >= FADED)[-1])
         return sorted({round(u * u * first) for u in even}, reverse=True)
 
-    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+    def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         abar = tables(self.schedule, self.steps)[0]
 
         def denoise(x_t: Tensor, t: int) -> tuple[Tensor, Tensor]:

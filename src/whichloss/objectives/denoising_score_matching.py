@@ -23,13 +23,13 @@ Score = Callable[[Tensor, Tensor, Tensor], Tensor]
 class DenoisingScoreMatching(Generative):
     """min E sigma^2 |s(x + sigma n, sigma) + n / sigma|^2, sigma on a geometric ladder from the data's size down."""
 
-    lr: float = 1e-3
+    lr: float = 2e-3
     sigma_max: float = 4.0
     sigma_min: float = 0.02
     levels: int = 20
     langevin_steps: int = 4
     step: float = 0.8
-    search = {"lr": (5e-4, 1e-3, 2e-3)}
+    search = {"lr": (1e-3, 2e-3, 4e-3), "step": (0.5, 0.8, 1.2)}
     average = 0.999
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
@@ -58,7 +58,7 @@ class DenoisingScoreMatching(Generative):
         inputs = [x / (1 + sigma**2) ** 0.5, time_features(clock, FEATURES)]
         return nets.s(torch.cat(inputs, dim=1)) / sigma
 
-    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+    def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         clocks = torch.arange(self.levels) / (self.levels - 1)
         sigmas = [self.sigma(c, shape[1]) for c in clocks]
         one = torch.ones(shape[0], 1)

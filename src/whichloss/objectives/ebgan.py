@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -14,16 +13,19 @@ from .base import Adam, Build, Generative, Nets, Update
 
 @dataclass(frozen=True)
 class EBGAN(Generative):
-    """min_D E E(x) + E [m - E(G(z))]^+, E(x) = |Dec(Enc(x)) - x|^2 / d; min_G E E(G(z)) + pull_away PT(Enc(G(z)))."""
+    """min_D E E(x + noise) + E [m - E(G(z))]^+, E(x) = |Dec(Enc(x)) - x|^2 / d; min_G E E(G(z)) + repulsion m PT(Enc(G(z))).
+
+    m = margin Var x, the error of the best constant reconstruction being Var x."""
 
     lr: float = 1e-3
     margin: float = 0.3
-    pull_away: float = 0.1
+    repulsion: float = 0.1
     noise: float = 0.0
     code: int = 8
     latent: int = 8
     search = {"lr": (5e-4, 1e-3, 2e-3), "margin": (0.1, 0.3, 1.0)}
-    scores: ClassVar = "energy"
+    average = 0.99
+    scores = "energy"
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         return {
@@ -37,29 +39,36 @@ class EBGAN(Generative):
         return [Update(("Enc", "Dec"), self.critic, adam), Update(("G",), self.generator, adam)]
 
     def memory(self, x: Tensor, rng: Rng) -> dict[str, Tensor]:
-        return {"variance": x.var(dim=0, correction=0).mean()}
+        return {"variance": x.var(dim=0, correction=0).mean()}  # the energy of the best constant reconstruction
 
     def critic(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
-        x = batch.x
-        v = batch.memory["variance"]
-        m = self.margin * v
+        x, variance = batch.x, batch.memory["variance"]
+        x_noisy = x + self.noise * variance.sqrt() * rng.normal("noise", x.shape)
+        e_real = reconstruction_energy(x, nets.Dec(nets.Enc(x_noisy)))
         e_fake = self.score(nets, self.sample(nets, x.shape, rng))
-        xn = x + self.noise * v.sqrt() * rng.normal("noise", x.shape)
-        e_real = reconstruction_energy(x, nets.Dec(nets.Enc(xn)))
-        return energy_critic(e_real, e_fake, m).mean()
+        return energy_critic(e_real, e_fake, self.margin * variance).mean()
 
     def generator(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         x_fake = self.sample(nets, batch.x.shape, rng)
-        code = nets.Enc(x_fake)
-        e_fake = reconstruction_energy(x_fake, nets.Dec(code))
-        v = batch.memory["variance"]
-        return energy_generator(e_fake).mean() + self.pull_away * v * self.margin * pull_away(code).mean()
+        codes = nets.Enc(x_fake)
+        e_fake = reconstruction_energy(x_fake, nets.Dec(codes))
+        weight = self.repulsion * self.margin * batch.memory["variance"]
+        return energy_generator(e_fake).mean() + weight * pull_away(codes).mean()
 
     def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
         return nets.G(rng.normal("z", (shape[0], self.latent)))
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
+        """E(x) (n,): the squared error of reconstruction per dimension."""
         return reconstruction_energy(x, nets.Dec(nets.Enc(x)))
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
-        return {}
+        x_fake, m = self.sample(nets, batch.x.shape, rng), self.margin * batch.memory["variance"]
+        e_real, e_fake = self.score(nets, batch.x), self.score(nets, x_fake)
+        e_noise = self.score(nets, (12 * batch.memory["variance"]).sqrt() * (rng.uniform("box", x_fake.shape) - 0.5))
+        return {
+            "energy gap / margin": (e_fake.mean() - e_real.mean()) / m,
+            "hinge share": (e_fake < m).float().mean(),
+            "noise energy / data energy": e_noise.mean() / e_real.mean(),
+            "code similarity": pull_away(nets.Enc(x_fake)).mean(),
+        }

@@ -18,6 +18,7 @@ class LSGAN(Generative):
     lr: float = 5e-4
     latent: int = 8
     search = {"lr": (2e-4, 5e-4, 1e-3)}
+    average = 0.99
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         return {"G": build("G", self.latent, task.dim), "D": build("D", task.dim, 1)}
@@ -33,7 +34,7 @@ class LSGAN(Generative):
     def generator(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         return least_squares_generator(nets.D(self.sample(nets, batch.x.shape, rng))).mean()
 
-    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+    def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         return nets.G(rng.normal("z", (shape[0], self.latent)))
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:

@@ -58,7 +58,7 @@ class PCD(Generative):
         gap = contrastive_divergence(e_data.mean(), e_model.mean())  # rows and chains may differ in number
         return gap + self.penalty * (energy_penalty(e_data).mean() + energy_penalty(e_model).mean())
 
-    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+    def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         return self.walk(nets, rng.normal("x", shape), rng["walk"], self.sampling_steps)
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ class R3GAN(Generative):
     gamma: float = 0.1
     latent: int = 8
     search = {"lr": (5e-4, 1e-3, 2e-3), "gamma": (0.03, 0.1, 0.3)}
+    average = 0.99
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         return {"G": build("G", self.latent, task.dim), "D": build("D", task.dim, 1)}
@@ -50,7 +51,7 @@ class R3GAN(Generative):
         fake = nets.D(self.sample(nets, batch.x.shape, rng))
         return relativistic_generator(nets.D(batch.x), fake).mean()
 
-    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+    def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         return nets.G(rng.normal("z", (shape[0], self.latent)))
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ class WGAN(Generative):
     latent: int = 8
     n_critic: int = 5
     search = {"lr": (3e-4, 1e-3, 2e-3)}
+    average = 0.99
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         return {"G": build("G", self.latent, task.dim), "D": build("D", task.dim, 1)}
@@ -42,7 +43,7 @@ class WGAN(Generative):
     def generator(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         return wasserstein_generator(nets.D(self.sample(nets, batch.x.shape, rng))).mean()
 
-    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+    def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         return nets.G(rng.normal("z", (shape[0], self.latent)))
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:

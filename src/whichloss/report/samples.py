@@ -68,7 +68,7 @@ class Rows:
             return tuple(made)
         own = [k for k, s in enumerate(self.samples) if s.row.role == "objective"]
         order = sorted(range(len(made)), key=lambda i: (-mean_apart(made[i], own), i))
-        return tuple(made[i] for i in order)
+        return tuple(made[i] for i in order[:MOST_COLUMNS])
 
 
 def load(study: Study, folder: Path) -> Rows:

@@ -33,7 +33,7 @@ def load_file(path: str | Path) -> dict[str, Callable[[int, int], Any]]:
         spec.loader.exec_module(module)
     except Exception as error:
         raise UserError(f"--nets: '{path}' cannot be imported: {type(error).__name__}: {error}") from error
-    found = {
+    found: dict[str, Callable[[int, int], Any]] = {
         name: value
         for name, value in vars(module).items()
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")

@@ -115,7 +115,7 @@ def make_plan(
         assert module is not None
         text = VERSION + getsource(module)
         if nets:
-            made = kind().networks(task, builder(budget.width, own=checked(nets)))  # type: ignore[call-arg]
+            made = kind().networks(task, builder(budget.width, own=checked(nets)))
             roles |= set(made)
             text += fingerprint({role: maker for role, maker in nets.items() if role in made}, made)
         codes[name] = sha256(text.encode()).hexdigest()[:12]
@@ -181,7 +181,7 @@ class Runner:
         task = Task("generate", self.judge.space.dim, len(self.judge.rest))
         found: list[Finding] = []
         for name in self.plan.objectives:
-            found += check_contracts(find(name)(), task, builder(8, own=self.nets))  # type: ignore[call-arg]
+            found += check_contracts(find(name)(), task, builder(8, own=self.nets))
         for finding in found:
             if finding.rule in REFUSED and (self.nets or finding.objective.endswith(".py")):
                 raise UserError(f"{finding.objective}: {finding.says} {finding.cause} {finding.remedy}")
@@ -268,7 +268,11 @@ def claim(store: Store, plan: Plan, table: Table, command: str) -> None:
     content = {"about": about, "command": command, "plan": msgspec.to_builtins(plan)}
     store.claim(msgspec.json.format(msgspec.json.encode(content)), about)
     path = store.folder / "data.safetensors"
-    if not path.exists() or Table.load(path).fingerprint != table.fingerprint:
+    try:
+        known = Table.load(path).fingerprint
+    except UserError:
+        known = ""  # missing or damaged
+    if known != table.fingerprint:
         table.save(path)
 
 

@@ -106,8 +106,10 @@ class Trainer:
         scores = []
         for lane, values in enumerate(self.samples(weights, "look")):
             seed = self.runs[lane].seed
-            lived = values is not None
-            scores.append(self.judge.score(values, seed, "validation").value if lived else math.inf)
+            if values is None:
+                scores.append(math.inf)
+            else:
+                scores.append(self.judge.score(values, seed, "validation").value)
         now = torch.tensor(scores)
         past = torch.tensor(self.scores).min(0).values if self.scores else torch.full_like(now, math.inf)
         better = (now < past)[:, None]
@@ -281,4 +283,4 @@ def _finite(value: float) -> float | None:
 def _plain(run: Run) -> dict[str, Any]:
     import msgspec
 
-    return msgspec.to_builtins(run)  # type: ignore[no-any-return]
+    return dict(msgspec.to_builtins(run))

@@ -39,4 +39,4 @@ def count(work: Callable[[], object]) -> float:
     _extra[0] = 0.0
     with _Counter() as counter:
         work()
-    return counter.flops + _extra[0]
+    return float(counter.flops) + _extra[0]

@@ -38,13 +38,12 @@ def _shape(node: Node) -> Any:
 
 
 def _drop_no_ops(graph: GraphModule) -> None:
-    for node in _calls(graph, *SAME_SHAPE):
-        if _shape(node) == _shape(node.args[0]):
-            node.replace_all_uses_with(node.args[0])
-            graph.graph.erase_node(node)
-    for node in _calls(graph, aten.mul.Scalar):
-        if node.args[1] == 1:
-            node.replace_all_uses_with(node.args[0])
+    for node in _calls(graph, *SAME_SHAPE, aten.mul.Scalar):
+        source = node.args[0]
+        once = node.target is aten.mul.Scalar and node.args[1] == 1
+        same = node.target is not aten.mul.Scalar
+        if isinstance(source, Node) and (once or (same and _shape(node) == _shape(source))):
+            node.replace_all_uses_with(source)
             graph.graph.erase_node(node)
 
 

@@ -1,0 +1,1 @@
+"""The comparison itself: plan, runs, judging, ranking, verdict, store."""

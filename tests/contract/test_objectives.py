@@ -1,0 +1,250 @@
+"""What must hold of every objective found in the folder; a newcomer is covered by being there."""
+
+import math
+import random
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from itertools import pairwise
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from whichloss.nets import builder
+from whichloss.objectives import Generative, available, find
+from whichloss.objectives.find import DEFAULTS
+from whichloss.rng import Rng
+from whichloss.task import Batch, Goal, Task
+from whichloss.train import Lanes, Loop, State, sampling_weights
+
+NAMES = available()
+SEEDS = (3, 4)
+N, D, B = 120, 2, 256
+STEPS = 4
+each = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def make(name, seeds=SEEDS, hyper=None, salt=""):
+    data = torch.stack([Rng.of(s)["data"].normal("x", (N, D)) for s in seeds])
+    full, jitter = torch.full((len(seeds),), N), torch.zeros(len(seeds), D)
+    task, build, rng = Task("generate", D, N), builder(8, 2), Rng(Rng.of(*seeds, 0).key[:-1])
+    return Lanes(find(name)(), task, build, rng, data, full, jitter, hyper or {}, batch=B, salt=salt)
+
+
+def defaults(name, lanes):
+    """The searched fields at their defaults, one number per lane."""
+    objective = find(name)()
+    return {field: torch.full((lanes,), float(getattr(objective, field))) for field in objective.search}
+
+
+def generators():
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), str(np.random.get_state())
+
+
+@cache
+def trained(name):
+    """Two seeds together, traced, their searched fields as tensors: the way a study trains."""
+    lanes = make(name, hyper=defaults(name, 2))
+    loop = Loop(lanes, lanes.start(), STEPS)
+    run = SimpleNamespace(lanes=lanes, loop=loop, start=copy(loop.state), losses=[], states=[])
+    loop.step()  # the first step traces
+    run.before = generators()
+    run.losses.append({})
+    run.states.append(copy(loop.state))
+    while loop.state.step < STEPS:
+        run.losses.append(loop.step())
+        run.states.append(copy(loop.state))
+    run.after = generators()
+    return run
+
+
+def copy(state):
+    return State.of(state.step, {name: value.clone() for name, value in state.flat().items()})
+
+
+def solo(name, lane, hyper=None):
+    """One seed alone, its searched fields plain numbers, its steps not traced."""
+    lanes = make(name, seeds=SEEDS[lane : lane + 1], hyper=hyper)
+    loop = Loop(lanes, lanes.start(), STEPS)
+    loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}
+    while loop.state.step < STEPS:
+        loop.step()
+    return lanes, loop.state
+
+
+@each
+def test_it_is_a_value(name):
+    cls = find(name)
+    objective = cls()
+    assert is_dataclass(cls) and objective.__dataclass_params__.frozen
+    assert objective == cls() and hash(objective) == hash(cls())
+    assert eval(repr(objective), {cls.__name__: cls}) == objective
+    assert objective.goal in Goal.__args__
+    assert cls.__doc__ and cls.__subclasses__() == []
+
+
+@each
+def test_searched_values_are_a_few_numbers_among_them_the_default(name):
+    objective = find(name)()
+    assert set(objective.search) <= {field.name for field in fields(objective)}
+    for field, values in objective.search.items():
+        assert all(type(value) is float for value in values), field
+        assert len(values) >= 2 and all(a < b for a, b in pairwise(values)), field
+        assert getattr(objective, field) in values, field
+
+
+@each
+def test_lanes_equal_seeds_alone_tensors_equal_numbers_and_traces_equal_transforms(name):
+    run = trained(name)
+    for lane in range(len(SEEDS)):
+        _, alone = solo(name, lane)
+        for key, value in alone.flat().items():
+            together = run.loop.state.flat()[key]
+            together = together[lane : lane + 1] if together.dim() else together
+            assert torch.allclose(together, value, rtol=1e-5, atol=1e-7), key
+
+
+@each
+def test_a_searched_number_reaches_the_run(name):
+    """Each lane at its own value equals the objective made with that value."""
+    for field, values in find(name)().search.items():
+        low, high = values[0], values[-1]
+        hyper = defaults(name, 1) | {field: torch.tensor([low])}
+        _, as_tensor = solo(name, 0, hyper)
+        lanes = make(name, seeds=SEEDS[:1])
+        lanes = replace(lanes, objective=replace(lanes.objective, **{field: low}))
+        loop = Loop(lanes, lanes.start(), STEPS)
+        loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}
+        while loop.state.step < STEPS:
+            loop.step()
+        for key, value in loop.state.flat().items():
+            assert torch.allclose(as_tensor.flat()[key], value, rtol=1e-9, atol=1e-12), (field, key)
+        _, other = solo(name, 0, defaults(name, 1) | {field: torch.tensor([high])})
+        assert any(not torch.equal(w, other.weights[r]) for r, w in as_tensor.weights.items()), field
+
+
+@each
+def test_only_the_roles_in_moves_move_and_all_of_them_do(name):
+    run = trained(name)
+    named = {role for update in run.loop.updates for role in update.moves}
+    assert named <= set(run.start.weights)
+    for role, w in run.loop.state.weights.items():
+        for lane in range(len(SEEDS)):
+            assert torch.equal(w[lane], run.start.weights[role][lane]) == (role not in named)
+
+
+@each
+def test_each_update_moves_its_own_roles_only(name):
+    """One at a time: the others' weights are the same bits afterwards."""
+    lanes = make(name, seeds=SEEDS[:1])
+    state = lanes.start()
+    loop = Loop(lanes, state, 1000)
+    loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}
+    for i, update in enumerate(loop.updates):
+        state.step = round(1000 * update.active[0])
+        before = {role: w.clone() for role, w in state.weights.items()}
+        loop._move(i, update, lanes.rows(i), lanes.draws.at(i))
+        moved = {role for role, w in state.weights.items() if not torch.equal(w, before[role])}
+        assert moved == set(update.moves)
+
+
+@each
+def test_losses_weights_and_watched_numbers_are_finite(name):
+    run = trained(name)
+    for losses in run.losses[1:]:
+        assert losses and all(v.shape == (2,) and torch.isfinite(v).all() for v in losses.values())
+    assert all(torch.isfinite(w).all() for w in run.loop.state.weights.values())
+    for watched, value in run.lanes.watch(run.loop.state, STEPS).items():
+        assert value.shape == (2,) and torch.isfinite(value).all(), watched
+
+
+@each
+def test_steps_and_samples_draw_from_no_global_generator(name):
+    run = trained(name)
+    assert run.before == run.after
+    before = generators()
+    run.lanes.sample(run.loop.state.weights, 4, "a")
+    run.lanes.watch(run.loop.state, STEPS)
+    assert generators() == before
+
+
+@each
+def test_samples_have_their_shape_are_finite_and_belong_to_their_key(name):
+    run = trained(name)
+    assert issubclass(find(name), Generative)
+    weights = sampling_weights(run.lanes, run.loop.state)
+    rows = run.lanes.sample(weights, 7, "a")
+    assert rows.shape == (2, 7, D) and torch.isfinite(rows).all()
+    assert torch.equal(rows, run.lanes.sample(weights, 7, "a"))
+    assert not torch.equal(rows, run.lanes.sample(weights, 7, "b"))
+    assert not torch.equal(rows[0], rows[1])
+    assert run.lanes.sample(weights, 1, "a").shape == (2, 1, D)
+
+
+@each
+def test_a_killed_run_resumes_to_the_same_bits(name):
+    run = trained(name)
+    middle = copy(run.states[1])
+    loop = Loop(run.lanes, State.of(middle.step, middle.flat()), STEPS)
+    loop.work = run.loop.work
+    while loop.state.step < STEPS:
+        loop.step()
+    for key, value in run.loop.state.flat().items():
+        assert torch.equal(loop.state.flat()[key], value), key
+
+
+@each
+def test_batches_are_the_same_for_every_objective(name):
+    rows, other = make(name), make("gan", salt="twin")
+    assert all(torch.equal(rows.rows(i), other.rows(i)) for i in (0, 1, 17))
+
+
+@each
+def test_it_runs_on_one_column_and_on_many(name):
+    for dim in (1, 9):
+        task = Task("generate", dim, N)
+        objective = find(name)()
+        assert objective.unfit(task) is None
+        data = Rng.of(0)["data"].normal("x", (1, N, dim))
+        key = Rng(Rng.of(0, 1).key[:1])
+        lanes = Lanes(objective, task, builder(8, 2), key, data, torch.tensor([N]), torch.zeros(1, dim), batch=B)
+        loop = Loop(lanes, lanes.start(), 2)
+        loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}
+        assert all(torch.isfinite(v).all() for v in loop.step().values())
+        assert lanes.sample(loop.state.weights, 3, "a").shape == (1, 3, dim)
+
+
+@each
+def test_scores_are_one_finite_number_per_row_and_ranges_are_ordered(name):
+    run = trained(name)
+    objective = find(name)()
+    nets = run.lanes.nets({role: w[0] for role, w in run.loop.state.weights.items()})
+    x = Rng.of(1)["new"].normal("x", (50, D))
+    with torch.no_grad():
+        if objective.scores:
+            score = objective.score(nets, x)
+            assert score.shape == (50,) and torch.isfinite(score).all()
+        else:
+            with pytest.raises(NotImplementedError):
+                objective.score(nets, x)
+        known = objective.loss_range(run.lanes.data[0], x, Rng.of(0))
+        if known is not None:
+            trivial, least = known
+            assert math.isfinite(trivial) and least < trivial
+            loss = objective.updates()[0].loss(nets, Batch(x), Rng.of(0))
+            assert torch.isfinite(loss)
+
+
+def test_what_is_compared_by_default_exists():
+    for goal, names in DEFAULTS.items():
+        assert set(names) <= set(NAMES), goal
+        assert all(find(name).goal == goal for name in names)
+        assert len(set(names)) == len(names)
