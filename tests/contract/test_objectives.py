@@ -118,7 +118,7 @@ def test_a_searched_number_reaches_the_run(name):
     for field, values in find(name)().search.items():
         low, high = values[0], values[-1]
         hyper = defaults(name, 1) | {field: torch.tensor([low])}
-        _, as_tensor = solo(name, 0, hyper)
+        by_tensor, as_tensor = solo(name, 0, hyper)
         lanes = make(name, seeds=SEEDS[:1])
         lanes = replace(lanes, objective=replace(lanes.objective, **{field: low}))
         loop = Loop(lanes, lanes.start(), STEPS)
@@ -127,8 +127,10 @@ def test_a_searched_number_reaches_the_run(name):
             loop.step()
         for key, value in loop.state.flat().items():
             assert torch.allclose(as_tensor.flat()[key], value, rtol=1e-9, atol=1e-12), (field, key)
-        _, other = solo(name, 0, defaults(name, 1) | {field: torch.tensor([high])})
-        assert any(not torch.equal(w, other.weights[r]) for r, w in as_tensor.weights.items()), field
+        rows = by_tensor.sample(as_tensor.weights, 5, "a")
+        assert torch.allclose(rows, lanes.sample(loop.state.weights, 5, "a"), rtol=1e-9, atol=1e-12), field
+        another, other = solo(name, 0, defaults(name, 1) | {field: torch.tensor([high])})
+        assert not torch.equal(rows, another.sample(other.weights, 5, "a")), field
 
 
 @each

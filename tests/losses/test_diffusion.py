@@ -213,8 +213,8 @@ def test_losses_are_per_row_and_differentiable():
     one = torch.full((4, 1), 0.5, dtype=torch.float64)
     share = torch.full((4, 3), 0.7, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: q.squared_error(x, EPS[:4]), x)
-    bound = lambda x, s: q.bound_term(X0[:4], X0[:4] + EPS[:4], x, s, one, one + 0.2)  # noqa: E731
-    decode = lambda x, s: q.bound_term(X0[:4], X0[:4] + EPS[:4], x, s, one, one + 0.5)  # noqa: E731
+    bound = lambda x, s: q.bound_term(X0[:4], X0[:4] + EPS[:4], x, s, one, one + 0.2)
+    decode = lambda x, s: q.bound_term(X0[:4], X0[:4] + EPS[:4], x, s, one, one + 0.5)
     assert torch.autograd.gradcheck(bound, (x, share))
     assert torch.autograd.gradcheck(decode, (x, share))
 

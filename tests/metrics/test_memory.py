@@ -17,11 +17,11 @@ x, y = (torch.randn(50_000, 64, generator=generator) for _ in range(2))
 WORK
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
-CHEAP = """
-M.bandwidths(y), M.sliced_w2(x, y, M.directions(64, 64, 0)), M.w1_columns(x, y), M.correlation_difference(x, y)
-M.c2st_accuracy(x, y, 0), M.copy_test(x[:2000], x, y), M.modes(x[:, :2], y[:2, :2], 0.1)
+WORK = """
+M.mmd(x, y, M.bandwidths(y)), M.sliced_w2(x, y, M.directions(64, 64, 0)), M.w1_columns(x, y)
+M.correlation_difference(x, y), M.c2st_accuracy(x, y, 0), M.modes(x[:, :2], y[:2, :2], 0.1)
+M.energy_distance(x[:5000], y[:5000]), M.neighbours(x[:5000], y[:5000]), M.copy_test(x[:1000], x, y)
 """
-FULL = "M.mmd(x, y, M.bandwidths(y)), M.energy_distance(x, y[:5000]), M.neighbours(x, y[:5000])"
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (TILE, TILE), (TILE + 1, 3 * TILE - 1)])
@@ -40,8 +40,7 @@ def test_nearest_is_the_smallest_distance(normal, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("work", [CHEAP, FULL])
-def test_fifty_thousand_rows_stay_within_two_gibibytes(work):
-    script = SCRIPT.replace("WORK", work)
+def test_fifty_thousand_rows_stay_within_two_gibibytes():
+    script = SCRIPT.replace("WORK", WORK)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert int(done.stdout) * 1024 < 2 << 30

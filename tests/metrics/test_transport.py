@@ -67,6 +67,8 @@ def test_exact_w2_refuses_what_it_cannot_do(normal):
         exact_w2(normal(5, 4), normal(5, 4))
     with pytest.raises(UserError, match="along must be directions"):
         sliced_w2(normal(5, 4), normal(5, 4), directions(3, 8, 0))
+    with pytest.raises(UserError, match="along must be directions"):
+        sliced_w2(normal(5, 4), normal(5, 4), torch.zeros(0, 4))
     with pytest.raises(UserError, match="at least 1"):
         directions(3, 0, 0)
 

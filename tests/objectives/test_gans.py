@@ -30,13 +30,13 @@ def rows(n=60, d=3, seed=0):
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)) * torch.tensor([1.0, 0.5, 2.0])[:d]
 
 
-def group(name, lanes=3, hyper=None, objective=None):
+def group(name, lanes=2, hyper=None, objective=None):
     x = torch.stack([rows(seed=k) for k in range(lanes)])
     objective = objective or find(name)()
     sizes = torch.full((lanes,), 60)
-    rng = Rng(Rng.of(1, 2, 3).key[:lanes])
+    rng = Rng(Rng.of(1, 2).key[:lanes])
     return Lanes(
-        objective, TASK, builder(12, 2), rng, x, sizes, torch.zeros(lanes, 3), hyper or {}, batch=16
+        objective, TASK, builder(12, 1), rng, x, sizes, torch.zeros(lanes, 3), hyper or {}, batch=16
     )
 
 
@@ -49,17 +49,15 @@ def one(objective, x, seed=0):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_update_moves_its_roles_only_and_consumes_no_global_randomness(name):
-    lanes = group(name, 2)
-    before = torch.get_rng_state()
-    for turn, update in enumerate(lanes.objective.updates()):
-        alone = replace(group(name, 2), objective=Only(lanes.objective, turn))
-        start = alone.start()
+    objective = find(name)()
+    for turn, update in enumerate(objective.updates()):
+        alone = group(name, 1, objective=Only(objective, turn))
+        start, before = alone.start(), torch.get_rng_state()
         first = {role: w.clone() for role, w in start.weights.items()}
         ((state, losses),) = train(alone, 1, start)
         moved = {role for role in first if not torch.equal(first[role], state.weights[role])}
-        assert moved == set(update.moves)
-        assert all(loss.shape == (2,) and loss.isfinite().all() for loss in losses.values())
-    assert torch.equal(before, torch.get_rng_state())
+        assert moved == set(update.moves) and torch.equal(before, torch.get_rng_state())
+        assert all(loss.isfinite().all() for loss in losses.values())
 
 
 def Only(objective, turn):  # noqa: N802
@@ -75,19 +73,18 @@ def Only(objective, turn):  # noqa: N802
 @pytest.mark.parametrize("name", NAMES)
 def test_lane_equals_solo_and_equal_keys_sample_alike(name):
     objective = find(name)()
-    hyper = {field: torch.tensor(values[:3]) for field, values in objective.search.items()}
-    lanes = group(name, 3, hyper)
-    *_, (state, _) = train(lanes, 4)
-    for k in range(3):
-        alone = lanes.alone(k)
-        *_, (solo, _) = train(alone, 4)
-        for role, w in state.weights.items():
-            torch.testing.assert_close(w[k], solo.weights[role][0], rtol=0, atol=1e-9)
-        a, b = (alone.sample(solo.weights, 5, name) for name in ("x", "x"))
-        assert torch.equal(a, b) and a.shape == (1, 5, 3)
-        assert not torch.equal(a, alone.sample(solo.weights, 5, "y"))
-    watched = lanes.watch(state, 4)
-    assert watched and all(v.shape == (3,) and v.isfinite().all() for v in watched.values())
+    hyper = {field: torch.tensor(values[:2]) for field, values in objective.search.items()}
+    lanes = group(name, 2, hyper)
+    *_, (state, _) = train(lanes, 3)
+    alone = lanes.alone(1)
+    *_, (solo, _) = train(alone, 3)
+    for role, w in state.weights.items():
+        torch.testing.assert_close(w[1], solo.weights[role][0], rtol=0, atol=1e-9)
+    a, b = (alone.sample(solo.weights, 5, "x") for _ in range(2))
+    assert torch.equal(a, b) and a.shape == (1, 5, 3)
+    assert not torch.equal(a, alone.sample(solo.weights, 5, "y"))
+    watched = lanes.watch(state, 3)
+    assert watched and all(v.shape == (2,) and v.isfinite().all() for v in watched.values())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,7 +142,7 @@ def test_levels_of_a_critic_that_cannot_tell(name):
     assert losses == pytest.approx([critic, generator], abs=1e-12)
 
 
-W = torch.tensor([0.6, -0.9, 1.7])
+W = torch.tensor([0.6, -0.9, 1.7], dtype=torch.float64)
 
 
 def test_wgan_gp_with_a_linear_critic():

@@ -48,6 +48,9 @@ def test_states(study):
     assert states(study, "gan")["critic and generator"] == "note"
     assert states(study, "flow-matching")["critic and generator"] == "not applicable"
     assert states(study, "flow-matching")["coverage"] == "healthy"
+    assert states(study, "wgan-gp")["learning"] == "note"
+    study.row("r3gan").state = "not started"
+    assert states(study, "r3gan")["learning"] == "note"
     assert states(study, "pcd")["finite"] == "fault"
     assert states(study, "pcd")["coverage"] == "unknown"
 

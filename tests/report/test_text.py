@@ -28,7 +28,8 @@ def test_the_last_lines_say_what_was_run_the_verdict_and_the_faults(study):
     assert lines[0] == "8 objectives, 120 runs, 108\u00a0TFLOP, 12 min 34 s, 5 failed runs counted"
     assert lines[1].startswith("practically equivalent: flow-matching, ddpm (ddpm ")
     assert lines[2].startswith("recommended: flow-matching, because it samples 33 times cheaper than ddpm")
-    assert sum(line.startswith("fault: ebgan") for line in lines) == 2
+    (fault,) = [line for line in lines if line.startswith("fault: ebgan: The hinge is inactive on 99 %")]
+    assert fault.endswith("-> Set the margin to the energy of real rows, about 0.9 (1 more)")
     assert "2 notes" in lines[-1]
 
 
@@ -37,6 +38,13 @@ def test_names_are_no_markup(tmp_path):
     study = make(tmp_path, mixed(300), names=(name, "ddpm"), finalists=2)
     for shown in (printed(text.table(study)), printed(*text.closing(study))):
         assert name in shown
+
+
+def test_the_table_fits_a_terminal_of_eighty_columns(study):
+    console = Console(file=StringIO(), width=80)
+    console.print(text.table(study))
+    shown = console.file.getvalue()
+    assert "denoising-score-matching" in shown and "independent marginals" in shown and "…" not in shown
 
 
 def test_one_finalist_has_nothing_to_be_compared_with(tmp_path):

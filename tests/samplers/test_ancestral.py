@@ -1,5 +1,7 @@
 """DDPM and DDIM against the exact linear recursions of normal data, and against each other."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -40,7 +42,7 @@ def variance_after(kind, s2, times):
     """Var(x_0) / s2 of the linear recursion, by pushing x = 1 through without noise and summing the noises."""
     variance, denoise = 1.0, normal_denoiser(s2)
     one = torch.ones(1, 1, dtype=torch.float64)
-    for t, s in zip(times, times[1:], strict=False):
+    for t, s in pairwise(times):
         a, a_s, (x0, share) = ABAR[t], ABAR[s], denoise(one, t)
         beta, (mean, small) = 1 - a / a_s, posterior(x0, one, a, a_s)
         noise = {"small": small, "large": beta, "learned": small + share * (beta - small)}

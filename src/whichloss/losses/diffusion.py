@@ -7,7 +7,7 @@ are nats per row. Flow matching calls the noise x0 and the data x1, as its paper
 """
 
 import math
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from ..errors import UserError
 
 Predict = Literal["eps", "x0", "mean", "v"]
 Number = Tensor | float
+N = TypeVar("N", float, Tensor)
 
 
 def linear_schedule(steps: int) -> np.ndarray:
@@ -32,61 +33,61 @@ def linear_schedule(steps: int) -> np.ndarray:
 
 
 def cosine_schedule(steps: int) -> np.ndarray:
-    """abar (T + 1,) = cos^2(pi/2 (t/T + .008) / 1.008) over its value at 0, betas cut at .999 (Nichol & Dhariwal, 2021).
-    Raises UserError for T < 1."""
+    """abar (T + 1,) = cos^2(pi/2 (t/T + .008) / 1.008) over its value at 0, betas cut at .999 (Nichol & Dhariwal,
+    2021). Raises UserError for T < 1."""
     if steps < 1:
         raise UserError(f"the cosine schedule needs steps >= 1; got steps = {steps}.")
     f = np.cos(0.5 * math.pi * (np.arange(steps + 1) / steps + 0.008) / 1.008) ** 2
     return np.concatenate([[1.0], np.cumprod(1 - np.minimum(1 - f[1:] / f[:-1], 0.999))])
 
 
-def root(value: Number) -> Number:
+def root(value: N) -> N:
     """Square root of a float or a tensor."""
-    return value**0.5
+    return value**0.5  # type: ignore[no-any-return]
 
 
-def noised(x0: Tensor, eps: Tensor, abar: Number) -> Tensor:
+def noised(x0: Tensor, eps: Tensor, abar: N) -> Tensor:
     """x_t = sqrt(abar) x0 + sqrt(1 - abar) eps: a draw of q(x_t | x0)."""
     return root(abar) * x0 + root(1 - abar) * eps
 
 
-def velocity(x0: Tensor, eps: Tensor, abar: Number) -> Tensor:
+def velocity(x0: Tensor, eps: Tensor, abar: N) -> Tensor:
     """v = sqrt(abar) eps - sqrt(1 - abar) x0 (Salimans & Ho, 2022)."""
     return root(abar) * eps - root(1 - abar) * x0
 
 
-def x0_from_eps(eps: Tensor, x_t: Tensor, abar: Number) -> Tensor:
+def x0_from_eps(eps: Tensor, x_t: Tensor, abar: N) -> Tensor:
     """x0 = (x_t - sqrt(1 - abar) eps) / sqrt(abar)."""
     return (x_t - root(1 - abar) * eps) / root(abar)
 
 
-def x0_from_v(v: Tensor, x_t: Tensor, abar: Number) -> Tensor:
+def x0_from_v(v: Tensor, x_t: Tensor, abar: N) -> Tensor:
     """x0 = sqrt(abar) x_t - sqrt(1 - abar) v."""
     return root(abar) * x_t - root(1 - abar) * v
 
 
-def x0_from_mean(mean: Tensor, x_t: Tensor, abar: Number, abar_s: Number) -> Tensor:
+def x0_from_mean(mean: Tensor, x_t: Tensor, abar: N, abar_s: N) -> Tensor:
     """x0 whose posterior mean at the earlier time s is `mean`."""
     c0, ct, _ = posterior_weights(abar, abar_s)
     return (mean - ct * x_t) / c0
 
 
-def eps_from_x0(x0: Tensor, x_t: Tensor, abar: Number) -> Tensor:
+def eps_from_x0(x0: Tensor, x_t: Tensor, abar: N) -> Tensor:
     """eps = (x_t - sqrt(abar) x0) / sqrt(1 - abar); abar < 1."""
     return (x_t - root(abar) * x0) / root(1 - abar)
 
 
-def score_from_eps(eps: Tensor, abar: Number) -> Tensor:
+def score_from_eps(eps: Tensor, abar: N) -> Tensor:
     """grad log q(x_t) = -eps / sqrt(1 - abar), with eps the best prediction."""
     return -eps / root(1 - abar)
 
 
-def snr(abar: Number) -> Number:
+def snr(abar: N) -> N:
     """Signal to noise: abar / (1 - abar)."""
     return abar / (1 - abar)
 
 
-def posterior_weights(abar: Number, abar_s: Number) -> tuple[Number, Number, Number]:
+def posterior_weights(abar: N, abar_s: N) -> tuple[N, N, N]:
     """(c0, ct, var) of q(x_s | x_t, x0) = N(c0 x0 + ct x_t, var), s < t any two times (Ho et al., 2020, eq. 6-7).
 
     With the effective beta = 1 - abar_t / abar_s, so skipping times is exact: c0 = sqrt(abar_s) beta / (1 - abar_t),
@@ -98,7 +99,7 @@ def posterior_weights(abar: Number, abar_s: Number) -> tuple[Number, Number, Num
     return c0, ct, beta * (1 - abar_s) / (1 - abar)
 
 
-def posterior(x0: Tensor, x_t: Tensor, abar: Number, abar_s: Number) -> tuple[Tensor, Number]:
+def posterior(x0: Tensor, x_t: Tensor, abar: N, abar_s: N) -> tuple[Tensor, N]:
     """Mean (B, d) and variance of q(x_s | x_t, x0)."""
     c0, ct, var = posterior_weights(abar, abar_s)
     return c0 * x0 + ct * x_t, var
@@ -109,7 +110,7 @@ def squared_error(a: Tensor, b: Tensor) -> Tensor:
     return ((a - b) ** 2).mean(dim=-1)
 
 
-def target(predict: Predict, x0: Tensor, eps: Tensor, abar: Number, abar_s: Number) -> Tensor:
+def target(predict: Predict, x0: Tensor, eps: Tensor, abar: N, abar_s: N) -> Tensor:
     """What a network that predicts eps, x0, v or the posterior's mean at s should say: (B, d)."""
     if predict == "eps":
         return eps
@@ -120,7 +121,7 @@ def target(predict: Predict, x0: Tensor, eps: Tensor, abar: Number, abar_s: Numb
     return x0
 
 
-def to_x0(predict: Predict, out: Tensor, x_t: Tensor, abar: Number, abar_s: Number) -> Tensor:
+def to_x0(predict: Predict, out: Tensor, x_t: Tensor, abar: N, abar_s: N) -> Tensor:
     """The x0 that a prediction of eps, x0, v or the mean stands for: (B, d)."""
     if predict == "eps":
         return x0_from_eps(out, x_t, abar)
@@ -131,7 +132,7 @@ def to_x0(predict: Predict, out: Tensor, x_t: Tensor, abar: Number, abar_s: Numb
     return out
 
 
-def error_weight(predict: Predict, abar: Number, abar_s: Number) -> Number:
+def error_weight(predict: Predict, abar: N, abar_s: N) -> N:
     """w with |error of `predict`|^2 = w |error of x0|^2: eps SNR, v 1 + SNR, mean c0^2, x0 1.
 
     So a loss that predicts p and weighs like q is error_weight(q) / error_weight(p) times the error of p.
@@ -156,7 +157,7 @@ def normal_nll(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     return 0.5 * (math.log(2 * math.pi) + var.log() + (x - mean) ** 2 / var).sum(dim=-1)
 
 
-def learned_variance(share: Tensor, abar: Number, abar_s: Number) -> Tensor:
+def learned_variance(share: Tensor, abar: N, abar_s: N) -> Tensor:
     """btilde + share (beta - btilde): the best variance of a reverse step has share = Var(x0 | x_t) / (1 - abar_t),
     whatever the step's length; 1 gives "large", 0 "small". At s = 0 it is Var(x0 | x_1), the best decoder's."""
     beta, small = 1 - abar / abar_s, posterior_weights(abar, abar_s)[2]
@@ -185,7 +186,7 @@ def prior_kl(x0: Tensor, abar: Number) -> Tensor:
     return 0.5 * (abar * (x0**2 - 1) - log).sum(dim=-1)
 
 
-def marginal(mean: Number, var: Number, abar: Number) -> tuple[Number, Number]:
+def marginal(mean: N, var: N, abar: N) -> tuple[N, N]:
     """Mean and variance of q(x_t) for data of this mean and variance: sqrt(abar) m, abar s^2 + 1 - abar."""
     return root(abar) * mean, abar * var + 1 - abar
 

@@ -15,7 +15,7 @@ def contrastive_divergence(e_data: Tensor, e_model: Tensor) -> Tensor:
 
 
 def energy_penalty(e: Tensor) -> Tensor:
-    """E(x)^2, on data and model alike: keeps energies near 0, at the price of a flatter density (Du & Mordatch, 2019)."""
+    """E(x)^2, on data and model alike: energies stay near 0, at the price of a flatter law (Du & Mordatch, 2019)."""
     return e**2
 
 

@@ -85,7 +85,7 @@ class DDPM(Generative):
         return error
 
     def times(self) -> list[int]:
-        """The falling times of sampling, closer together near the data (quadratic), from the last with abar >= FADED."""
+        """The falling times of sampling: quadratic, so closest near the data, from the last with abar >= FADED."""
         even = np.linspace(0, 1, self.sampling_steps + 1)
         first = int(np.flatnonzero(tables(self.schedule, self.steps)[0] >= FADED)[-1])
         return sorted({round(u * u * first) for u in even}, reverse=True)

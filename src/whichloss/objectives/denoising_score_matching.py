@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..losses import energy
 from ..losses.denoisers import KernelDenoiser, loss_between, reference_denoisers
 from ..losses.diffusion import spread_times
-from ..losses.energy import denoising_score_matching
 from ..nets import time_features
 from ..rng import Rng
 from ..samplers.langevin import annealed_langevin
@@ -40,8 +40,9 @@ class DenoisingScoreMatching(Generative):
 
     def sigma(self, clock: Tensor, dim: int) -> Tensor:
         """The ladder: sigma_max sqrt(d) at clock 0, sigma_min at 1. Encoded rows are about sqrt(d) long."""
-        top = self.sigma_max * dim**0.5
-        return top * (self.sigma_min / top) ** clock
+        top: float = self.sigma_max * dim**0.5
+        ladder: Tensor = top * (self.sigma_min / top) ** clock
+        return ladder
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         return self.errors(batch.x, rng, lambda *x: self.s(nets, *x)).mean()
@@ -51,7 +52,7 @@ class DenoisingScoreMatching(Generative):
         level = (spread_times(rng.uniform("level", ()), len(x)) * self.levels).floor()
         clock, n = level / (self.levels - 1), rng.normal("n", x.shape)
         sigma = self.sigma(clock, x.shape[1])
-        return denoising_score_matching(s(x + sigma * n, sigma, clock), n, sigma)
+        return energy.denoising_score_matching(s(x + sigma * n, sigma, clock), n, sigma)
 
     def s(self, nets: Nets, x: Tensor, sigma: Tensor, clock: Tensor) -> Tensor:
         """The score: a network of x / sqrt(1 + sigma^2), so that its inputs have size 1, over sigma."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad
 
-from ..losses.energy import contrastive_divergence, energy_penalty
+from ..losses import energy
 from ..rng import Rng
 from ..samplers.langevin import langevin
 from ..task import Batch, Task
@@ -55,8 +55,9 @@ class PCD(Generative):
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         x = batch.x + self.blur * rng.normal("blur", batch.x.shape)
         e_data, e_model = nets.E(x), nets.E(batch.memory["chains"])
-        gap = contrastive_divergence(e_data.mean(), e_model.mean())  # rows and chains may differ in number
-        return gap + self.penalty * (energy_penalty(e_data).mean() + energy_penalty(e_model).mean())
+        gap = energy.contrastive_divergence(e_data.mean(), e_model.mean())  # rows and chains may differ in number
+        size = energy.energy_penalty(e_data).mean() + energy.energy_penalty(e_model).mean()
+        return gap + self.penalty * size
 
     def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         return self.walk(nets, rng.normal("x", shape), rng["walk"], self.sampling_steps)

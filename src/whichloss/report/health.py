@@ -132,6 +132,8 @@ def status(study: Study, row: Row, family: int) -> str:
         return "fault"
     if here:
         return "note"
+    if family == LEARNING and row.state:
+        return "note"
     dead = row.failures == len(row.scores)
     if FAMILIES[family].title == "finite" and row.failures:
         return "fault" if dead else "note"

@@ -57,7 +57,7 @@ def shape(column: Column, each: Sequence[np.ndarray | None]) -> Shape:
         return bars(column, each, apart, missing)
     low, high = limits(known)
     at = np.linspace(low, high, GRID)
-    width = bandwidth(known, high - low)
+    width = bandwidth(known, min(known_rows(v) for v in each if v is not None), high - low)
     inside = [None if v is None else v[(v >= low) & (v <= high)] for v in each]
     heights = [
         None if v is None or w is None else density(v, int((~np.isnan(w)).sum()), at, width)
@@ -76,11 +76,19 @@ def limits(known: np.ndarray) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def bandwidth(known: np.ndarray, span: float) -> float:
-    """Half of Silverman's (1986) rule, which is made for one hump, and at least two grid steps' worth."""
+def known_rows(values: np.ndarray) -> int:
+    """How many values are not missing; 1 if none is."""
+    return max(1, int((~np.isnan(values)).sum()))
+
+
+def bandwidth(known: np.ndarray, rows: int, span: float) -> float:
+    """Half of Silverman's (1986) rule, which is made for one hump, and nearly a grid step at least.
+
+    rows: of the smallest sample, so that all are smoothed alike and none is rough for want of rows.
+    """
     quarter = float(np.subtract(*np.percentile(known, [75, 25]))) / 1.34
     spread = min(float(known.std()), quarter) or float(known.std())
-    rule: float = 0.45 * spread * len(known) ** -0.2
+    rule: float = 0.45 * spread * rows**-0.2
     return max(rule, span / GRID * 0.8)
 
 

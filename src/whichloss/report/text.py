@@ -10,8 +10,8 @@ from .words import NONE, duration, figures, fixed, flop, listed, places, several
 if TYPE_CHECKING:
     from rich.table import Table
 
-CAPTION = "* recommended. Score: MMD², lower is better. Skill: 0 best simple baseline, 1 fresh real rows."
-HEADS = ("", "objective", "score", "95 % interval", "skill", "failed", "group", "training", "a row")
+CAPTION = "* recommended. Score: MMD², lower is better. Skill: 0 best simple baseline, 1 fresh real rows. A row: FLOP."
+HEADS = ("", "objective", "score ± 95 %", "skill", "failed", "group", "a row")
 
 
 def lines(study: Study) -> list[tuple[Row, tuple[str, ...]]]:
@@ -24,13 +24,11 @@ def lines(study: Study) -> list[tuple[Row, tuple[str, ...]]]:
         cells = (
             str(number) if own else "",
             f"{row.name}{star}{f' ({row.state})' if row.state else ''}",
-            fixed(row.mean, digits),
-            f"{fixed(row.low, digits)} to {fixed(row.high, digits)}",
+            f"{fixed(row.mean, digits)} ± {fixed(row.high - row.mean, digits)}",
             skill(row),
             f"{row.failures} of {len(row.scores)}" if own else "",
             row.letters or ("screen" if row.stage == "screen" else ""),
-            flop(row.training_flops) if row.training_flops else "",
-            flop(row.sampling_flops) if row.sampling_flops else "",
+            flop(row.sampling_flops).removesuffix("FLOP").strip() if row.sampling_flops else "",
         )
         out.append((row, cells))
     return out
@@ -41,12 +39,15 @@ def table(study: Study) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
-    grid = Table(box=None, pad_edge=False, header_style="bold", caption_justify="left", caption_style="dim")
+    grid = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", caption_justify="left", caption_style="dim"
+    )
     grid.caption = CAPTION
+    longest = min(28, max(len(row.name) for row in study.rows))
     for head in HEADS:
-        grid.add_column(
-            head, justify="left" if head in ("objective", "group") else "right", no_wrap=head != "objective"
-        )
+        left, wide = head in ("objective", "group"), head == "objective"
+        width = longest if wide else None
+        grid.add_column(head, justify="left" if left else "right", no_wrap=not wide, min_width=width)
     stage = ""
     for row, cells in lines(study):
         section = row.role if row.role == "objective" else "anchor"
@@ -108,10 +109,14 @@ def recommended(study: Study) -> str:
 
 
 def faults(study: Study) -> list[str]:
-    """1 fault: ebgan  hinge inactive ... -> remedy"""
+    """fault: ebgan: hinge inactive ... -> margin 0.02 (2 more in the report)"""
     found = [f for f in study.findings if f.level == "fault"]
+    out = []
+    for name in dict.fromkeys(f.objective for f in found):
+        first, *more = [f for f in found if f.objective == name]
+        remedy = f" -> {first.remedy.rstrip('.')}" if first.remedy else ""
+        out.append(f"fault: {name}: {first.says.rstrip('.')}{remedy}" + (f" ({len(more)} more)" if more else ""))
     notes = len(study.findings) - len(found)
-    out = [f"fault: {f.objective}: {f.says.rstrip('.')}" + (f" -> {f.remedy}" if f.remedy else "") for f in found]
     return out + ([f"{several(notes, 'note')} in the report, under Training health"] if notes else [])
 
 

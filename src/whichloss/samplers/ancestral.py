@@ -1,8 +1,10 @@
 """DDPM's ancestral sampling and DDIM in one formula, on any falling sequence of times."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 from torch import Tensor
 
 from ..errors import UserError
@@ -19,7 +21,7 @@ def ancestral(
     x: Tensor,
     rng: Rng,
     *,
-    abar: Sequence[float],
+    abar: Sequence[float] | np.ndarray,
     times: Sequence[int],
     eta: float = 1.0,
     variance: Variance = "small",
@@ -30,9 +32,9 @@ def ancestral(
     eta = 1 is DDPM, its noise variance btilde ("small"), beta ("large") or learned. Steps are exact for any times,
     since beta = 1 - abar_t / abar_s; `times` ends at 0, abar[0] = 1, and the last step draws no noise.
     """
-    if len(times) < 2 or times[-1] != 0 or any(s >= t for t, s in zip(times, times[1:], strict=False)):
+    if len(times) < 2 or times[-1] != 0 or any(s >= t for t, s in pairwise(times)):
         raise UserError(f"ancestral: times must fall and end at 0; got {list(times)[:8]}.")
-    for k, (t, s) in enumerate(zip(times, times[1:], strict=False)):
+    for k, (t, s) in enumerate(pairwise(times)):
         a, a_s = float(abar[t]), float(abar[s])
         x0, share = denoise(x, t)
         small = posterior_weights(a, a_s)[2]
@@ -40,7 +42,8 @@ def ancestral(
         mean = root(a_s) * x0 + root(1 - a_s - tau2) * eps_from_x0(x0, x, a)
         if s == 0:
             return mean, {"calls": float(len(times) - 1)}
-        x = mean + root(_noise(variance, eta, tau2, share, a, a_s)) * rng.normal(k, x.shape)
+        noise = _noise(variance, eta, tau2, share, a, a_s)
+        x = mean + noise**0.5 * rng.normal(k, x.shape)
     raise AssertionError("unreachable: the last time is 0")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -62,11 +63,11 @@ def annealed_langevin(
 ) -> tuple[Tensor, Info]:
     """`steps` Langevin steps of length step sigma_i^2 at each level, then x + sigma^2 s(x) at the last.
 
-    score(x, i) is the score at sigmas[i], falling (Song & Ermon, 2019, 2020). Where sigma_i exceeds the data's width the
-    law has variance sigma_i^2, so `averaged` noise settles at it exactly for step < 2; without it, at
+    score(x, i) is the score at sigmas[i], falling (Song & Ermon, 2019, 2020). Where sigma_i exceeds the data's width
+    the law has variance sigma_i^2, so `averaged` noise settles at it exactly for step < 2; without it, at
     sigma_i^2 / (1 - step / 2). Raises UserError where the levels do not fall.
     """
-    if any(b >= a for a, b in zip(sigmas, sigmas[1:], strict=False)):
+    if any(b >= a for a, b in pairwise(sigmas)):
         raise UserError(f"annealed_langevin: sigmas must fall; got {list(sigmas)[:8]}.")
     for i, sigma in enumerate(sigmas):
         length = step * sigma**2

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import cloudpickle
@@ -103,7 +104,14 @@ def fingerprint(nets: Makers, made: Mapping[str, nn.Module]) -> str:
 
 
 def _source(what: Any) -> str:
+    """The text of a function or class; where there is none, what it was compiled to."""
     try:
         return inspect.getsource(what)
     except (OSError, TypeError):
-        return repr(cloudpickle.dumps(what))
+        parts = vars(what).values() if inspect.isclass(what) else [what]
+        return "".join(_compiled(part.__code__) for part in parts if inspect.isfunction(part))
+
+
+def _compiled(code: CodeType) -> str:
+    inner = [_compiled(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
+    return " ".join([code.co_code.hex(), *inner, *code.co_names])

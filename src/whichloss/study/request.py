@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from ..data import Table, read
 from ..engines import Local
@@ -20,6 +21,7 @@ from .run import Runner, Watcher, claim, default_folder, make_plan
 from .store import Store, write
 
 GOALS = ("generate",)
+MOST_CLASSES = 20  # whole numbers with more distinct values are amounts, not labels
 COMING = ("classify", "embed", "align")
 
 
@@ -93,8 +95,10 @@ def check_engine(engine: str) -> None:
 def check_goal(goal: str | None, target: str | None, table: Table) -> None:
     """The goals of this version, and what is no goal at all."""
     if target is not None:
-        column = table.schema.columns[table.position(target)]
-        if column.kind in ("number", "date") and goal in (None, "classify"):
+        place = table.position(target)
+        column, values = table.schema.columns[place], table.values[:, place]
+        many = column.kind == "integer" and len(np.unique(values[~np.isnan(values)])) > MOST_CLASSES
+        if (many or column.kind in ("number", "date")) and goal in (None, "classify"):
             raise DataUnfit(
                 f"--target {target} is a column of {column.kind}s: regression is no goal of whichloss. "
                 f"Supported: {', '.join(GOALS)}. Leave --target out to learn the whole table."

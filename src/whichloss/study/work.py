@@ -264,8 +264,11 @@ def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | Non
 
 def settled(lanes: Lanes) -> Lanes:
     """The lanes as they are if they can step together, else one by one; the user's networks may do anything."""
+    loop = Loop(lanes, lanes.start(), 1)
+    if lanes.count > 1:  # vmap refuses whatever a trace would; it need not be traced to know, which takes a second
+        loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}
     try:
-        Loop(lanes, lanes.start(), 1).step()
+        loop.step()
     except Exception:  # if one by one fails too, training says why
         return replace(lanes, stacked=False)
     return lanes

@@ -1,0 +1,79 @@
+"""The simple models, the ceiling and the cheat."""
+
+import numpy as np
+import pytest
+
+from whichloss.data import read
+from whichloss.study import anchors
+from whichloss.study.judge import Judge
+
+
+@pytest.fixture(scope="module")
+def judge(table_csv):
+    return Judge(read(str(table_csv)))
+
+
+@pytest.fixture(scope="module")
+def drawn(judge):
+    return {name: (values, density) for name, values, density in anchors.anchors(judge, 1)}
+
+
+def test_every_anchor_has_its_role_and_as_many_rows(judge, drawn):
+    assert list(drawn) == list(anchors.ROLES)
+    assert {len(values) for values, _ in drawn.values()} == {judge.size(1)}
+
+
+def test_marginals_keep_columns_and_lose_dependence():
+    x = np.random.default_rng(0).normal(size=(4000, 1))
+    both = np.hstack([x, x])
+    out = anchors.marginals(both, 4000, np.random.default_rng(1))
+    assert abs(np.corrcoef(out.T)[0, 1]) < 0.05
+    assert set(out[:, 0]) <= set(x[:, 0])
+    assert out.mean(0) == pytest.approx(both.mean(0), abs=0.1)
+
+
+def test_copies_are_training_rows_and_fresh_rows_are_none(judge, drawn):
+    def rows(values):
+        return {tuple(np.nan_to_num(r, nan=-9.0)) for r in values}
+
+    parts = judge.split(1)
+    train, held = (rows(judge.table.values[i]) for i in (parts.train, parts.validation))
+    assert rows(drawn["copies of training rows"][0]) <= train
+    assert rows(drawn["fresh real rows"][0]) <= held
+
+
+def test_simple_models_speak_the_users_types(judge, drawn):
+    for name, (values, _) in drawn.items():
+        assert set(np.unique(values[:, 2])) <= {0, 1}, name
+        assert np.array_equal(values[:, 3], np.round(values[:, 3])), name
+        assert not np.isnan(values[:, [0, 2, 3, 4]]).any(), name
+
+
+def test_the_right_model_wins_on_its_own_law():
+    rng = np.random.default_rng(0)
+    two = np.where(rng.random((900, 1)) < 0.5, -4.0, 4.0) + rng.normal(size=(900, 2)) * 0.3
+    judge = Judge(read(two))
+    score = {name: judge.score(values, 1, "test").value for name, values, _ in anchors.anchors(judge, 1)}
+    assert score["Gaussian mixture"] < score["Gaussian"]
+    assert score["Gaussian mixture"] < score["independent marginals"]
+
+
+def test_the_log_likelihood_of_a_gaussian():
+    rng = np.random.default_rng(0)
+    judge = Judge(read(rng.normal(size=(1500, 2)) @ [[1.0, 0.8], [0.0, 0.6]]))
+    density = next(d for name, _, d in anchors.anchors(judge, 1) if name == "Gaussian")
+    # unit variances and correlation .8 in the judge's space: -log(2 pi e) - log(1 - .64) / 2
+    expected = -np.log(2 * np.pi * np.e) - 0.5 * np.log(1 - 0.8**2)
+    assert density("test") == pytest.approx(expected, abs=0.15)
+
+
+def test_equal_seeds_draw_equal_rows(judge, drawn):
+    again = {name: values for name, values, _ in anchors.anchors(judge, 1)}
+    assert all(np.array_equal(again[name], values, equal_nan=True) for name, (values, _) in drawn.items())
+    other = {name: values for name, values, _ in anchors.anchors(judge, 2)}
+    assert not np.array_equal(other["Gaussian"], again["Gaussian"], equal_nan=True)
+
+
+def test_a_mixture_needs_rows_for_its_components():
+    x = np.random.default_rng(0).normal(size=(12, 3))
+    assert anchors.mixture(x, anchors.COMPONENTS, 0).n_components == 1

@@ -1,0 +1,80 @@
+"""What the metric can see, by planted damage."""
+
+import numpy as np
+import pytest
+
+from whichloss.data import read
+from whichloss.study import power
+from whichloss.study.judge import Judge
+
+
+@pytest.fixture(scope="module")
+def dependent():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1200, 1))
+    return Judge(read(np.hstack([x, x + 0.1 * rng.normal(size=(1200, 1))])))
+
+
+@pytest.fixture(scope="module")
+def measured(dependent):
+    return power.measure(dependent)
+
+
+def test_dependence_is_seen_and_its_absence_is_said(measured):
+    assert measured.marginals_seen
+    independent = Judge(read(np.random.default_rng(1).normal(size=(300, 2))))
+    assert not power.measure(independent).marginals_seen
+
+
+def test_more_damage_does_more_harm(measured):
+    for kind in power.PLANTED:
+        harms = [d.harm for d in measured.damages if d.kind == kind]
+        assert harms[-1] > harms[0]
+
+
+def test_seen_means_twice_the_noise(measured):
+    assert all(d.seen == (d.harm > 2 * measured.rope) for d in measured.damages)
+    for d in measured.smallest():
+        smaller = [e for e in measured.damages if e.kind == d.kind and e.size < d.size]
+        assert d.seen and not any(e.seen for e in smaller)
+
+
+def test_more_rows_see_more():
+    few, many = (power.measure(Judge(read(f"toy:moons:{n}"))) for n in (250, 4000))
+    assert many.rope < few.rope
+    assert sum(d.seen for d in many.damages) > sum(d.seen for d in few.damages)
+
+
+def test_the_noise_is_that_of_real_rows_against_real_rows():
+    """The mean analytic error against the spread of the score over fresh samples of the same law."""
+    from whichloss.data import TOYS
+
+    judge = Judge(read("toy:moons:1200"))
+    n = judge.size(1)
+    scores = [judge.score(TOYS["moons"].sample(n, seed), 1, "test").value for seed in range(40)]
+    assert 0.3 < power.measure(judge).rope / np.std(scores) < 3
+
+
+def test_damage_does_what_it_says(dependent):
+    values = dependent.table.values[:600]
+    rng = lambda: np.random.default_rng(3)  # noqa: E731
+    spread = values.std(0)
+    shifted = power.damage(dependent, values, "shift", 0.5, rng())
+    assert (shifted - values) / spread == pytest.approx(np.full_like(values, 0.5), abs=0.02)
+    noisy = power.damage(dependent, values, "noise", 0.8, rng())
+    assert ((noisy - values) / spread).std(0) == pytest.approx([0.8, 0.8], abs=0.08)
+    mixed = power.damage(dependent, values, "mixing", 0.2, rng())
+    assert (mixed != values).any(1).mean() == pytest.approx(0.2, abs=0.05)
+    holed = power.damage(dependent, values, "hole", 0.4, rng())
+    assert len(np.unique(holed, axis=0)) <= 0.6 * len(values)
+
+
+def test_one_column_has_no_dependence_to_lose():
+    found = power.measure(Judge(read("toy:normal1d:2000")))
+    assert "mixing" not in {d.kind for d in found.damages}
+    assert found.marginals_seen
+
+
+@pytest.mark.parametrize("kind", power.PLANTED)
+def test_damages_are_said_in_words(kind):
+    assert power.Damage(kind, 0.2, 0.1, True).says
