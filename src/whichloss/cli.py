@@ -24,7 +24,9 @@ DECIDED, INTERNAL, STOPPED, TIE = 0, 1, 130, 3
 
 Source = Annotated[str, typer.Argument(metavar="DATA", help="A .csv, .parquet, .npy or .npz file, or toy:NAME.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished comparison.")]
-Group = Annotated[str | None, typer.Option(help="Keep rows with equal values of this column on one side of every split.")]
+Group = Annotated[
+    str | None, typer.Option(help="Keep rows with equal values of this column on one side of every split.")
+]
 Time = Annotated[str | None, typer.Option(help="Split by this column: the latest rows judge.")]
 Drop = Annotated[list[str] | None, typer.Option(help="Leave this column out. May be repeated.")]
 
@@ -34,9 +36,13 @@ def compare(
     data: Source,
     goal: Annotated[str | None, typer.Option(help="generate (the default).")] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict; belongs to the goal classify.")] = None,
-    budget: Annotated[str, typer.Option(help="quick, standard, thorough, or operations per run, such as 3e11.")] = "quick",
+    budget: Annotated[
+        str, typer.Option(help="quick, standard, thorough, or operations per run, such as 3e11.")
+    ] = "quick",
     objectives: Annotated[str | None, typer.Option(help="Names with commas, ./mine.py among them, or 'all'.")] = None,
-    nets: Annotated[Path | None, typer.Option(help="A file with your own networks: def D(inputs, outputs): ...")] = None,
+    nets: Annotated[
+        Path | None, typer.Option(help="A file with your own networks: def D(inputs, outputs): ...")
+    ] = None,
     group: Group = None,
     time: Time = None,
     drop: Drop = None,

@@ -122,5 +122,7 @@ def open_run(path: str | Path) -> Comparison:
     try:
         study = msgspec.json.decode(file.read_bytes(), type=Study)
     except (msgspec.MsgspecError, ValueError) as error:
-        raise StudyError(f"'{file}' is damaged ({error}). Run the same comparison again; finished runs are kept.") from error
+        raise StudyError(
+            f"'{file}' is damaged ({error}). Run the same comparison again; finished runs are kept."
+        ) from error
     return Comparison(study, path)

@@ -130,7 +130,9 @@ class Terminal:
             grid.add_column(column, justify="left" if not column else "right")
         for name in self.names:
             cells = [self.cell(name, stage) for stage in stages]
-            scores = [s for (n, stage), v in self.done.items() if n == name and stage != "tune" for s in v if s is not None]
+            scores = [
+                s for (n, stage), v in self.done.items() if n == name and stage != "tune" for s in v if s is not None
+            ]
             mean = f"{sum(scores) / len(scores):.4f}" if scores else ""
             grid.add_row(name, *cells, mean)
         return grid

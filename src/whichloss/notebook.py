@@ -1,7 +1,7 @@
 """The live display in a notebook: the same table as in the terminal, and samples beside real rows as they come."""
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -24,7 +24,7 @@ class Notebook(Terminal):
         from IPython.display import HTML, display
 
         super().__init__(Console(file=StringIO()))
-        self.html: Any = HTML
+        self.html: Callable[[str], object] = HTML
         show: Any = display
         self.handle: Any = show(self.html("planning"), display_id=True)
         self.pictures: dict[str, str] = {}

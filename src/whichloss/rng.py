@@ -76,9 +76,7 @@ def _draw(key: Tensor, kind: str, path: int, shape: Sequence[int], top: int) -> 
     return out
 
 
-def _draw_lanes(
-    info: object, dims: tuple[int | None, ...], key: Tensor, *rest: object
-) -> tuple[Tensor, int]:
+def _draw_lanes(info: object, dims: tuple[int | None, ...], key: Tensor, *rest: object) -> tuple[Tensor, int]:
     return torch.ops.whichloss.draw(key, *rest), 0  # a key of S lanes draws S lanes
 
 
@@ -114,9 +112,7 @@ class Rng:
         return Rng(torch.tensor(keys).view(self.key.shape))
 
     def _draw(self, kind: str, name: str | int, shape: Sequence[int], top: int = 0) -> Tensor:
-        draw: Tensor = torch.ops.whichloss.draw(
-            self.key, kind, signed(self[name].path), shape, top
-        )
+        draw: Tensor = torch.ops.whichloss.draw(self.key, kind, signed(self[name].path), shape, top)
         return draw
 
     def normal(self, name: str | int, shape: Sequence[int]) -> Tensor:

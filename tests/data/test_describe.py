@@ -68,9 +68,7 @@ def test_identifiers():
     assert "differs in every row" in concerns(id=ids)[("id",)]
 
 
-@pytest.mark.parametrize(
-    "change", [lambda x: x, np.exp, lambda x: -3 * x + 1, lambda x: -(x**3)], ids="=e-3"
-)
+@pytest.mark.parametrize("change", [lambda x: x, np.exp, lambda x: -3 * x + 1, lambda x: -(x**3)], ids="=e-3")
 def test_copies_and_monotone_changes_of_a_number(change):
     assert ("x1", "y") in concerns(y=change(X[:, 1]))
 
@@ -93,9 +91,7 @@ def test_constant_and_nearly_constant_columns():
     rare[3] = 1
     table = read(source(k=np.full(200, 2.5), r=rare))
     description = describe(table)
-    assert description.constants == ("k",) and [c.columns for c in description.concerns] == [
-        ("r",)
-    ]
+    assert description.constants == ("k",) and [c.columns for c in description.concerns] == [("r",)]
     text = "\n".join(description.lines())
     assert "nearly constant (100 %" in text or "nearly constant (99" in text
     assert "constant (2.5)" in text and "Note: Column 'k' is constant" in text

@@ -15,9 +15,7 @@ NUMBERS = list(range(ROWS))
 PENGUINS = Path(__file__).parents[2] / "examples" / "data" / "penguins.csv"
 
 
-def csv(
-    tmp_path: Path, columns: dict[str, list], name: str = "a.csv", delimiter: str = ","
-) -> Path:
+def csv(tmp_path: Path, columns: dict[str, list], name: str = "a.csv", delimiter: str = ",") -> Path:
     lines = [delimiter.join(columns)]
     lines += [delimiter.join(map(str, row)) for row in zip(*columns.values(), strict=True)]
     (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -272,3 +270,16 @@ def test_infinities_and_odd_words_in_a_file_are_located(tmp_path):
         read(csv(tmp_path, {"x": [1, "unknown", *[i / 7 for i in range(40)]]}))
     with pytest.raises(DataUnfit, match=r"'x', row 1: 9007199254740993"):
         read(csv(tmp_path, {"x": [2**53 + 1, *NUMBERS[1:]]}))
+
+
+@pytest.mark.parametrize("first", ["true", "True", "TRUE"])
+@pytest.mark.parametrize("then", ["true", "True", "TRUE"])
+def test_true_may_be_spelt_otherwise_in_the_next_file(tmp_path, first, then):
+    words = {w: (w, {"true": "false", "True": "False", "TRUE": "FALSE"}[w]) for w in (first, then)}
+    for name, word in (("a", first), ("b", then)):
+        yes, no = words[word]
+        rows = "\n".join(f"{i / 3},{yes if i % 3 else no}" for i in range(9))
+        (tmp_path / f"{name}.csv").write_text(f"x,flag\n{rows}\n")
+    known = read(tmp_path / "a.csv")
+    later = read(tmp_path / "b.csv", schema=known.schema)
+    assert np.array_equal(later.values, known.values) and later.schema == known.schema

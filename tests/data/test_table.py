@@ -14,9 +14,7 @@ from whichloss.errors import UserError
 ROWS = 24
 PENGUINS = Path(__file__).parents[2] / "examples" / "data" / "penguins.csv"
 ORDERS = st.permutations(range(ROWS))
-QUICK = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def column(values: st.SearchStrategy) -> st.SearchStrategy:
@@ -36,9 +34,7 @@ KINDS = {
     "date": column(st.dates(date(1, 1, 1), date(9999, 12, 31))),
     "moment": column(st.datetimes(datetime(1835, 1, 1), datetime(2100, 1, 1))),
 }
-TABLES = st.fixed_dictionaries({}, optional=KINDS).map(
-    lambda columns: {'name, "x"': list(range(ROWS)), **columns}
-)
+TABLES = st.fixed_dictionaries({}, optional=KINDS).map(lambda columns: {'name, "x"': list(range(ROWS)), **columns})
 
 
 def same(a: Table, b: Table) -> None:
@@ -108,10 +104,7 @@ def test_parquet_of_another_writer_keeps_its_types(tmp_path):
 
 def test_words_of_a_csv_file_come_back(tmp_path):
     lines = ["flag,code,stamp"]
-    lines += [
-        f"{'TRUE' if i % 3 else 'FALSE'},{i % 4:03d},2024-01-{1 + i:02d} 10:00:00Z"
-        for i in range(ROWS)
-    ]
+    lines += [f"{'TRUE' if i % 3 else 'FALSE'},{i % 4:03d},2024-01-{1 + i:02d} 10:00:00Z" for i in range(ROWS)]
     text = "\n".join(lines) + "\n"
     (tmp_path / "a.csv").write_text(text)
     table = read(tmp_path / "a.csv")

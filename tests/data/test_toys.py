@@ -23,14 +23,10 @@ def grid(dim: int, reach: float, n: int) -> tuple[np.ndarray, float]:
 def test_density_integrates_to_one(name):
     toy = TOYS[name]
     if toy.dim == 1:
-        mass = integrate.quad(
-            lambda v: np.exp(toy.log_density([[v]]))[0], -8, 8, points=[-2, 2, 4]
-        )[0]
+        mass = integrate.quad(lambda v: np.exp(toy.log_density([[v]]))[0], -8, 8, points=[-2, 2, 4])[0]
     else:
         reach = 6.0 if name == "grid25" else 3.5
-        points, cell = grid(
-            2, reach, 300
-        )  # cells narrower than any std: the midpoint sum is exact
+        points, cell = grid(2, reach, 300)  # cells narrower than any std: the midpoint sum is exact
         mass = np.exp(toy.log_density(points)).sum() * cell
     assert mass == pytest.approx(1, abs=1e-5)
 

@@ -7,11 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import cloudpickle
 import pytest
 
 from whichloss.engines import Failure, Local
 
 PAUSE = 0.02
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def double(item, tell):
@@ -157,7 +159,9 @@ with Local(2) as pool:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_their_parent(how):
     text = PARENT.format(folder=str(Path(__file__).parent))
-    parent = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     with parent:
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         assert pids and all(map(alive, pids))

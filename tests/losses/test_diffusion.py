@@ -45,9 +45,7 @@ def test_linear_schedule_and_posterior(t):
 
 def test_cosine_schedule():
     beta = 1 - COSINE[1:] / COSINE[:-1]
-    assert beta[[0, 500, 998, 999]] == pytest.approx(
-        [4.128422482e-5, 3.155691442e-3, 0.7499993929, 0.999], rel=1e-8
-    )
+    assert beta[[0, 500, 998, 999]] == pytest.approx([4.128422482e-5, 3.155691442e-3, 0.7499993929, 0.999], rel=1e-8)
     assert COSINE[501] == pytest.approx(0.4922851724, rel=1e-9)
 
 

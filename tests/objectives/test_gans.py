@@ -35,9 +35,7 @@ def group(name, lanes=2, hyper=None, objective=None):
     objective = objective or find(name)()
     sizes = torch.full((lanes,), 60)
     rng = Rng(Rng.of(1, 2).key[:lanes])
-    return Lanes(
-        objective, TASK, builder(12, 1), rng, x, sizes, torch.zeros(lanes, 3), hyper or {}, batch=16
-    )
+    return Lanes(objective, TASK, builder(12, 1), rng, x, sizes, torch.zeros(lanes, 3), hyper or {}, batch=16)
 
 
 def one(objective, x, seed=0):
@@ -60,7 +58,7 @@ def test_an_update_moves_its_roles_only_and_consumes_no_global_randomness(name):
         assert all(loss.isfinite().all() for loss in losses.values())
 
 
-def Only(objective, turn):  # noqa: N802
+def Only(objective, turn):
     """The objective with one of its updates."""
 
     class One(type(objective)):
@@ -188,7 +186,7 @@ def test_r3gan_with_a_linear_critic():
 
 @pytest.mark.parametrize("name", ["r3gan", "ebgan"])
 def test_the_unit_of_the_data_does_not_matter(name):
-    """Rows, fakes and networks in another unit: r3gan's losses stay, ebgan's energies and margin scale as its square."""
+    """Rows, fakes and networks in another unit: r3gan's losses stay, ebgan's energies scale as its square."""
     objective, x, c = find(name)(), rows(16), 25.0
     weights, bind, batch = one(objective, x)
     nets = bind(weights)

@@ -119,9 +119,7 @@ def test_times_must_fall_to_zero():
 
 def test_a_missing_share_is_named():
     with pytest.raises(UserError, match="needs denoise"):
-        ancestral(
-            lambda x, t: (x, None), torch.zeros(1, 1), RNG, abar=ABAR, times=[9, 5, 0], variance="learned"
-        )
+        ancestral(lambda x, t: (x, None), torch.zeros(1, 1), RNG, abar=ABAR, times=[9, 5, 0], variance="learned")
 
 
 def test_one_denoising_call_per_step():

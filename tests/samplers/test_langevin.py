@@ -15,9 +15,7 @@ RNG = Rng.of(1)
 
 def settled(lam, step, averaged=False, noise=None, steps=60):
     x = torch.randn(40_000, 1) / math.sqrt(lam)
-    x, info = langevin(
-        lambda x: -lam * x, x, RNG, steps=steps, step=step, averaged=averaged, noise=noise
-    )
+    x, info = langevin(lambda x: -lam * x, x, RNG, steps=steps, step=step, averaged=averaged, noise=noise)
     return x.var().item(), info
 
 
@@ -82,9 +80,7 @@ def test_annealed_langevin_on_a_normal(step, averaged):
         return -(x - m) / (s2 + sigmas[i] ** 2)
 
     x = m + sigmas[0] * torch.randn(40_000, 1)
-    x, info = annealed_langevin(
-        score, x, RNG, sigmas=sigmas, steps=4, step=step, averaged=averaged
-    )
+    x, info = annealed_langevin(score, x, RNG, sigmas=sigmas, steps=4, step=step, averaged=averaged)
     exact = annealed_variance(s2, sigmas, 4, step, averaged)
     assert info["calls"] == 65
     assert x.mean().item() == pytest.approx(m, abs=0.02)

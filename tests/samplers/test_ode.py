@@ -77,8 +77,6 @@ def test_log_density_carries_a_wrong_prior():
     def prior(x):
         return torch.distributions.Normal(0.0, top).log_prob(x).sum(1)
 
-    log = ode_log_density(
-        lambda x, t: t / (s**2 + t**2) * (x - m), x, times=grid(400, 0.0, top), log_prior=prior
-    )
+    log = ode_log_density(lambda x, t: t / (s**2 + t**2) * (x - m), x, times=grid(400, 0.0, top), log_prior=prior)
     exact = torch.distributions.Normal(m * (1 - k), k * top).log_prob(x)[:, 0]
     torch.testing.assert_close(log, exact, rtol=0, atol=1e-4)

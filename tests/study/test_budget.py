@@ -21,7 +21,8 @@ def test_named_budgets(name):
 
 
 @pytest.mark.parametrize(
-    ("text", "like"), [("3e11", "quick"), ("7e11", "standard"), (5e12, "thorough"), ("1e15", "thorough"), (1e6, "quick")]
+    ("text", "like"),
+    [("3e11", "quick"), ("7e11", "standard"), (5e12, "thorough"), ("1e15", "thorough"), (1e6, "quick")],
 )
 def test_a_number_takes_the_rest_from_the_nearest_name(text, like):
     b = budget(text)

@@ -30,9 +30,15 @@ def imports(text):
 
 def run(script):
     """Run it where nothing of this package can be found: isolated, from its own folder."""
-    hidden = "import sys; sys.modules['whichloss'] = None; import runpy; runpy.run_path(sys.argv[1], run_name='__main__')"
+    hidden = (
+        "import sys; sys.modules['whichloss'] = None; import runpy; runpy.run_path(sys.argv[1], run_name='__main__')"
+    )
     return subprocess.run(
-        [sys.executable, "-I", "-c", hidden, str(script)], cwd=script.parent, capture_output=True, text=True, timeout=600
+        [sys.executable, "-I", "-c", hidden, str(script)],
+        cwd=script.parent,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
 
 

@@ -58,9 +58,13 @@ def test_a_file_gives_its_makers_by_role(file):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("", "defines no maker"), ("def D(x): return x", "defines no maker"), ("import nowhere_at_all", "cannot be imported"),
-     ("def D(:", "cannot be imported")],
-)  # fmt: skip
+    [
+        ("", "defines no maker"),
+        ("def D(x): return x", "defines no maker"),
+        ("import nowhere_at_all", "cannot be imported"),
+        ("def D(:", "cannot be imported"),
+    ],
+)
 def test_files_that_are_none(tmp_path, text, says):
     path = tmp_path / "nets.py"
     path.write_text(text)
@@ -91,8 +95,10 @@ def wide(inputs, outputs):
 
 @pytest.mark.parametrize(
     ("maker", "says"),
-    [(broken, r"called with \(2, 1\), raised ZeroDivisionError: no"), (untrue, "must return a torch.nn.Module; got int"),
-     (narrow, r"fails on \(2, 2\)"), (wide, r"into \(2, 2\); it must be \(2, 1\)")],
+    [(broken, r"called with \(2, 1\), raised ZeroDivisionError: no"),
+     (untrue, "must return a torch.nn.Module; got int"),
+     (narrow, r"fails on \(2, 2\)"),
+     (wide, r"into \(2, 2\); it must be \(2, 1\)")],
 )  # fmt: skip
 def test_a_wrong_maker_is_named_before_anything_runs(judge, maker, says):
     with pytest.raises(UserError, match=f"maker of D.*{says}"):
@@ -167,7 +173,9 @@ def test_layers_whose_state_escapes_the_seed_are_refused(small, tmp_path, says):
 
 def test_batch_norm_without_running_statistics_is_welcome(small, tmp_path):
     def maker(inputs, outputs):
-        return nn.Sequential(nn.Linear(inputs, 8), nn.BatchNorm1d(8, track_running_stats=False), nn.ReLU(), nn.Linear(8, outputs))
+        return nn.Sequential(
+            nn.Linear(inputs, 8), nn.BatchNorm1d(8, track_running_stats=False), nn.ReLU(), nn.Linear(8, outputs)
+        )
 
     study = small(tmp_path / "run", objectives=["gan"], nets={"G": maker}, size=1e7)
     assert study.rows[0].failures == 0

@@ -57,7 +57,7 @@ def test_the_noise_is_that_of_real_rows_against_real_rows():
 
 def test_damage_does_what_it_says(dependent):
     values = dependent.table.values[:600]
-    rng = lambda: np.random.default_rng(3)  # noqa: E731
+    rng = lambda: np.random.default_rng(3)
     spread = values.std(0)
     shifted = power.damage(dependent, values, "shift", 0.5, rng())
     assert (shifted - values) / spread == pytest.approx(np.full_like(values, 0.5), abs=0.02)

@@ -57,9 +57,7 @@ def test_nadeau_bengio_by_hand() -> None:
     assert d.seed_variance == pytest.approx(0.00067)
     assert d.low == pytest.approx(0.012 - 0.0482096, abs=1e-6)
     assert d.high == pytest.approx(0.012 + 0.0482096, abs=1e-6)
-    assert interval([x - y for x, y in zip(X, Y, strict=True)], 0.25) == pytest.approx(
-        (d.mean, d.low, d.high)
-    )
+    assert interval([x - y for x, y in zip(X, Y, strict=True)], 0.25) == pytest.approx((d.mean, d.low, d.high))
 
 
 def test_both_parts_by_hand() -> None:
@@ -108,9 +106,7 @@ def test_wins_and_their_interval() -> None:
     assert wilson(0, 10)[0] == 0
     assert wilson(10, 10)[1] == 1
     wide = one((0, 0, 0, 1, 1), (1, 1, 1, 0, 0), overlap=0.25)
-    assert (wide.probability_low, wide.probability_high) == pytest.approx(
-        wilson(0.6 / 0.45, 1 / 0.45)
-    )
+    assert (wide.probability_low, wide.probability_high) == pytest.approx(wilson(0.6 / 0.45, 1 / 0.45))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import shutil
 import msgspec
 import numpy as np
 import pytest
+from small_study import MINE, Here
 
 from whichloss.data import read
 from whichloss.errors import DataUnfit, StudyError, UserError
@@ -17,7 +18,6 @@ from whichloss.study.records import without_clock
 from whichloss.study.run import Silent, default_folder, make_plan, tuning_score
 from whichloss.study.store import Store
 
-from small_study import MINE, Here
 
 def files(folder):
     return {p.name: p.stat().st_mtime_ns for p in (folder / "runs").iterdir()}
@@ -115,11 +115,9 @@ def test_another_data_set_is_refused_and_nothing_is_lost(copy, small):
     assert files(copy) == before
 
 
-UNLUCKY = (
-    MINE.replace(
-        "return ((x.mean(0)",
-        'luck = rng.uniform("luck", ())\n        return (1 / (luck > 0.1)) * ((x.mean(0)',
-    )
+UNLUCKY = MINE.replace(
+    "return ((x.mean(0)",
+    'luck = rng.uniform("luck", ())\n        return (1 / (luck > 0.1)) * ((x.mean(0)',
 )  # 1 / 0 in a tenth of the steps: some seeds diverge, others live
 
 
@@ -198,7 +196,11 @@ def test_plans_refuse_what_cannot_be_run(judge, tmp_path):
     own.write_text(MINE.replace("    lr: float", '    goal = "classify"\n    lr: float'))
     with pytest.raises(UserError, match="'classify', not 'generate'"):
         make_plan(judge, budget("quick"), [str(own)], None)
-    own.write_text(MINE.replace("    def networks", '    def unfit(self, task):\n        return "only on Sundays"\n\n    def networks'))
+    own.write_text(
+        MINE.replace(
+            "    def networks", '    def unfit(self, task):\n        return "only on Sundays"\n\n    def networks'
+        )
+    )
     with pytest.raises(UserError, match="No objective can run.*only on Sundays"):
         make_plan(judge, budget("quick"), [str(own)], None)
     plan = make_plan(judge, budget("quick"), ["gan", str(own)], None)

@@ -79,9 +79,7 @@ def test_undecided_asks_for_rows_where_seeds_cannot_decide() -> None:
     assert rows.rows_needed is not None
     # 2 (1.96 + .84)^2 * Var / gap^2, Var = 400
     assert rows.rows_needed == pytest.approx(2 * 7.849 * 400 / 0.16, rel=0.02)
-    assert "More rows, not more seeds, would decide: about 40,000 test rows (there are 400)" in (
-        rows.sentence
-    )
+    assert "More rows, not more seeds, would decide: about 40,000 test rows (there are 400)" in (rows.sentence)
     folds = verdict(pair(0.4), overlap=0.25)
     assert (folds.seeds_needed, folds.rows_needed) == (None, ROWS)
     assert "More rows, not more seeds, would decide: at least 2,000 rows in all" in folds.sentence
@@ -180,10 +178,7 @@ def test_order_and_scale_change_nothing() -> None:
     found = verdict(three, rope=0.25)
     for order in permutations(three):
         assert verdict(order, rope=0.25) == found
-    eighth = [
-        scores(s.name, np.array(s.values) / 8, witness=s.witness / 8, sampling=s.sampling_cost)
-        for s in three
-    ]
+    eighth = [scores(s.name, np.array(s.values) / 8, witness=s.witness / 8, sampling=s.sampling_cost) for s in three]
     small = verdict(eighth, rope=0.25 / 8)
     for field in ("kind", "leader", "recommended", "tied", "reason", "letters", "seeds_needed"):
         assert getattr(small, field) == getattr(found, field)

@@ -29,7 +29,10 @@ def folder(tmp_path, table_csv):
 
 def group(objective, seeds=(1, 2), stage="screen", flops=2e8, **fields):
     setting = {}
-    runs = [Run(data="d", objective=objective, code="c", setting=setting, seed=s, flops=flops, width=16, **fields) for s in seeds]
+    runs = [
+        Run(data="d", objective=objective, code="c", setting=setting, seed=s, flops=flops, width=16, **fields)
+        for s in seeds
+    ]
     return Group(stage, tuple(runs))
 
 
@@ -47,7 +50,9 @@ def plain(record):
 
 def same(a, b):
     return all(
-        plain(ra) == plain(rb) and aa.keys() == ab.keys() and all(np.array_equal(aa[k], ab[k], equal_nan=True) for k in aa)
+        plain(ra) == plain(rb)
+        and aa.keys() == ab.keys()
+        and all(np.array_equal(aa[k], ab[k], equal_nan=True) for k in aa)
         for (ra, aa), (rb, ab) in zip(a, b, strict=True)
     )
 

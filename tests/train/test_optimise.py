@@ -26,7 +26,9 @@ def test_lanes_move_as_torch_moves_each_alone(optimiser):
     peers = [start[k].clone().requires_grad_() for k in range(3)]
     moved_by = [theirs(optimiser, w, rate) for w, rate in zip(peers, RATES, strict=True)]
     for _ in range(20):
-        optimise.step(optimiser, ours, scale * (ours - target), slots, torch.tensor(RATES, dtype=torch.float64)[:, None])
+        optimise.step(
+            optimiser, ours, scale * (ours - target), slots, torch.tensor(RATES, dtype=torch.float64)[:, None]
+        )
         for w, peer, goal in zip(peers, moved_by, target, strict=True):
             w.grad = scale * (w.detach() - goal)
             peer.step()

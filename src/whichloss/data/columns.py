@@ -85,16 +85,13 @@ def _check_times(raw: Raw) -> None:
         if np.any(bad := bad & ~raw.missing):
             row, value = raw.first(bad)
             raise DataUnfit(
-                f"Column '{raw.name}', row {row}: {value} is {what}. Round or correct it. "
-                f"{drop_hint(raw.name)}"
+                f"Column '{raw.name}', row {row}: {value} is {what}. Round or correct it. {drop_hint(raw.name)}"
             )
 
 
 def _decimals(values: np.ndarray, tried: range, sql_type: str) -> int | None:
     for digits in tried:
-        column = Column(
-            "", "number", decimals=digits, sql_type="FLOAT" if sql_type == "FLOAT" else "DOUBLE"
-        )
+        column = Column("", "number", decimals=digits, sql_type="FLOAT" if sql_type == "FLOAT" else "DOUBLE")
         if np.abs(values).max() > EXACT / 10.0**digits:
             return None
         if all(np.array_equal(snap(column, part), part) for part in (values[:100], values)):
@@ -121,9 +118,7 @@ def _category(raw: Raw, distinct: set[str], some: bool) -> Column:
             f"{drop_hint(raw.name)}{' '.join(['', *raw.notes])}"
         )
     categories = tuple(sorted(distinct))
-    return Column(
-        raw.name, "category", some, not some and len(distinct) == 1, categories, sql_type="VARCHAR"
-    )
+    return Column(raw.name, "category", some, not some and len(distinct) == 1, categories, sql_type="VARCHAR")
 
 
 def code(raw: Raw, column: Column) -> np.ndarray:
@@ -134,9 +129,7 @@ def code(raw: Raw, column: Column) -> np.ndarray:
     expected = {"category": "O", "date": "M"}.get(column.kind, "biuf")
     if len(known) and kind not in expected:
         row, value = raw.first(where)
-        raise DataUnfit(
-            f"Column '{raw.name}', row {row}: {value!r} where the data has {_article(column)}."
-        )
+        raise DataUnfit(f"Column '{raw.name}', row {row}: {value!r} where the data has {_article(column)}.")
     if kind == "M":
         out[where] = seconds(known)
     elif kind != "O":
@@ -156,6 +149,4 @@ def code(raw: Raw, column: Column) -> np.ndarray:
 
 
 def _article(column: Column) -> str:
-    return {"integer": "a whole number", "boolean": "true or false"}.get(
-        column.kind, f"a {column.kind}"
-    )
+    return {"integer": "a whole number", "boolean": "true or false"}.get(column.kind, f"a {column.kind}")

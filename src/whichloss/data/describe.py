@@ -59,9 +59,7 @@ class Description:
             missing = f"; {_percent(c.missing)} missing" if c.missing else ""
             out.append(f"  {c.name}: {c.kind}, {c.summary}{missing}.")
         out.append(self._repeats())
-        compared = (
-            "" if self.compared == self.rows else f" (looked at {self.compared:,} of the rows)"
-        )
+        compared = "" if self.compared == self.rows else f" (looked at {self.compared:,} of the rows)"
         if self.near_duplicates:
             out.append(
                 f"Near-duplicates: {_count(self.near_duplicates, 'row')} almost equal to "
@@ -120,11 +118,7 @@ def _facts(column: Column, values: np.ndarray) -> ColumnFacts:
         summary = f"{_count(distinct, 'value')} ({shown}{', ...' if distinct > 3 else ''})"
     else:
         middle = known[[0, len(known) // 2, -1]]
-        low, half, high = (
-            texts(column, middle)
-            if column.kind == "date"
-            else [f"{value:.6g}" for value in middle]
-        )
+        low, half, high = texts(column, middle) if column.kind == "date" else [f"{value:.6g}" for value in middle]
         summary = f"{low} to {high}, median {half}, {distinct:,} distinct"
     return ColumnFacts(column.name, column.kind, float(np.isnan(values).mean()), distinct, summary)
 
@@ -174,9 +168,7 @@ def _spellings(column: Column) -> Iterator[Concern]:
     for text in column.categories if column.kind == "category" else ():
         if (other := seen.setdefault(text.strip().casefold(), text)) != text:
             what = f"column '{column.name}' has categories '{other}' and '{text}'"
-            yield Concern(
-                (column.name,), what, "Write them in one spelling, if they are the same."
-            )
+            yield Concern((column.name,), what, "Write them in one spelling, if they are the same.")
 
 
 def _copies(pairs: list[tuple[Column, np.ndarray]]) -> Iterator[Concern]:
@@ -189,9 +181,7 @@ def _copies(pairs: list[tuple[Column, np.ndarray]]) -> Iterator[Concern]:
         for mark in prints:
             if (other := seen.get(mark)) is not None:
                 what = f"column '{column.name}' says the same as column '{other}'"
-                yield Concern(
-                    (other, column.name), what, f"One is enough. {drop_hint(column.name)}"
-                )
+                yield Concern((other, column.name), what, f"One is enough. {drop_hint(column.name)}")
                 break
         else:
             seen[prints[0]] = column.name
@@ -199,9 +189,7 @@ def _copies(pairs: list[tuple[Column, np.ndarray]]) -> Iterator[Concern]:
 
 def _prints(column: Column, values: np.ndarray) -> list[bytes]:
     """Marks shared by columns that say the same: order of first appearance, or ranks."""
-    levels, first, place = np.unique(
-        values, return_index=True, return_inverse=True, equal_nan=True
-    )
+    levels, first, place = np.unique(values, return_index=True, return_inverse=True, equal_nan=True)
     if column.kind in ("category", "boolean") or len(levels) == 2:
         return [b"level" + np.argsort(np.argsort(first))[place].astype(np.int64).tobytes()]
     gone = np.isnan(values)

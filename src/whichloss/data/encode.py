@@ -119,8 +119,7 @@ class Encoder(msgspec.Struct, frozen=True):
         if not np.isfinite(x).all():
             row, place = np.argwhere(~np.isfinite(x))[0]
             raise UserError(
-                f"x cannot be decoded: row {row + 1}, dimension {place + 1} is {x[row, place]}. "
-                "Has the model diverged?"
+                f"x cannot be decoded: row {row + 1}, dimension {place + 1} is {x[row, place]}. Has the model diverged?"
             )
         out = np.empty((len(x), len(self.blocks)))
         for j, (column, block) in enumerate(self._pairs()):
@@ -134,11 +133,7 @@ class Encoder(msgspec.Struct, frozen=True):
                 mean = block.mean or 0.0
                 with np.errstate(over="ignore"):
                     value = snap(column, part[:, 0] * block.scale + mean)
-                out[:, j] = (
-                    np.where(part[:, 1] + block.shares[0] > 0.5, np.nan, value)
-                    if column.missing
-                    else value
-                )
+                out[:, j] = np.where(part[:, 1] + block.shares[0] > 0.5, np.nan, value) if column.missing else value
         return out
 
     def to_json(self) -> str:
@@ -182,9 +177,7 @@ def _fit(column: Column, values: np.ndarray, start: int) -> Block:
     if column.kind == "category":
         level = np.where(gone, len(column.categories), values).astype(np.int64)
         p = np.bincount(level, minlength=width) / len(values)
-        return Block(
-            start, width, factor=_inverse_root(1 - float(p @ p)), shares=tuple(p.tolist())
-        )
+        return Block(start, width, factor=_inverse_root(1 - float(p @ p)), shares=tuple(p.tolist()))
     mean, scale, varies = _moments(known)
     q = float(gone.mean()) if column.missing else 0.0
     factor = _inverse_root((1 - q) * varies + q * (1 - q))

@@ -76,9 +76,7 @@ def open_file(path: Path) -> list[Lazy]:
         )
     try:
         if path.stat().st_size == 0:
-            raise UserError(
-                f"'{path}' is empty (0 bytes); give a file with a header line and rows."
-            )
+            raise UserError(f"'{path}' is empty (0 bytes); give a file with a header line and rows.")
         return readers[suffix](path)
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {error.strerror or error}.") from error
@@ -123,9 +121,7 @@ def _literal(path: Path) -> str:
 def _reason(error: duckdb.Error) -> str:
     """The part of duckdb's message that speaks of the file, without its advice about options."""
     text = re.split(r"\n\s*\n|Possible (?:fixes|[Ss]olution)", str(error))[0]
-    text = re.sub(r"^[\w ]+ Error: (CSV Error on )?", "", text).replace(
-        "Original Line", "the line is"
-    )
+    text = re.sub(r"^[\w ]+ Error: (CSV Error on )?", "", text).replace("Original Line", "the line is")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if "unterminated quote" in str(error):
         lines = [*lines[:1], "a quote is opened and never closed"]
@@ -138,13 +134,10 @@ def _check_text(path: Path) -> None:
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
             if offset == 0 and chunk[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                raise UserError(
-                    f"'{path}' is UTF-16 text (its first bytes say so); save it as UTF-8."
-                )
+                raise UserError(f"'{path}' is UTF-16 text (its first bytes say so); save it as UTF-8.")
             if (zero := chunk.find(b"\0")) >= 0:
                 raise UserError(
-                    f"'{path}' is no text: a zero byte at offset {offset + zero}. Give a CSV file "
-                    "in UTF-8."
+                    f"'{path}' is no text: a zero byte at offset {offset + zero}. Give a CSV file in UTF-8."
                 )
             held = len(decoder.getstate()[0])
             try:
@@ -173,9 +166,7 @@ def _header(path: Path) -> tuple[list[str], str]:
             try:
                 names = next(csv.reader(file, delimiter=delimiter), [])
             except csv.Error as error:
-                raise UserError(
-                    f"'{path}', line 1: {error}. The first line must hold the column names."
-                ) from error
+                raise UserError(f"'{path}', line 1: {error}. The first line must hold the column names.") from error
         found.append((len(names), names, delimiter))
     _, names, delimiter = max(found, key=lambda entry: entry[0])
     if not names:
@@ -189,8 +180,7 @@ def check_names(names: list[str], where: str) -> None:
     for i, name in enumerate(names, 1):
         if not name.strip():
             raise UserError(
-                f"{where}: column {i} has no name; name it in the header. (An index saved by "
-                "pandas? Use index=False.)"
+                f"{where}: column {i} has no name; name it in the header. (An index saved by pandas? Use index=False.)"
             )
         if (folded := name.casefold()) in seen:
             raise UserError(
@@ -206,24 +196,20 @@ def read_parquet(path: Path) -> list[Lazy]:
     try:
         with connect() as connection:
             table = connection.sql("SELECT * FROM read_parquet(?)", params=[_literal(path)])
-            schema = connection.execute(
-                "SELECT name FROM parquet_schema(?)", [_literal(path)]
-            ).fetchall()
+            schema = connection.execute("SELECT name FROM parquet_schema(?)", [_literal(path)]).fetchall()
             flat = len(schema) - 1 == len(table.columns)
             names = [str(row[0]) for row in schema[1:]] if flat else list(table.columns)
             check_names(names, str(path))
             types = [str(sql) for sql in table.types]
             picks = [(i, expression) for i, sql in enumerate(types) if (expression := _cast(sql))]
             chosen = ", ".join(
-                e.format('"' + table.columns[i].replace('"', '""') + '"') + f" AS c{i}"
-                for i, e in picks
+                e.format('"' + table.columns[i].replace('"', '""') + '"') + f" AS c{i}" for i, e in picks
             )
             data = table.project(chosen).fetchnumpy() if picks else {}
     except duckdb.Error as error:
         raise UserError(f"'{path}' cannot be read as Parquet: {_reason(error)}") from error
     return [
-        (name, _typed(name, sql, data.get(f"c{i}")))
-        for i, (name, sql) in enumerate(zip(names, types, strict=True))
+        (name, _typed(name, sql, data.get(f"c{i}"))) for i, (name, sql) in enumerate(zip(names, types, strict=True))
     ]
 
 
@@ -286,7 +272,4 @@ def _numpy_error(path: Path, error: Exception) -> UserError:
             "array "
             "(array.astype(float)), or a data frame as Parquet."
         )
-    return UserError(
-        f"'{path}' is damaged or no NumPy file ({error}); save it again with numpy.save or "
-        "numpy.savez."
-    )
+    return UserError(f"'{path}' is damaged or no NumPy file ({error}); save it again with numpy.save or numpy.savez.")

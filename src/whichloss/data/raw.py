@@ -12,9 +12,7 @@ from whichloss.data.schema import SQL_TYPES
 from whichloss.errors import DataUnfit, UserError
 
 SUPPORTED = "Supported: numbers, whole numbers, true/false, categories, dates; missing values."
-TEXT_MISSING = frozenset(
-    ("", "NA", "N/A", "n/a", "NaN", "NAN", "nan", "null", "NULL", "Null", "?", "<NA>", "#N/A")
-)
+TEXT_MISSING = frozenset(("", "NA", "N/A", "n/a", "NaN", "NAN", "nan", "null", "NULL", "Null", "?", "<NA>", "#N/A"))
 
 
 @dataclass(frozen=True)
@@ -92,11 +90,7 @@ def from_objects(name: str, data: np.ndarray, missing: np.ndarray) -> Raw:
         unit = "datetime64[D]" if types == {date} else "datetime64[us]"
         return _filled(name, gone, np.array([_naive(value) for value in known], unit))
     names = ", ".join(sorted(t.__name__ for t in types))
-    odd = int(
-        np.flatnonzero(~gone)[
-            next((i for i, v in enumerate(known) if type(v) is not type(known[0])), 0)
-        ]
-    )
+    odd = int(np.flatnonzero(~gone)[next((i for i, v in enumerate(known) if type(v) is not type(known[0])), 0)])
     raise DataUnfit(
         f"Column '{name}' holds {names} (row {odd + 1}: {data[odd]!r}); one type per column. "
         f"{SUPPORTED} {drop_hint(name)}"
@@ -108,8 +102,7 @@ def _whole(name: str, known: list[Any]) -> np.ndarray:
         return np.array(known, np.int64)
     except OverflowError:
         raise DataUnfit(
-            f"Column '{name}' holds whole numbers beyond 64 bits; they cannot be kept exactly. "
-            f"{drop_hint(name)}"
+            f"Column '{name}' holds whole numbers beyond 64 bits; they cannot be kept exactly. {drop_hint(name)}"
         ) from None
 
 
@@ -135,9 +128,7 @@ def _filled(name: str, gone: np.ndarray, known: np.ndarray) -> Raw:
 
 def from_columns(columns: Mapping[Any, Any]) -> list[Lazy]:
     """A dict of equally long columns: lists, or arrays of one dimension."""
-    return [
-        (str(name), partial(from_values, str(name), values)) for name, values in columns.items()
-    ]
+    return [(str(name), partial(from_values, str(name), values)) for name, values in columns.items()]
 
 
 def from_values(name: str, values: Any) -> Raw:
@@ -160,9 +151,7 @@ def to_array(values: Any) -> np.ndarray:
     """An array from an array, a tensor or a list, whose values keep their Python types."""
     if is_tensor(values):
         tensor = values.detach().cpu()
-        return np.asarray(
-            tensor.float().numpy() if str(tensor.dtype) == "torch.bfloat16" else tensor.numpy()
-        )
+        return np.asarray(tensor.float().numpy() if str(tensor.dtype) == "torch.bfloat16" else tensor.numpy())
     if isinstance(values, np.ndarray):
         return values
     out = np.empty(len(values), object)
@@ -192,19 +181,14 @@ def from_matrix(array: np.ndarray) -> list[Lazy]:
     matrix = array.reshape(len(array), -1)
     masks = np.ma.getmaskarray(matrix) if isinstance(matrix, np.ma.MaskedArray) else None
     return [
-        ready(
-            from_array(f"x{j + 1}", np.array(matrix[:, j]), None if masks is None else masks[:, j])
-        )
+        ready(from_array(f"x{j + 1}", np.array(matrix[:, j]), None if masks is None else masks[:, j]))
         for j in range(matrix.shape[1])
     ]
 
 
 def from_pandas(frame: Any) -> list[Lazy]:
     """The columns of a pandas frame; its index is not data."""
-    return [
-        (str(name), partial(_pandas, str(name), frame.iloc[:, j]))
-        for j, name in enumerate(frame.columns)
-    ]
+    return [(str(name), partial(_pandas, str(name), frame.iloc[:, j])) for j, name in enumerate(frame.columns)]
 
 
 def _pandas(name: str, series: Any) -> Raw:

@@ -44,9 +44,7 @@ def read(
     """
     if isinstance(source, Table):
         if group or time or drop or schema:
-            raise UserError(
-                "group, time, drop and schema apply when data is read; this is a Table already."
-            )
+            raise UserError("group, time, drop and schema apply when data is read; this is a Table already.")
         return source
     label, lazies = _open(source)
     names = [name for name, _ in lazies]
@@ -93,9 +91,7 @@ def _open(source: Any) -> tuple[str, list[Lazy]]:
     )
 
 
-def _check_option(
-    label: str, names: list[str], option: str, name: str | None, dropped: set[str]
-) -> None:
+def _check_option(label: str, names: list[str], option: str, name: str | None, dropped: set[str]) -> None:
     if name is None:
         return
     if name not in names:
@@ -133,13 +129,10 @@ def _model(label: str, raws: list[Raw]) -> Table:
     schema = Schema(columns)
     if schema.dim == 0:
         what = "; ".join(
-            f"{c.name} is {'all missing' if _empty(c, r) else 'constant'}"
-            for c, r in zip(columns, raws, strict=True)
+            f"{c.name} is {'all missing' if _empty(c, r) else 'constant'}" for c, r in zip(columns, raws, strict=True)
         )
         raise DataUnfit(f"{label} has nothing to learn: {what or 'no column is left'}.")
-    values = np.stack(
-        [code(raw, column) for raw, column in zip(raws, columns, strict=True)], axis=1
-    )
+    values = np.stack([code(raw, column) for raw, column in zip(raws, columns, strict=True)], axis=1)
     if schema.dim > len(values):
         wide = sorted(columns, key=Column.width, reverse=True)[:3]
         raise DataUnfit(
@@ -220,8 +213,7 @@ def _read_like(label: str, lazies: dict[str, Any], schema: Schema) -> Table:
     for column in schema.columns:
         if column.name not in lazies:
             raise UserError(
-                f"{label} has no column '{column.name}', which the model needs; "
-                f"{nearest(column.name, lazies)}"
+                f"{label} has no column '{column.name}', which the model needs; {nearest(column.name, lazies)}"
             )
         raws[column.name] = understand(lazies[column.name](), column)
     lengths = {len(raw.data) for raw in raws.values()}

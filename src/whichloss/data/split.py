@@ -54,9 +54,7 @@ def _generator(purpose: str, *seeds: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(key("split", purpose, *seeds)))
 
 
-def _draw(
-    units: np.ndarray, share: float, left: int, generator: np.random.Generator
-) -> np.ndarray:
+def _draw(units: np.ndarray, share: float, left: int, generator: np.random.Generator) -> np.ndarray:
     """A mask of about this share of the rows: units at random if they fit; `left` units stay."""
     names, place, sizes = np.unique(units, return_inverse=True, return_counts=True)
     room = round(share * len(units))
@@ -94,9 +92,7 @@ def _by_time(table: Table, rows: np.ndarray, many: bool, seed: int, study_seed: 
     rest = rows[~test]
     validation = _latest(table.source, clock[rest], VALIDATION if many else 1 / FOLDS, 1)
     train = rest[~validation]
-    kept = _generator("train", study_seed, seed).permutation(len(train))[
-        : max(1, round(KEPT * len(train)))
-    ]
+    kept = _generator("train", study_seed, seed).permutation(len(train))[: max(1, round(KEPT * len(train)))]
     return Split(np.sort(train[kept]), rest[validation], rows[test])
 
 

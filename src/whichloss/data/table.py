@@ -34,10 +34,7 @@ class Table:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.schema.columns):
-            raise UserError(
-                f"values must have shape (rows, {len(self.schema.columns)}); got "
-                f"{self.values.shape}."
-            )
+            raise UserError(f"values must have shape (rows, {len(self.schema.columns)}); got {self.values.shape}.")
 
     def __len__(self) -> int:
         return len(self.values)
@@ -71,9 +68,7 @@ class Table:
     def position(self, name: str) -> int:
         """The place of a column; a UserError that suggests the nearest name if there is none."""
         if name not in self.schema.names:
-            raise UserError(
-                f"{self.source} has no column '{name}'; {nearest(name, self.schema.names)}"
-            )
+            raise UserError(f"{self.source} has no column '{name}'; {nearest(name, self.schema.names)}")
         return self.schema.names.index(name)
 
     def to_numpy(self) -> np.ndarray:
@@ -93,9 +88,7 @@ class Table:
         try:
             import pandas
         except ImportError:
-            raise UserError(
-                "to_pandas needs pandas, which is not installed: pip install pandas"
-            ) from None
+            raise UserError("to_pandas needs pandas, which is not installed: pip install pandas") from None
         series = {
             c.name: pandas.Series(python_values(c, self.values[:, j]), dtype=_pandas_type(c))
             for j, c in enumerate(self.schema.columns)
@@ -105,11 +98,7 @@ class Table:
     def save(self, path: str | Path) -> None:
         """Write everything to one safetensors file."""
         arrays = {"values": self.values, "groups": self.groups, "times": self.times}
-        kept = {
-            name: np.ascontiguousarray(array)
-            for name, array in arrays.items()
-            if array is not None
-        }
+        kept = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
         meta = {
             "schema": msgspec.json.encode(self.schema).decode(),
             "source": self.source,
@@ -148,9 +137,7 @@ class Table:
         columns = [head.column(name) for name in self.schema.names]
         names = "".join(f"<th>{html.escape(name)}</th>" for name in self.schema.names)
         body = "".join(
-            "<tr>"
-            + "".join(f"<td>{'' if v is None else html.escape(str(v))}</td>" for v in row)
-            + "</tr>"
+            "<tr>" + "".join(f"<td>{'' if v is None else html.escape(str(v))}</td>" for v in row) + "</tr>"
             for row in zip(*columns, strict=True)
         )
         return f"<table><caption>{html.escape(repr(self))}</caption><tr>{names}</tr>{body}</table>"

@@ -56,9 +56,7 @@ class Toy:
         """(n, dim) -> (n,) float64: log p(x)."""
         x = np.asarray(x, np.float64)
         if x.ndim != 2 or x.shape[1] != self.dim:
-            raise UserError(
-                f"toy '{self.name}': x must have shape (rows, {self.dim}); got {x.shape}."
-            )
+            raise UserError(f"toy '{self.name}': x must have shape (rows, {self.dim}); got {x.shape}.")
         centers, log_w = self._mixture
         constant = -self.dim * np.log(self.std * np.sqrt(2 * np.pi))
         parts = [np.empty(0)]
@@ -86,16 +84,12 @@ def _moons(u: np.ndarray) -> np.ndarray:
     return np.where((u < 0.5)[:, None], upper, lower)
 
 
-_GRID = np.stack(np.meshgrid(*[np.arange(-4.0, 5.0, 2.0)] * 2, indexing="ij"), axis=-1).reshape(
-    -1, 2
-)
+_GRID = np.stack(np.meshgrid(*[np.arange(-4.0, 5.0, 2.0)] * 2, indexing="ij"), axis=-1).reshape(-1, 2)
 _ALL = (
     Toy("grid25", 2, 0.2, "25 normals on the grid {-4, -2, 0, 2, 4}^2, std 0.2", _GRID),
     Toy("moons", 2, 0.1, "two interleaved half circles of radius 1, noise 0.1", curve=_moons),
     Toy("normal1d", 1, 0.5, "a normal with mean 4 and std 0.5", np.array([[4.0]])),
-    Toy(
-        "ring8", 2, 0.2, "8 normals on a circle of radius 2, std 0.2", _ring(np.arange(8) / 8, 2.0)
-    ),
+    Toy("ring8", 2, 0.2, "8 normals on a circle of radius 2, std 0.2", _ring(np.arange(8) / 8, 2.0)),
     Toy(
         "swissroll",
         2,

@@ -15,13 +15,9 @@ from whichloss.data.schema import Column
 from whichloss.errors import DataUnfit
 
 WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)", re.ASCII)
-NUMBER = re.compile(
-    r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.IGNORECASE
-)
+NUMBER = re.compile(r"[+-]?((0|[1-9]\d*)(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.IGNORECASE)
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-MOMENT = re.compile(
-    r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?(\d\d)?)?", re.ASCII
-)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?(\d\d)?)?", re.ASCII)
 OTHER_DATE = re.compile(r"\d{1,4}[/.]\d{1,2}[/.]\d{1,4}", re.ASCII)
 COMMAS = re.compile(r"[+-]?\d+(,\d+)+(\.\d+)?", re.ASCII)
 PAIRS = (("false", "true"), ("False", "True"), ("FALSE", "TRUE"))
@@ -37,16 +33,11 @@ def understand(raw: Raw, column: Column | None = None) -> Raw:
     if column is not None and column.kind == "category":
         return replace(raw, missing=gone, untyped=False)
     distinct = set(known)
-    words = (
-        (column.categories,)
-        if column is not None and column.kind == "boolean" and column.categories
-        else PAIRS
-    )
+    own = (column.categories,) if column is not None and column.kind == "boolean" and column.categories else ()
+    words = (*own, *PAIRS)  # True in one file may be written true in the next
     for pair in words:
         if distinct and distinct <= set(pair):
-            return _typed(
-                raw, gone, np.array([text == pair[1] for text in known], bool), "BOOLEAN", pair
-            )
+            return _typed(raw, gone, np.array([text == pair[1] for text in known], bool), "BOOLEAN", pair)
     if distinct and _all(NUMBER, distinct):
         if _all(WHOLE, distinct):
             return _typed(raw, gone, _whole(raw, gone, known), "BIGINT")
@@ -58,9 +49,7 @@ def _all(pattern: re.Pattern[str], distinct: set[str]) -> bool:
     return all(pattern.fullmatch(text.strip()) for text in distinct)
 
 
-def _typed(
-    raw: Raw, gone: np.ndarray, known: np.ndarray, sql_type: str, words: tuple[str, ...] = ()
-) -> Raw:
+def _typed(raw: Raw, gone: np.ndarray, known: np.ndarray, sql_type: str, words: tuple[str, ...] = ()) -> Raw:
     data = np.zeros(len(gone), known.dtype)
     data[~gone] = known
     return Raw(raw.name, data, gone, sql_type, words=words, notes=raw.notes)
@@ -113,11 +102,7 @@ def _text(raw: Raw, gone: np.ndarray, distinct: set[str]) -> Raw:
         )
     notes: tuple[str, ...] = ()
     if len(distinct) >= 5 and (_all(OTHER_DATE, distinct) or _all(COMMAS, distinct)):
-        fix = (
-            "dates as YYYY-MM-DD"
-            if _all(OTHER_DATE, distinct)
-            else "numbers as 1234.5, without commas"
-        )
+        fix = "dates as YYYY-MM-DD" if _all(OTHER_DATE, distinct) else "numbers as 1234.5, without commas"
         example = min(distinct)
         notes = (f"Column '{raw.name}' (such as '{example}') is read as categories; write {fix}.",)
     return replace(raw, missing=gone, untyped=False, notes=raw.notes + notes)

@@ -26,9 +26,7 @@ def python_values(column: Column, codes: np.ndarray) -> list[Any]:
         return list(words[np.where(gone, len(column.categories), codes).astype(int)])
     if column.kind == "date":
         times = moments(codes)
-        return list(
-            (times.astype("datetime64[D]") if column.unit == "date" else times).astype(object)
-        )
+        return list((times.astype("datetime64[D]") if column.unit == "date" else times).astype(object))
     known = np.where(gone, 0.0, codes)
     if column.kind == "boolean" and column.sql_type == "BOOLEAN":
         values: list[Any] = (known > 0.5).tolist()
@@ -100,9 +98,7 @@ def write_parquet(path: Path, schema: Schema, values: np.ndarray) -> None:
     """The user's names and types; missing is NULL."""
     data = {f"c{j}": _vector(column, values[:, j]) for j, column in enumerate(schema.columns)}
     named = [(column, column.name.replace('"', '""')) for column in schema.columns]
-    chosen = ", ".join(
-        f'CAST(c{j} AS {column.sql_type}) AS "{name}"' for j, (column, name) in enumerate(named)
-    )
+    chosen = ", ".join(f'CAST(c{j} AS {column.sql_type}) AS "{name}"' for j, (column, name) in enumerate(named))
     with aside(path) as part, connect() as connection:
         connection.register("data", data)
         connection.sql(f"SELECT {chosen} FROM data").write_parquet(str(part))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
@@ -48,7 +49,7 @@ class _Worker:
     def __init__(self) -> None:
         parent, child = _pipe()
         environment = os.environ | MEMORY | dict.fromkeys(THREADS, "1")
-        environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+        environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, sys.path))
         self.process = subprocess.Popen(
             # -P: a file of the user's folder (random.py, say) must not hide a module
             [sys.executable, "-P", "-m", "whichloss.engines.worker", str(child.fileno())],
@@ -61,10 +62,8 @@ class _Worker:
         self.link = parent
 
     def give(self, work: Callable[..., Any], item: object) -> None:
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):  # dead already; its silence is noticed by the reader
             self.link.send_bytes(cloudpickle.dumps((work, item)))
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # dead already; its silence is noticed by the reader
 
     def end(self) -> None:
         self.process.kill()

@@ -25,10 +25,11 @@ def serve(link: Connection) -> None:
 
     while True:
         try:
-            work, item = cloudpickle.loads(link.recv_bytes())
+            message = link.recv_bytes()
         except (EOFError, OSError):
             return
         try:
+            work, item = cloudpickle.loads(message)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 result = work(item, lambda content: send("progress", content))

@@ -164,9 +164,7 @@ def learned_variance(share: Tensor, abar: N, abar_s: N) -> Tensor:
     return small + share * (beta - small)
 
 
-def bound_term(
-    x0: Tensor, x_t: Tensor, x0_hat: Tensor, share: Tensor, abar: Tensor, abar_s: Tensor
-) -> Tensor:
+def bound_term(x0: Tensor, x_t: Tensor, x0_hat: Tensor, share: Tensor, abar: Tensor, abar_s: Tensor) -> Tensor:
     """One term of -ELBO, nats per row: KL(q(x_s | x_t, x0) || p(x_s | x_t)), or -log p(x0 | x_1) where abar_s = 1.
 
     p has the posterior mean of x0_hat and `learned_variance`; abar, abar_s (B, 1). With prior_kl these terms sum to the

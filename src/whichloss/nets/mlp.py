@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +11,11 @@ from torch import Tensor, nn
 class MLP(nn.Sequential):
     """A perceptron: `depth` hidden layers of `width` units, ReLU or (smooth) SiLU between them."""
 
-    def __init__(
-        self, inputs: int, outputs: int, width: int = 128, depth: int = 3, smooth: bool = False
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int = 128, depth: int = 3, smooth: bool = False) -> None:
         activation = nn.SiLU if smooth else nn.ReLU
         sizes = [inputs] + [width] * depth
         layers: list[nn.Module] = []
-        for a, b in zip(sizes, sizes[1:], strict=False):
+        for a, b in pairwise(sizes):
             layers += [nn.Linear(a, b), activation()]
         super().__init__(*layers, nn.Linear(sizes[-1], outputs))
 

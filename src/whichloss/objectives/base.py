@@ -20,9 +20,7 @@ Net = Callable[..., Tensor]
 class Build(Protocol):
     """Makes the network of a role: build("D", inputs, outputs)."""
 
-    def __call__(
-        self, role: str, inputs: int, outputs: int, *, smooth: bool = False
-    ) -> nn.Module: ...
+    def __call__(self, role: str, inputs: int, outputs: int, *, smooth: bool = False) -> nn.Module: ...
 
 
 class Nets:

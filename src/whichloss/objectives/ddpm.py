@@ -99,9 +99,7 @@ class DDPM(Generative):
 
         eta = 1.0 if self.sampler == "ancestral" else 0.0
         x, times = rng.normal("x_T", shape), self.times()
-        return ancestral(
-            denoise, x, rng["steps"], abar=abar, times=times, eta=eta, variance=self.variance
-        )[0]
+        return ancestral(denoise, x, rng["steps"], abar=abar, times=times, eta=eta, variance=self.variance)[0]
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
         """log p(x) along the probability flow dx/dtheta = v_hat(x, t), cos^2 theta = abar_t, x ~ x_1."""

@@ -13,17 +13,18 @@ from .base import Adam, Build, Generative, Nets, Update
 
 @dataclass(frozen=True)
 class EBGAN(Generative):
-    """min_D E E(x + noise) + E [m - E(G(z))]^+, E(x) = |Dec(Enc(x)) - x|^2 / d; min_G E E(G(z)) + repulsion m PT(Enc(G(z))).
+    """min_D E E(x) + E [m - E(G(z))]^+, min_G E E(G(z)) + repulsion m PT(Enc(G(z))), E(x) = |Dec(Enc(x)) - x|^2 / d.
 
-    m = margin Var x, the error of the best constant reconstruction being Var x."""
+    m = margin Var x, Var x being the error of the best constant. Enc sees x + noise in the critic's loss.
+    """
 
     lr: float = 1e-3
-    margin: float = 0.3
+    margin: float = 1.0
     repulsion: float = 0.1
-    noise: float = 0.0
+    noise: float = 0.3
     code: int = 8
     latent: int = 8
-    search = {"lr": (5e-4, 1e-3, 2e-3), "margin": (0.1, 0.3, 1.0)}
+    search = {"lr": (5e-4, 1e-3, 2e-3), "margin": (0.3, 1.0)}
     average = 0.99
     scores = "energy"
 
@@ -55,7 +56,7 @@ class EBGAN(Generative):
         weight = self.repulsion * self.margin * batch.memory["variance"]
         return energy_generator(e_fake).mean() + weight * pull_away(codes).mean()
 
-    def sample(self, nets: Nets, shape: tuple[int, int], rng: Rng) -> Tensor:
+    def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         return nets.G(rng.normal("z", (shape[0], self.latent)))
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:

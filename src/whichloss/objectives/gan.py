@@ -15,9 +15,9 @@ from .base import Adam, Build, Generative, Nets, Update
 class GAN(Generative):
     """min_G max_D E log D(x) + E log(1 - D(G(z))), G moved by -log D(G(z)) instead."""
 
-    lr: float = 5e-4
+    lr: float = 1e-3
     latent: int = 8
-    search = {"lr": (2e-4, 5e-4, 1e-3)}
+    search = {"lr": (5e-4, 1e-3, 2e-3)}
     average = 0.99
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:

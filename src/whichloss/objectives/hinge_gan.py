@@ -15,9 +15,9 @@ from .base import Adam, Build, Generative, Nets, Update
 class HingeGAN(Generative):
     """min_D E [1 - D(x)]^+ + E [1 + D(G(z))]^+; min_G -E D(G(z))."""
 
-    lr: float = 5e-4
+    lr: float = 1e-3
     latent: int = 8
-    search = {"lr": (2e-4, 5e-4, 1e-3)}
+    search = {"lr": (5e-4, 1e-3, 2e-3)}
     average = 0.99
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:

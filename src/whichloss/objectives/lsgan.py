@@ -15,9 +15,9 @@ from .base import Adam, Build, Generative, Nets, Update
 class LSGAN(Generative):
     """min_D E (D(x) - 1)^2 / 2 + E D(G(z))^2 / 2; min_G E (D(G(z)) - 1)^2 / 2."""
 
-    lr: float = 5e-4
+    lr: float = 1e-3
     latent: int = 8
-    search = {"lr": (2e-4, 5e-4, 1e-3)}
+    search = {"lr": (5e-4, 1e-3, 2e-3)}
     average = 0.99
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:

@@ -18,7 +18,7 @@ from .base import Adam, Build, Generative, Nets, Update
 class PCD(Generative):
     """min E[E(x)] - E[E(x~)], x~ chains of Langevin steps x - step grad E(x) + sqrt(2 step) xi: temperature 1."""
 
-    lr: float = 1e-3
+    lr: float = 5e-4
     step: float = 0.002
     penalty: float = 1e-3
     blur: float = 0.0
@@ -27,7 +27,7 @@ class PCD(Generative):
     langevin_steps: int = 10
     restart: float = 0.1
     sampling_steps: int = 100
-    search = {"lr": (5e-4, 1e-3, 2e-3)}
+    search = {"lr": (2e-4, 5e-4, 1e-3)}
     average = 0.999
     scores = "energy"
 

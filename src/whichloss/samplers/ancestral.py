@@ -47,9 +47,7 @@ def ancestral(
     raise AssertionError("unreachable: the last time is 0")
 
 
-def _noise(
-    variance: Variance, eta: float, tau2: float, share: Tensor | None, a: float, a_s: float
-) -> Tensor | float:
+def _noise(variance: Variance, eta: float, tau2: float, share: Tensor | None, a: float, a_s: float) -> Tensor | float:
     if eta == 0 or variance == "small":
         return tau2
     if variance == "large":

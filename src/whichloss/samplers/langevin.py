@@ -71,9 +71,7 @@ def annealed_langevin(
         raise UserError(f"annealed_langevin: sigmas must fall; got {list(sigmas)[:8]}.")
     for i, sigma in enumerate(sigmas):
         length = step * sigma**2
-        x, _ = langevin(
-            partial(_at_level, score, i), x, rng[i], steps=steps, step=length, averaged=averaged
-        )
+        x, _ = langevin(partial(_at_level, score, i), x, rng[i], steps=steps, step=length, averaged=averaged)
     x = x + sigmas[-1] ** 2 * score(x, len(sigmas) - 1)
     return x, {"temperature": 1.0, "calls": float(steps * len(sigmas) + 1)}
 

@@ -1,4 +1,4 @@
-"""The rows every table also shows: simple models (baselines), fresh real rows (ceiling), training rows again (cheat)."""
+"""The rows every table also shows: simple models (baseline), fresh real rows (ceiling), training rows again (cheat)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ SEEDS_OF_A_CLAIM = 16
 def rows(found: Found) -> tuple[Row, ...]:
     """The ranking table: every objective and every anchor."""
     anchored = anchor_rows(found)
-    best = min((r.mean for r in anchored if r.role == "baseline"))
+    best = min(r.mean for r in anchored if r.role == "baseline")
     ceiling = next(r.mean for r in anchored if r.role == "ceiling")
     table = [objective_row(found, name) for name in found.plan.objectives]
     for row in [*table, *anchored]:
@@ -158,9 +158,7 @@ def baseline(found: Found, row: Row) -> Scores:
 def answer(found: Found, table: Sequence[Row]) -> tuple[Answer, dict[str, Any]]:
     """The verdict and the study's audit of itself."""
     by_name = {row.name: row for row in table}
-    contestants = [
-        finalist(found, n, found.runs("final", n), by_name[n]) for n in found.finalists
-    ]
+    contestants = [finalist(found, n, found.runs("final", n), by_name[n]) for n in found.finalists]
     decided = verdict.judge(contestants, rope=found.power.rope, overlap=found.judge.overlap)
     for name, letters in decided.letters.items():
         by_name[name].letters = letters
@@ -187,9 +185,7 @@ def answer(found: Found, table: Sequence[Row]) -> tuple[Answer, dict[str, Any]]:
     return said, audit
 
 
-def cautions(
-    found: Found, row: Row, simple: Row, against: rank.Difference, audit_failed: bool
-) -> list[str]:
+def cautions(found: Found, row: Row, simple: Row, against: rank.Difference, audit_failed: bool) -> list[str]:
     """What the verdict does not show, in words."""
     said = []
     if not against.apart or against.mean > 0:
@@ -202,12 +198,13 @@ def cautions(
         said.append(f"{row.name} lies suspiciously close to its training rows: it may be copying them.")
     if audit_failed:
         said.append(
-            f"The audit failed: {found.finalists[0]} did not tie with its own twin. Do not trust small differences here."
+            f"The audit failed: {found.finalists[0]} did not tie with its own twin. "
+            "Do not trust small differences here."
         )
     if found.plan.budget.seeds < SEEDS_OF_A_CLAIM:
         said.append(
-            f"Indicative only: {found.plan.budget.seeds} fresh seeds at {found.plan.budget.flops:g} operations per run. "
-            "A larger budget may change the order."
+            f"Indicative only: {found.plan.budget.seeds} fresh seeds at {found.plan.budget.flops:g} operations per run."
+            " A larger budget may change the order."
         )
     return said
 
@@ -236,9 +233,7 @@ def most(findings: Sequence[Finding]) -> Finding:
     return faults[0] if 2 * len(faults) > len(findings) else findings[0]
 
 
-def outcome(
-    record: Mapping[str, Any], score: float, simple: float, real: Row, found: Found
-) -> Outcome:
+def outcome(record: Mapping[str, Any], score: float, simple: float, real: Row, found: Found) -> Outcome:
     """How a run ended, for the doctor."""
     metrics = record.get("metrics", {})
     return Outcome(
@@ -263,7 +258,7 @@ def data(found: Found) -> Data:
     parts = judge.split(1)
     how = "at random, redrawn for every seed; the test rows are the same for all"
     if judge.overlap:
-        how = "five folds by seed (below 2,000 rows), with the Nadeau-Bengio correction; the test rows are the same for all"
+        how = "five folds by seed (below 2,000 rows), with the Nadeau-Bengio correction; one set of test rows for all"
     if table.times is not None:
         how = "by time: the latest rows are the test rows"
     if table.groups is not None:

@@ -28,7 +28,9 @@ def export(run: str | Path, script: str | Path) -> tuple[Path, Path]:
     folder, script = Path(run), Path(script)
     model = load(folder)
     if model.record["own networks"]:
-        raise UserError("This run used your own networks; they cannot be written into one file. Use whichloss.load instead.")
+        raise UserError(
+            "This run used your own networks; they cannot be written into one file. Use whichloss.load instead."
+        )
     if not (folder / "data.safetensors").exists():
         raise StudyError(f"'{folder}' has no data.safetensors; give the folder of the comparison, not of the model.")
     rows = script.with_name(f"{script.stem}_rows.csv")
@@ -97,7 +99,11 @@ def _collect(module: str, name: str, found: dict[tuple[str, str], ast.stmt]) -> 
     imported = dict(_imports(tree, module))
     for used in sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)}):
         home, original = imported.get(used, (module, used))
-        if home.startswith("whichloss.") and not home.endswith((".base", ".rng", ".task")) and (home, original) != (module, name):
+        if (
+            home.startswith("whichloss.")
+            and not home.endswith((".base", ".rng", ".task"))
+            and (home, original) != (module, name)
+        ):
             _collect(home, original, found)
     found[module, name] = found.pop((module, name))
 
@@ -181,4 +187,3 @@ def _reachable(node: ast.ClassDef) -> set[str]:
 
 def _strip(node: ast.stmt) -> ast.stmt:
     return ast.fix_missing_locations(_Stripper().visit(node))  # type: ignore[no-any-return]
-

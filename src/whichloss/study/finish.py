@@ -18,13 +18,15 @@ from .work import make_lanes
 
 PEERS = ("torch", "numpy", "scipy", "scikit-learn", "duckdb")
 METHOD = (
-    "Every objective gets the same rows, networks, number of settings and training compute; compute is counted, tuning included.",
-    "The score is the unbiased MMD^2 with Gaussian kernels at half, once and twice the median distance, on rows decoded to the table and encoded alike for all.",
-    "Settings and snapshots are chosen on validation rows; finalists are judged on test rows with seeds nothing was chosen on.",
+    "Every objective gets the same rows, networks, number of settings and training compute, which is counted, "
+    "tuning included.",
+    "The score is the unbiased MMD^2 with Gaussian kernels at half, once and twice the median distance, on rows "
+    "decoded to the table and encoded alike for all.",
+    "Settings and snapshots are chosen on validation rows; finalists are judged on test rows with seeds nothing was "
+    "chosen on.",
     "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
     "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
 )
-
 
 
 def make_study(found: Found, command: str, started: float) -> Study:
@@ -102,7 +104,7 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
         "|---|---|",
         f"| objective | {row.name} ({setting}) |",
         f"| score (MMD^2 on test rows, this model) | {about['score']:.3g} |",
-        f"| score, mean over {len(row.scores)} seeds | {row.mean:.3g} (95 % interval {row.low:.3g} to {row.high:.3g}) |",
+        f"| score, mean of {len(row.scores)} seeds | {row.mean:.3g} (95 % interval {row.low:.3g} to {row.high:.3g}) |",
         f"| fresh real rows score | {ceiling.mean:.3g} |",
         f"| seed, steps, compute | {about['run']['seed']}, {about['steps']}, {row.training_flops:.3g} operations |",
         f"| parameters | {', '.join(f'{k} {v:,}' for k, v in row.parameters.items())} |",

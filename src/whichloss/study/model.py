@@ -26,7 +26,7 @@ BLOCK = 2000  # rows drawn or scored at once
 class Model:
     """A trained generative model of a table."""
 
-    def __init__(self, record: Mapping[str, Any], weights: Mapping[str, Tensor], own: Makers | None):
+    def __init__(self, record: Mapping[str, Any], weights: Mapping[str, Tensor], own: Makers | None) -> None:
         self.record = record
         self.run = msgspec.convert(record["run"], Run)
         self.encoder = msgspec.convert(record["encoder"], Encoder)

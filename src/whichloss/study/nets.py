@@ -81,7 +81,9 @@ def _make(role: str, maker: Callable[[int, int], Any], inputs: int, outputs: int
         with torch.no_grad():
             out = net(torch.linspace(-1, 1, 2 * inputs).view(2, inputs))
     except Exception as error:
-        raise UserError(f"{where} made a network that fails on (2, {inputs}): {type(error).__name__}: {error}") from error
+        raise UserError(
+            f"{where} made a network that fails on (2, {inputs}): {type(error).__name__}: {error}"
+        ) from error
     shape = tuple(getattr(out, "shape", ()))
     if shape != (2, outputs):
         raise UserError(f"{where} made a network that turns (2, {inputs}) into {shape}; it must be (2, {outputs}).")

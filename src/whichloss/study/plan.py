@@ -105,9 +105,7 @@ class Plan(msgspec.Struct, frozen=True):
         groups = []
         for name, salt, share in pairs:
             fresh = [self.run(name, chosen[name], s, self.budget.flops) for s in self.seeds("final")]
-            runs = [
-                msgspec.structs.replace(run, judge="test", salt=salt, share=share) for run in fresh
-            ]
+            runs = [msgspec.structs.replace(run, judge="test", salt=salt, share=share) for run in fresh]
             groups += list(_chunks("twin" if salt else "final" if share == 1 else "fewer rows", runs))
         return groups
 

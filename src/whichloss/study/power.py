@@ -97,9 +97,7 @@ def _real(judge: Judge, draw: int, n: int) -> np.ndarray:
     return np.asarray(generator.permutation(judge.rest)[:n])
 
 
-def damage(
-    judge: Judge, values: np.ndarray, kind: str, size: float, generator: np.random.Generator
-) -> np.ndarray:
+def damage(judge: Judge, values: np.ndarray, kind: str, size: float, generator: np.random.Generator) -> np.ndarray:
     """Real rows with a planted harm."""
     x = judge.space.encode(values)
     if kind == "mixing":
@@ -112,8 +110,5 @@ def damage(
         left = near[int(size * len(x)) :]
         return np.asarray(values[generator.choice(left, len(values))])
     spread = x.std(0, keepdims=True)
-    if kind == "noise":
-        x = x + size * spread * generator.standard_normal(x.shape)
-    else:
-        x = x + size * spread
-    return judge.space.decode(torch.from_numpy(x).float().numpy())
+    direction = generator.standard_normal(x.shape) if kind == "noise" else 1.0
+    return judge.space.decode(torch.from_numpy(x + size * spread * direction).float().numpy())

@@ -95,9 +95,7 @@ def finite(values: Sequence[float], where: str) -> None:
         raise UserError(f"{where}: there are none; run at least one seed.")
     for position, value in enumerate(values):
         if not math.isfinite(value):
-            raise UserError(
-                f"{where} {position} is {value}; a failed run enters at the baseline's score."
-            )
+            raise UserError(f"{where} {position} is {value}; a failed run enters at the baseline's score.")
 
 
 def difference(a: Scores, b: Scores, *, overlap: float, level: float = 0.95) -> Difference:
@@ -181,9 +179,7 @@ def quantile(probability: float, freedom: float) -> float:
     return float(stdtrit(freedom, probability) if math.isfinite(freedom) else ndtri(probability))
 
 
-def interval(
-    values: Sequence[float], overlap: float, level: float = 0.95
-) -> tuple[float, float, float]:
+def interval(values: Sequence[float], overlap: float, level: float = 0.95) -> tuple[float, float, float]:
     """mean, low, high of one objective over seeds: mean ± t_{n-1} sqrt((1/n + overlap) s^2).
 
     On this test split; a claim about two objectives needs `difference`. UserError for 1 value.

@@ -1,10 +1,10 @@
 """One folder per study. Every finished run is on disk at once, whole or not at all; nothing is unpickled.
 
-    RUN/plan.json            what the study is; another data set's folder is refused
-    RUN/data.safetensors     the table, as read
-    RUN/runs/ID.safetensors  one finished run: its record and arrays, with a checksum
-    RUN/partial/ID...        checkpoints of groups under way
-    RUN/study.json           the result; RUN/report.html, RUN/best/ the model
+RUN/plan.json            what the study is; another data set's folder is refused
+RUN/data.safetensors     the table, as read
+RUN/runs/ID.safetensors  one finished run: its record and arrays, with a checksum
+RUN/partial/ID...        checkpoints of groups under way
+RUN/study.json           the result; RUN/report.html, RUN/best/ the model
 """
 
 import errno
@@ -48,9 +48,7 @@ def _why(path: Path, error: OSError) -> str:
             f"The disk is full: '{path}' could not be written. Finished runs are safe; free some space "
             "and run the same command again."
         )
-    return (
-        f"'{path}' could not be written: {error.strerror}. Choose a folder you may write to with --out."
-    )
+    return f"'{path}' could not be written: {error.strerror}. Choose a folder you may write to with --out."
 
 
 def pack(record: Mapping[str, Any], arrays: Arrays) -> bytes:

@@ -41,9 +41,7 @@ class Verdict:
     rows_needed: int | None = None
 
 
-def judge(
-    finalists: Sequence[Scores], *, rope: float, overlap: float, level: float = 0.95
-) -> Verdict:
+def judge(finalists: Sequence[Scores], *, rope: float, overlap: float, level: float = 0.95) -> Verdict:
     """The verdict on one or more finalists, in whatever order.
 
     better: the leader's interval excludes 0 against every other finalist.
@@ -57,9 +55,7 @@ def judge(
     if not given or len(set(given)) < len(given):
         raise UserError(f"finalists are {given}; give at least one, each name once.")
     ranked = sorted(finalists, key=lambda s: (s.mean, s.name))
-    pairs = tuple(
-        difference(a, b, overlap=overlap, level=level) for a, b in combinations(ranked, 2)
-    )
+    pairs = tuple(difference(a, b, overlap=overlap, level=level) for a, b in combinations(ranked, 2))
     leader = ranked[0]
     against = [d for d in pairs if d.a == leader.name]
     ties = [d for d in against if not d.apart]
@@ -73,9 +69,7 @@ def judge(
         sentence += " " + say_needed(unsettled, seeds, rows)
     best, reason = recommend(ranked, tied, pairs)
     marks = letters(ranked, pairs)
-    return Verdict(
-        kind, leader.name, best, tied, sentence, reason, seeds, marks, pairs, rows_needed=rows
-    )
+    return Verdict(kind, leader.name, best, tied, sentence, reason, seeds, marks, pairs, rows_needed=rows)
 
 
 def needed(unsettled: Sequence[Difference], rope: float) -> tuple[int | None, int | None]:
@@ -123,9 +117,7 @@ def letters(ranked: Sequence[Scores], pairs: Sequence[Difference]) -> dict[str, 
     return marks
 
 
-def recommend(
-    ranked: Sequence[Scores], tied: Sequence[str], pairs: Sequence[Difference]
-) -> tuple[str, str]:
+def recommend(ranked: Sequence[Scores], tied: Sequence[str], pairs: Sequence[Difference]) -> tuple[str, str]:
     """One name and why: in the tie fewest failures, then cheapest sampling, then training.
 
     Whoever is clearly worse than another member of the tie is no candidate, whatever it costs.

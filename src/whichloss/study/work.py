@@ -248,7 +248,7 @@ def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | Non
     names = first.setting
     build: Build = builder(first.width, own=own)
     lanes = Lanes(
-        objective=find(first.objective)(),  # type: ignore[call-arg]
+        objective=find(first.objective)(),
         task=Task("generate", judge.space.dim, len(judge.rest)),
         build=build,
         rng=_keys([run.seed for run in runs]),

@@ -1,7 +1,7 @@
 """A step as a flat list of tensor operations: traced once, replayed ever after.
 
-Function transforms (`vmap`, `grad`) cost some 30 us per operation each time they run. Tracing below them leaves only the
-operations they ended in, in order; replaying those gives the same numbers, 1.2 to 1.5 x sooner, without a compiler.
+Function transforms (`vmap`, `grad`) cost some 30 us per operation each time they run. Tracing below them leaves only
+the operations they ended in, in order; replaying those gives the same numbers, 1.2 to 1.5 x sooner, without a compiler.
 """
 
 from collections.abc import Callable
