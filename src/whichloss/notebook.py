@@ -1,7 +1,7 @@
 """The live display in a notebook: the same table as in the terminal, and samples beside real rows as they come."""
 
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -21,12 +21,11 @@ class Notebook(Terminal):
     """A watcher that redraws one notebook output in place."""
 
     def __init__(self) -> None:
-        from IPython.display import HTML, display
+        from IPython.display import display
 
         super().__init__(Console(file=StringIO()))
-        self.html: Callable[[str], object] = HTML
         show: Any = display
-        self.handle: Any = show(self.html("planning"), display_id=True)
+        self.handle: Any = show({"text/html": "planning"}, raw=True, display_id=True)
         self.pictures: dict[str, str] = {}
         self.lines: list[str] = []
         self.store: Store | None = None
@@ -70,7 +69,7 @@ class Notebook(Terminal):
             for name, svg in self.pictures.items()
         )
         notes = "".join(f"<p>{html.escape(line)}</p>" for line in self.lines)
-        self.handle.update(self.html(body + pictures + notes))
+        self.handle.update({"text/html": body + pictures + notes}, raw=True)
 
     def picture(self, values: np.ndarray) -> str:
         """The first two columns as a scatter plot, or the only one as a histogram; same axes for all."""

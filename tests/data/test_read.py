@@ -278,7 +278,7 @@ def test_true_may_be_spelt_otherwise_in_the_next_file(tmp_path, first, then):
     words = {w: (w, {"true": "false", "True": "False", "TRUE": "FALSE"}[w]) for w in (first, then)}
     for name, word in (("a", first), ("b", then)):
         yes, no = words[word]
-        rows = "\n".join(f"{i / 3},{yes if i % 3 else no}" for i in range(9))
+        rows = "\n".join(f"{i / 8},{yes if i % 3 else no}" for i in range(30))
         (tmp_path / f"{name}.csv").write_text(f"x,flag\n{rows}\n")
     known = read(tmp_path / "a.csv")
     later = read(tmp_path / "b.csv", schema=known.schema)
