@@ -51,6 +51,12 @@ def test_unstable_steps_grow():
     assert settled(1.0, 1.9)[0] < 50 and settled(1.0, 2.1)[0] > 1e4
 
 
+@pytest.mark.parametrize("step", [0.0, -0.1, math.nan])
+def test_a_step_must_lead_forward(step):
+    with pytest.raises(UserError, match=f"step > 0; got step = {step}"):
+        langevin(torch.sin, torch.zeros(1, 1), RNG, steps=3, step=step)
+
+
 def test_no_steps_are_refused():
     with pytest.raises(UserError, match="steps >= 1"):
         langevin(torch.sin, torch.zeros(1, 1), RNG, steps=0, step=0.1)

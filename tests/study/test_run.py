@@ -15,7 +15,7 @@ from whichloss.study.budget import budget
 from whichloss.study.judge import Judge
 from whichloss.study.plan import Group
 from whichloss.study.records import without_clock
-from whichloss.study.run import Silent, default_folder, make_plan, tuning_score
+from whichloss.study.run import Silent, best_or_first, default_folder, make_plan, tuning_score
 from whichloss.study.store import Store
 
 
@@ -225,6 +225,13 @@ def test_tuning_scores():
     assert tuning_score({"failed": "", "quarters": [0.3, 0.1, None, 0.2]}) == 0.1
     assert tuning_score({"failed": "", "quarters": [None]}) == math.inf
     assert tuning_score({"failed": "died", "quarters": [0.1]}) == math.inf
+
+
+def test_the_default_stays_where_one_seed_cannot_tell():
+    assert best_or_first([0.30, 0.29, 0.31], 0.02) == 0
+    assert best_or_first([0.32, 0.29, 0.31], 0.02) == 1
+    assert best_or_first([math.inf, 0.29, 0.28], 0.02) == 2
+    assert best_or_first([math.inf, math.inf], 0.02) == 0
 
 
 def test_folders_are_named_after_the_data(judge):

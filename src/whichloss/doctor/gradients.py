@@ -100,7 +100,7 @@ def _check_gradient(
             "Write the loss with plain tensor operations; where a gradient must stop on purpose, use .detach().",
             {"relative difference": error},
         )
-    elif not stopped < TOLERANCE and not getattr(bench.objective, "stops_gradient", False):
+    elif not stopped < TOLERANCE and not bench.objective.stops_gradient:
         yield bench.say.note(
             "contract: stopped gradient",
             f"A detach() takes {stopped:.0%} of the slope out of {where}.",

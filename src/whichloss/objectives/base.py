@@ -70,6 +70,7 @@ class Objective(ABC):
 
     goal: ClassVar[Goal]
     search: ClassVar[Mapping[str, tuple[float, ...]]] = {}  # field -> the few values worth trying
+    stops_gradient: ClassVar[bool] = False  # a detach() in a loss is meant
     average: ClassVar[float] = 0.0  # decay of the moving average used for sampling; 0 = none
 
     def unfit(self, task: Task) -> str | None:

@@ -32,6 +32,8 @@ def langevin(
     from the modes no step flies off (the truncated drift of Roberts & Tweedie, 1996). x (n, d); info: the temperature,
     the mean |s| at the last step and the share of rows whose drift was shortened there.
     """
+    if not step > 0:
+        raise UserError(f"langevin needs step > 0; got step = {step}.")
     if steps < 1:
         raise UserError(f"langevin needs steps >= 1; got steps = {steps}.")
     scale = (2 * step) ** 0.5 if noise is None else noise

@@ -159,7 +159,7 @@ class Runner:
         self.simple(anchors.work, [job for job in jobs if not self.store.has(job.id)])
         stages = {"tune": self.plan.tuning()}
         self.stage("tune", stages["tune"])
-        chosen = {name: self.choose(name) for name in self.plan.objectives}
+        chosen = {name: self.choose(name, measured.rope) for name in self.plan.objectives}
         stages["screen"] = self.plan.screen(chosen)
         self.stage("screen", stages["screen"])
         found = Found(self.plan, self.judge, self.store, chosen, (), stages, measured, contracts)
@@ -245,15 +245,23 @@ class Runner:
         """Tell the watcher of a group that is on disk."""
         self.watcher.finished(group, [self.store.read(run.id)[0] for run in group.runs])
 
-    def choose(self, objective: str) -> Setting:
-        """The setting with the best validation score; the default when nothing was tried or nothing lived."""
+    def choose(self, objective: str, noise: float) -> Setting:
+        """The setting to go on with, by the validation scores of all that were tried."""
         tried = self.plan.settings[objective]
         if len(tried) == 1:
             return tried[0]
         groups = [g for g in self.plan.tuning() if g.runs[0].objective == objective]
         scores = [tuning_score(self.store.read(run.id)[0]) for g in groups for run in g.runs]
-        best = min(range(len(tried)), key=lambda i: scores[i])
-        return tried[best]
+        return tried[best_or_first(scores, noise)]
+
+
+def best_or_first(scores: Sequence[float], noise: float) -> int:
+    """The index of the least score, or 0 where the first, the default, is within `noise` of it: one seed tells no more.
+
+    noise: standard deviation of the score, real rows against real rows.
+    """
+    best = min(range(len(scores)), key=lambda i: scores[i])
+    return 0 if scores[0] <= scores[best] + noise else best
 
 
 def tuning_score(record: Mapping[str, Any]) -> float:
