@@ -41,7 +41,7 @@ HEALTHY = {
     "hinge share": [1.0] * N,
     "fakes under margin": [0.5 + 0.3 * s for s in SWING],
     "energy gap": [0.3 * s for s in SWING],
-    "x grad E / d": [1.0 + 0.5 * s for s in SWING],
+    "chain reach": [0.6 + 0.1 * s for s in SWING],
     "chain sd": [1.0] * N,
     "KL(q(x_T) || prior)": [1e-5] * N,
 }
@@ -86,8 +86,7 @@ PLANTED = [
     ("hinge always off", {}, {"fakes_under_margin": [1 - t if t < 0.5 else 0.0 for t in RUN]}),
     ("hinge always on", {}, {"fakes_under_margin": [1.0] * N}),
     ("energy gap diverging", {}, {"energy_gap": [s + 300 * max(0, t - 0.5) for s, t in zip(SWING, RUN, strict=True)]}),
-    ("chains not moving", {}, {"x_grad_E___d": [0.02] * N}),
-    ("chains not moving", {}, {"x_grad_E___d": [-3.0] * N}),
+    ("chains not moving", {}, {"chain_reach": [0.02] * N}),
     ("chains running away", {}, {"chain_sd": [1 + 20 * t for t in RUN]}),
     ("schedule ends before the prior", {}, {"KL_q_x_T_____prior_": [0.8] * N}),
     ("not started", {"loss_skill": 0.01}, {}),

@@ -307,11 +307,16 @@ def test_pcd_loss_is_the_energy_gap():
     torch.testing.assert_close(sized - plain, 0.5 * ((energy(x) ** 2).mean() + (energy(chains) ** 2).mean()))
 
 
-def test_pcd_watch_knows_chains_at_rest():
-    """E[(x - m) grad E] = d for samples of the law itself (equipartition)."""
-    nets = Nets({"E": lambda x: ((x / SD) ** 2).sum(1, keepdim=True) / 2})
-    chains = SD * torch.randn(100_000, 2, generator=torch.Generator().manual_seed(3))
-    seen = PCD().watch(nets, Batch(chains, {"chains": chains}), RNG)
-    assert seen["x grad E / d"].item() == pytest.approx(1, abs=0.02)
+@pytest.mark.parametrize("step", [0.002, 1e-8])
+def test_pcd_watch_knows_how_far_chains_come(step):
+    """In a flat energy a chain diffuses: sqrt(2 step steps) an update, sqrt of its life as much in all."""
+    objective = PCD(step=step, langevin_steps=10, restart=0.1)
+    nets, chains = Nets({"E": lambda x: 0 * x.sum(1, keepdim=True)}), SD * torch.randn(20_000, 2, generator=seeded(3))
+    seen = objective.watch(nets, Batch(chains, {"chains": chains}), RNG)
+    assert seen["chain reach"].item() == pytest.approx((2 * step * 10 / 0.1) ** 0.5 / chains.std().item(), rel=0.02)
     assert seen["energy gap"].item() == 0
-    assert torch.equal(PCD().score(nets, chains), nets.E(chains)[:, 0])
+    assert torch.equal(objective.score(nets, chains), nets.E(chains)[:, 0])
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)

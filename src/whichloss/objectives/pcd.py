@@ -68,9 +68,10 @@ class PCD(Generative):
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
         chains = batch.memory["chains"]
-        slope = grad(lambda x: nets.E(x).sum())(chains)
+        moved = (self.walk(nets, chains, rng["walk"], self.langevin_steps) - chains).square().mean().sqrt()
+        life = 1 / max(self.restart, 0.01)  # updates; more than 100 are not counted
         return {
             "energy gap": nets.E(chains).mean() - nets.E(batch.x).mean(),
-            "x grad E / d": (chains * slope).mean(),  # 1 at temperature 1, for chains at rest
+            "chain reach": moved * life**0.5 / batch.x.std(),  # of a chain's whole life
             "chain sd": chains.std(),
         }

@@ -99,7 +99,6 @@ EQUILIBRIA: dict[tuple[str, str], tuple[float, str]] = {
 }
 SHARED = {
     "energy gap": (0.0, "0: chains and data alike"),
-    "x grad E / d": (1.0, "1: chains at rest"),
     "critic accuracy": (0.5, "0.5: guessing"),
 }
 

@@ -32,7 +32,7 @@ def langevin(
     from the modes no step flies off (the truncated drift of Roberts & Tweedie, 1996). x (n, d); info: the temperature,
     the mean |s| at the last step and the share of rows whose drift was shortened there.
     """
-    if not step > 0:
+    if not isinstance(step, Tensor) and not step > 0:  # lanes search over a tensor of them
         raise UserError(f"langevin needs step > 0; got step = {step}.")
     if steps < 1:
         raise UserError(f"langevin needs steps >= 1; got steps = {steps}.")
