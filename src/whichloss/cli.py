@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import UserError, WhichlossError
+from .errors import UserError, WhichlossError, nearest
 
 app = typer.Typer(
     add_completion=False,
@@ -21,6 +21,7 @@ app = typer.Typer(
     help="Which training loss fits my data best, and why?",
 )
 DECIDED, INTERNAL, STOPPED, TIE = 0, 1, 130, 3
+GO_ON = " Finished runs are kept; run the same command again to go on."
 
 Source = Annotated[str, typer.Argument(metavar="DATA", help="A .csv, .parquet, .npy or .npz file, or toy:NAME.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished comparison.")]
@@ -57,40 +58,29 @@ def compare(
 
     Running the same command again resumes: finished runs are kept.
     """
+    from .comparison import as_command, objective_names
     from .live import plan_lines
+    from .study.request import request
 
-    asked = _request(
-        data, goal=goal, target=target, size=budget, objectives=_names(objectives), nets=nets, group=group,
+    asked = request(
+        data, goal=goal, target=target, size=budget, objectives=objective_names(objectives), nets=nets, group=group,
         time=time, drop=drop or (), seeds=seeds, out=out, engine=engine, workers=workers,
+        command=as_command(sys.argv[1:]),
     )  # fmt: skip
-    if dry_run:
-        _dry_run(asked, json)
-        return
     if not json:
         for line in plan_lines(asked.plan, asked.judge, asked.folder):
             _print(line)
-    _compare(asked, json)
-
-
-def _request(data: str, **options: Any) -> Any:
-    from .comparison import as_command
-    from .study.request import request
-
-    return request(data, **options, command=as_command(sys.argv[1:]))
+    (_dry_run if dry_run else _compare)(asked, json)
 
 
 def _dry_run(asked: Any, json: bool) -> None:
+    if not json:
+        typer.echo("Nothing was run (--dry-run).")
+        return
     import msgspec
 
-    from .live import plan_lines
-
-    if json:
-        plan = msgspec.to_builtins(asked.plan) | {"stages": asked.plan.stages()}
-        _print_raw(msgspec.json.format(msgspec.json.encode(plan)).decode())
-        return
-    for line in plan_lines(asked.plan, asked.judge, asked.folder):
-        _print(line)
-    _print("Nothing was run (--dry-run).")
+    plan = msgspec.to_builtins(asked.plan) | {"stages": asked.plan.stages()}
+    typer.echo(msgspec.json.format(msgspec.json.encode(plan)).decode())
 
 
 def _compare(asked: Any, json: bool) -> None:
@@ -100,7 +90,7 @@ def _compare(asked: Any, json: bool) -> None:
 
     if json:
         found = carry_out(asked, Silent())
-        _print_raw((found.folder / "study.json").read_text())
+        typer.echo((found.folder / "study.json").read_text())
     else:
         from .report import text
 
@@ -109,7 +99,7 @@ def _compare(asked: Any, json: bool) -> None:
         _print(text.table(found.study))
         for line in text.closing(found.study):
             _print(line)
-        _print(f"report: {found.report}   model: {found.folder / 'best'}")
+        typer.echo(f"report: {found.report}   model: {found.folder / 'best'}")
     raise typer.Exit(DECIDED if found.verdict == "better" else TIE)
 
 
@@ -129,10 +119,10 @@ def describe(
 
     found = understand(read(data, group=group, time=time, drop=drop or ()))
     if json:
-        _print_raw(msgspec.json.format(msgspec.json.encode(found)).decode())
+        typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         return
     for line in found.lines():
-        _print_raw(line)
+        typer.echo(line)
 
 
 @app.command()
@@ -147,7 +137,7 @@ def sample(
     _writer(output)
     rows = _load(run, nets).sample(n, seed)
     _write_table(rows, output)
-    _print(f"{n:,} rows written to {output}")
+    typer.echo(f"{n:,} rows written to {output}")
 
 
 @app.command()
@@ -162,12 +152,13 @@ def score(
     values = model.score(data)
     lines = [model.scores.replace(" ", "_"), *(f"{v:.9g}" for v in values)]
     if output is None:
-        _print_raw("\n".join(lines))
+        typer.echo("\n".join(lines))
         return
-    from .study.store import write
+    from .data.write import aside
 
-    write(output, ("\n".join(lines) + "\n").encode())
-    _print(f"{len(values):,} values of the {model.scores} written to {output}")
+    with aside(output) as part:
+        part.write_text("\n".join(lines) + "\n")
+    typer.echo(f"{len(values):,} values of the {model.scores} written to {output}")
 
 
 @app.command()
@@ -177,7 +168,7 @@ def report(run: RunFolder) -> None:
     from .report import write
 
     found = open_run(run)
-    _print(f"report: {write(found.study, found.folder)}")
+    typer.echo(f"report: {write(found.study, found.folder)}")
 
 
 @app.command()
@@ -189,7 +180,7 @@ def export(
     from .study.export import export as write_script
 
     for path in write_script(run, script):
-        _print(f"written: {path}")
+        typer.echo(f"written: {path}")
 
 
 @app.command()
@@ -199,7 +190,7 @@ def explain(name: Annotated[str, typer.Argument(help="An objective, such as wgan
     from .objectives import find
 
     find(name)
-    _print_raw(render(card(name), min(100, os.get_terminal_size().columns if sys.stdout.isatty() else 100)))
+    typer.echo(render(card(name), min(100, os.get_terminal_size().columns if sys.stdout.isatty() else 100)))
 
 
 @app.command("list")
@@ -210,14 +201,14 @@ def list_objectives(
     from .objectives import available, find
     from .objectives.find import DEFAULTS
     from .study.collect import family
+    from .study.request import known_goal
 
-    if goal not in DEFAULTS:
-        raise UserError(f"The goal '{goal}' is not available in this version. Supported: {', '.join(DEFAULTS)}.")
+    known_goal(goal)
     for name in available():
         if find(name).goal == goal:
             mark = "*" if name in DEFAULTS[goal] else " "
-            _print_raw(f"{mark} {name:26} {family(name)}")
-    _print_raw("* compared by default; all with --objectives all")
+            typer.echo(f"{mark} {name:26} {family(name)}")
+    typer.echo("* compared by default; all with --objectives all")
 
 
 @app.command()
@@ -225,25 +216,15 @@ def selftest() -> None:
     """Run every objective and sampler on Gaussian data against the known answers (under a minute)."""
     from .doctor.selftest import selftest as run_checks
 
+    typer.echo("Training every objective on Gaussian data; this takes about 40 s.")
     checks = run_checks()
     for check in checks:
-        _print(f"{'[green]pass[/]' if check.passed else '[red]FAIL[/]'} {check.name}: {check.says}")
+        mark = typer.style("pass", fg="green") if check.passed else typer.style("FAIL", fg="red")
+        numbers = f"{check.found:.3g}, expected {check.expected:.3g} within {check.tolerance:.2g}"
+        typer.echo(f"{mark} {check.name}: {numbers} ({check.says})")
     failed = sum(not check.passed for check in checks)
-    _print(f"{len(checks) - failed} of {len(checks)} checks passed.")
+    typer.echo(f"{len(checks) - failed} of {len(checks)} checks passed.")
     raise typer.Exit(INTERNAL if failed else DECIDED)
-
-
-def _names(text: str | None) -> list[str] | None:
-    if text is None:
-        return None
-    if text.strip() == "all":
-        from .objectives import available, find
-
-        return [name for name in available() if find(name).goal == "generate"]
-    names = [part.strip() for part in text.split(",") if part.strip()]
-    if not names:
-        raise UserError("--objectives is empty: give names with commas, or 'all'.")
-    return names
 
 
 def _load(run: Path, nets: Path | None) -> Any:
@@ -270,27 +251,46 @@ def _print(what: object) -> None:
     Console(soft_wrap=isinstance(what, str), highlight=False).print(what)
 
 
-def _print_raw(text: str) -> None:
-    typer.echo(text)
-
-
 def main() -> None:
     """The entry point: an error that we raise on purpose is one message, never a traceback."""
     try:
-        sys.exit(app(standalone_mode=False) or DECIDED)  # without standalone mode, typer returns the exit code
+        code = app(standalone_mode=False) or DECIDED  # without standalone mode, typer returns the exit code
+        if code == STOPPED:  # newer versions of typer make an exit code of Ctrl-C
+            raise KeyboardInterrupt
     except WhichlossError as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
-        sys.exit(error.exit_code)
+        code = error.exit_code
+        _complain(str(error))
     except typer.Exit as done:
-        sys.exit(done.exit_code)
+        code = done.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("\nStopped. Finished runs are kept; run the same command again to go on.", err=True)
-        sys.exit(STOPPED)
+        code = STOPPED
+        typer.echo("\nStopped." + GO_ON * (sys.argv[1:2] == ["compare"]), err=True)
     except Exception as error:
-        if hasattr(error, "format_message"):  # click's own usage errors
-            typer.secho(f"error: {error.format_message()}", err=True, fg="red")
-            sys.exit(UserError.exit_code)
-        raise
+        if not hasattr(error, "format_message"):  # click's own usage errors have one
+            raise
+        code = UserError.exit_code
+        _complain(_usage(error))
+    sys.exit(code)
+
+
+def _complain(message: str) -> None:
+    if message:
+        typer.secho(f"error: {message}", err=True, fg="red")
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the command line, and where to look."""
+    says = error.format_message()
+    context = getattr(error, "ctx", None)
+    if not says or context is None:  # the help was shown instead
+        return str(says)
+    if says.startswith("No such command"):
+        asked = says.split("'")[1]
+        return f"There is no command '{asked}'; {nearest(asked, context.command.commands)} See `whichloss --help`."
+    words = " ".join(sys.argv[1:]).replace("=", " ").split()
+    options = [option for option in getattr(getattr(error, "param", None), "opts", ()) if option in words[:-1]]
+    got = f"; got '{words[words.index(options[0]) + 1]}'" if options else ""
+    return f"{says.rstrip('.')}{got}. See `{context.command_path} --help`."
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
 """The front door from Python: compare data, get an answer, a report and a trained model."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
 from . import report
-from .errors import StudyError
+from .errors import StudyError, UserError
+from .objectives import available, find
 from .study.model import Model, load
 from .study.nets import Makers
 from .study.records import Study
-from .study.request import Request, request
+from .study.request import GOALS, Request, request
 from .study.run import Silent, Watcher
 
 
@@ -75,7 +76,8 @@ def compare(
     """
     asked = request(
         data, goal=goal, target=target, size=budget, objectives=objectives, nets=nets, group=group, time=time,
-        drop=drop, seeds=seeds, out=out, engine=engine, workers=workers, command=as_python(data, budget, objectives, seeds),
+        drop=drop, seeds=seeds, out=out, engine=engine, workers=workers,
+        command=as_python(data, budget, objectives, seeds, {"group": group, "time": time, "drop": drop}),
     )  # fmt: skip
     return carry_out(asked, watcher or default_watcher())
 
@@ -100,12 +102,30 @@ def carry_out(asked: Request, watcher: Watcher) -> Comparison:
     return found
 
 
-def as_python(data: object, budget: object, objectives: Sequence[str] | None, seeds: int | None) -> str:
+def as_python(
+    data: object, budget: object, objectives: Sequence[str] | None, seeds: int | None, others: Mapping[str, object]
+) -> str:
     """The call, for the model card, as far as it can be written."""
     what = repr(data) if isinstance(data, str) else "data"
     rest = f", objectives={list(objectives)!r}" if objectives else ""
     rest += f", seeds={seeds}" if seeds else ""
+    for name, value in others.items():
+        if value:
+            rest += f", {name}={value!r}"
     return f"whichloss.compare({what}, budget={budget!r}{rest})"
+
+
+def objective_names(text: str | None) -> list[str] | None:
+    """--objectives a,./mine.py or 'all', which stands for every shipped one."""
+    if text is None:
+        return None
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if not names:
+        raise UserError("--objectives is empty: give names with commas, or 'all'.")
+    if "all" in names:
+        shipped = [name for name in available() if find(name).goal == GOALS[0]]
+        names = shipped + [name for name in names if name not in ("all", *shipped)]
+    return names
 
 
 def as_command(arguments: Sequence[str]) -> str:
@@ -118,11 +138,22 @@ def open_run(path: str | Path) -> Comparison:
     path = Path(path)
     file = path / "study.json"
     if not file.exists():
-        raise StudyError(f"'{path}' holds no finished comparison (no study.json). Run `whichloss compare` first.")
+        raise StudyError(f"'{path}' holds no finished comparison (no study.json). {_instead(path)}")
     try:
         study = msgspec.json.decode(file.read_bytes(), type=Study)
+    except OSError as error:
+        raise StudyError(f"'{file}' cannot be read: {error.strerror}. Run the same comparison again.") from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise StudyError(
             f"'{file}' is damaged ({error}). Run the same comparison again; finished runs are kept."
         ) from error
     return Comparison(study, path)
+
+
+def _instead(path: Path) -> str:
+    """What to do when a folder holds no study.json."""
+    if (path.absolute().parent / "study.json").exists():
+        return f"Give the folder above it, '{path.parent}'."
+    if (path / "plan.json").exists():
+        return "It was interrupted: run its `whichloss compare` command again, which goes on where it stopped."
+    return "Run `whichloss compare` first, or give the folder it wrote."

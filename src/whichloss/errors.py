@@ -37,5 +37,5 @@ class DataUnfit(WhichlossError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """A clause that suggests the nearest known name, or lists them all."""
     known = sorted(known)
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}."

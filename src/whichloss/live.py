@@ -1,5 +1,6 @@
 """What a person sees while a study runs: the plan first, then a live table, and findings as they appear."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from .study.judge import Judge
@@ -16,6 +18,7 @@ from .study.store import Store
 from .task import Finding
 
 SPEED = 2.5e10  # operations per second and core, for a first guess at the time
+START = 10.0  # seconds for starting workers, checks, anchors and the report
 STAGES = {
     "tune": "settings tried, one seed each, half the compute",
     "screen": "every objective, chosen setting",
@@ -27,27 +30,42 @@ STAGES = {
 
 def plan_lines(plan: Plan, judge: Judge, folder: Path) -> list[str]:
     """What will be run: objectives, runs, compute, time."""
-    import os
-
     parts, b = judge.split(1), plan.budget
     total = sum(flops for _, _, flops in plan.stages())
     cores = len(os.sched_getaffinity(0))
+    columns, dims = len(judge.table.schema.columns), judge.space.dim
     lines = [
-        f"[bold]{judge.table.source}[/]: {len(judge.table):,} rows, {len(judge.table.schema.columns)} columns "
-        f"({judge.space.dim} encoded dimensions); {len(parts.train):,} train, {len(parts.validation):,} tune, "
+        f"[bold]{escape(judge.table.source)}[/]: {len(judge.table):,} rows, {columns} column{'s' * (columns > 1)} "
+        f"({dims} encoded dimension{'s' * (dims > 1)}); {len(parts.train):,} train, {len(parts.validation):,} tune, "
         f"{len(parts.test):,} judge",
-        f"goal {plan.goal}, budget {b.name}: {b.flops:g} operations per run, networks of 3 x {b.width}",
-        f"objectives: {', '.join(plan.objectives)}",
-        *(f"[yellow]skipped[/] {name}: {why}" for name, why in plan.skipped.items()),
-        *(f"[yellow]note[/] {note}" for note in judge.table.notes),
+        f"goal {plan.goal}, budget {escape(b.name)}: {plain(b.flops)} operations per run, networks of 3 x {b.width}",
+        f"objectives: {escape(', '.join(plan.objectives))}",
+        *(f"[yellow]skipped[/] {escape(f'{name}: {why}')}" for name, why in plan.skipped.items()),
+        *(f"[yellow]note[/] {escape(note)}" for note in judge.table.notes),
+        *kept_lines(folder),
     ]
-    for name, runs, flops in plan.stages():
-        lines.append(f"  {name:10} {runs:4} runs  {flops:8.2g} operations  {STAGES[name]}")
+    stages = [stage for stage in plan.stages() if stage[1]]
+    for name, runs, flops in stages:
+        lines.append(f"  {name:10} {runs:4} runs  {plain(flops, 2):>7} operations  {STAGES[name]}")
+    seconds = START + total / SPEED / cores
     lines.append(
-        f"  in all     {sum(r for _, r, _ in plan.stages()):4} runs  {total:8.2g} operations, about "
-        f"{duration(total / SPEED / cores)} on {cores} cores; results in {folder}"
+        f"  in all     {sum(runs for _, runs, _ in stages):4} runs  {plain(total, 2):>7} operations, about "
+        f"{duration(seconds)} on {cores} core{'s' * (cores > 1)}; results in {escape(str(folder))}"
     )
     return lines
+
+
+def kept_lines(folder: Path) -> list[str]:
+    """What an earlier command left in the folder."""
+    shared = ("power-", "anchors-")
+    kept = sum(not path.name.startswith(shared) for path in (folder / "runs").glob("*.safetensors"))
+    says = f"{kept} finished run{'s' * (kept > 1)} in {folder}: those of this plan are not run again"
+    return [escape(says)] if kept else []
+
+
+def plain(number: float, digits: int = 6) -> str:
+    """2e11, as a person types it."""
+    return f"{number:.{digits}g}".replace("e+", "e").replace("e0", "e")
 
 
 def duration(seconds: float) -> str:
@@ -90,6 +108,9 @@ class Terminal:
             self.groups[group.id] = group
             if key[0] not in self.names:
                 self.names.append(key[0])
+        if groups and not self.console.is_terminal:  # a log shows no live table
+            runs, passed = sum(len(group.runs) for group in groups), duration(time.monotonic() - self.started)
+            self.console.print(f"{name}: {runs} runs; {passed} so far", soft_wrap=True, highlight=False)
         self.draw()
 
     def progress(self, group: Group, step: int, steps: int) -> None:
@@ -106,17 +127,21 @@ class Terminal:
             score = record.get("score", min(quarters, default=None))
             self.done.setdefault(key, []).append(None if record["failed"] else score)
             if record["failed"]:
-                self.console.print(f"[red]failed[/] {key[0]} ({group.stage}): {record['failed']}")
+                self.say("red", "failed", f"{key[0]} ({group.stage}): {record['failed']}")
         self.draw()
 
     def found(self, finding: Finding) -> None:
         """A finding appears."""
         colour = "red" if finding.level == "fault" else "yellow"
-        self.console.print(f"[{colour}]{finding.level}[/] {finding.objective}: {finding.says} {finding.remedy}")
+        self.say(colour, finding.level, f"{finding.objective}: {finding.says} {finding.remedy}")
 
     def note(self, text: str) -> None:
         """Something worth knowing."""
-        self.console.print(f"[yellow]note[/] {text}")
+        self.say("yellow", "note", text)
+
+    def say(self, colour: str, what: str, text: str) -> None:
+        """One line above the table."""
+        self.console.print(f"[{colour}]{what}[/] {escape(' '.join(text.split()))}", soft_wrap=True, highlight=False)
 
     def draw(self) -> None:
         """Redraw the table."""
@@ -134,7 +159,7 @@ class Terminal:
                 s for (n, stage), v in self.done.items() if n == name and stage != "tune" for s in v if s is not None
             ]
             mean = f"{sum(scores) / len(scores):.4f}" if scores else ""
-            grid.add_row(name, *cells, mean)
+            grid.add_row(escape(name), *cells, mean)
         return grid
 
     def cell(self, name: str, stage: str) -> str:

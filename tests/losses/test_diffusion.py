@@ -19,7 +19,7 @@ from whichloss.losses.denoisers import (
 
 torch.manual_seed(0)
 X0, EPS = torch.randn(64, 3).double(), torch.randn(64, 3).double()
-LINEAR, COSINE = q.linear_schedule(1000), q.cosine_schedule(1000)
+LINEAR, COSINE = np.array(q.linear_schedule(1000)), np.array(q.cosine_schedule(1000))
 
 
 def close(a, b, rel=1e-12):
@@ -235,7 +235,7 @@ def test_kernel_denoiser_is_the_gradient_of_its_log_density():
     fit = kernel_denoiser(torch.cat([x - 3, x + 3]))
     centers = fit.centers @ fit.axes.T
     cov = fit.bandwidth**2 * fit.axes @ torch.diag(fit.values) @ fit.axes.T
-    mixture = torch.distributions.MultivariateNormal(0.8 * centers, 0.64 * cov + 0.09 * torch.eye(2))
+    mixture = torch.distributions.MultivariateNormal(0.8 * centers, 0.64 * cov + 0.09 * torch.eye(2).double())
     z = torch.randn(5, 2).double() * 3
     score = torch.func.grad(lambda z: mixture.log_prob(z[:, None]).logsumexp(1).sum())(z)
     alpha, sigma = torch.full((5, 1), 0.8, dtype=torch.float64), torch.full((5, 1), 0.3, dtype=torch.float64)

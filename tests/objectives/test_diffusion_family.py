@@ -36,7 +36,7 @@ def best_x0(z, alpha, sigma):
 
 def exact_ddpm(objective):
     """A network that predicts what `objective` asks for, perfectly."""
-    table, ticks = (torch.from_numpy(a) for a in tables(objective.schedule, objective.steps))
+    table, ticks = (torch.tensor(a, dtype=torch.float64) for a in tables(objective.schedule, objective.steps))
 
     middles = (ticks[1:-1] + ticks[2:]) / 2
 
@@ -110,13 +110,13 @@ def test_ddpm_samples_the_law_it_was_told(setting):
 def test_ddpm_least_loss_depends_on_the_weight_alone(predict, schedule):
     """Mean over t of s^2 abar / (abar s^2 + 1 - abar): .27551 (linear) and .49558 (cosine) at s = 1."""
     objective = DDPM(predict=predict, schedule=schedule, variance="small")
-    a = torch.from_numpy(tables(schedule, 1000)[0][1:, None])
+    a = torch.tensor(tables(schedule, 1000)[0][1:], dtype=torch.float64)[:, None]
     least = (SD**2 * a / (a * SD**2 + 1 - a)).mean().item()
     assert loss(objective, exact_ddpm(objective), data(100_000)) == pytest.approx(least, rel=0.02)
 
 
 def test_ddpm_weights():
-    a = torch.from_numpy(tables("linear", 1000)[0][1:, None])
+    a = torch.tensor(tables("linear", 1000)[0][1:], dtype=torch.float64)[:, None]
     for weight, value in (("x0", SD**2 * (1 - a)), ("v", SD**2)):
         objective = DDPM(weight=weight, variance="small")
         least = (value / (a * SD**2 + 1 - a)).mean().item()

@@ -11,7 +11,7 @@ from whichloss.losses.diffusion import linear_schedule, posterior
 from whichloss.rng import Rng
 from whichloss.samplers import ancestral, ode
 
-ABAR = linear_schedule(1000)
+ABAR = np.array(linear_schedule(1000))
 RNG = Rng.of(2)
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from whichloss.data.raw import Raw, drop_hint
+from whichloss.data.raw import SUPPORTED, Raw, drop_hint
 from whichloss.data.schema import EXACT, YEARS, Column, Kind, moments, seconds, snap
 from whichloss.errors import DataUnfit
 
@@ -52,9 +52,9 @@ def _check_exact(raw: Raw) -> None:
     if data.dtype.kind == "f" and np.any(bad := np.isinf(data) & where):
         row, value = raw.first(bad)
         raise DataUnfit(
-            f"Column '{raw.name}', row {row}: {value} is not finite ({int(bad.sum())} such rows). "
-            "Correct the value "
-            f"or mark it as missing. {drop_hint(raw.name)}"
+            f"Column '{raw.name}', row {row}: {value} is not finite ({int(bad.sum())} such "
+            f"row{'s' * int(bad.sum() > 1)}). "
+            f"Correct the value or mark it as missing. {drop_hint(raw.name)}"
         )
     if data.dtype.kind in "iu" and np.any(bad := ((data > EXACT) | (data < -EXACT)) & where):
         row, value = raw.first(bad)
@@ -106,8 +106,7 @@ def _category(raw: Raw, distinct: set[str], some: bool) -> Column:
     if len(distinct) > 20 and share > 0.5 and np.median(lengths) >= FREE_TEXT:
         raise DataUnfit(
             f"Column '{raw.name}' is free text (row {row}: '{example[:40]}...'); text generation "
-            "is not a goal of "
-            f"whichloss. {drop_hint(raw.name)}"
+            f"is not a goal of whichloss. {SUPPORTED} {drop_hint(raw.name)}"
         )
     if len(distinct) > MOST_CATEGORIES:
         what = "It looks like an identifier or a name. " if share > 0.9 else ""

@@ -25,6 +25,7 @@ from whichloss.errors import DataUnfit, UserError, nearest
 
 SUFFIXES = (".csv", ".parquet", ".npy", ".npz")
 FORMATS = ", ".join(SUFFIXES)
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 DELIMITERS = (",", ";", "\t", "|")
 TIMES = (
     "DATE",
@@ -61,6 +62,12 @@ def open_file(path: Path) -> list[Lazy]:
     if path.is_dir():
         inside = sorted(p.name for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
         found = f" In it: {', '.join(inside[:10])}." if inside else ""
+        seen = [p.name for p in sorted(path.iterdir()) if p.suffix.lower() in PICTURES]
+        if seen and not inside:
+            raise DataUnfit(
+                f"'{path}' is a folder of pictures or frames ({len(seen)}, such as '{seen[0]}'): neither pictures nor "
+                f"video are supported. Supported: tables and vectors in one file ({FORMATS})."
+            )
         raise UserError(f"'{path}' is a folder; give one file ({FORMATS}).{found}")
     if not path.exists():
         raise UserError(f"There is no file '{path}'.{_suggest(path)}")
@@ -252,7 +259,10 @@ def read_numpy(path: Path) -> list[Lazy]:
     if not arrays:
         raise UserError(f"'{path}' holds no arrays.")
     if len(arrays) == 1:
-        return from_matrix(next(iter(arrays.values())))
+        try:
+            return from_matrix(next(iter(arrays.values())))
+        except DataUnfit as error:
+            raise DataUnfit(f"'{path}': {error}") from None
     shapes = {name: array.shape for name, array in arrays.items()}
     if all(len(shape) == 1 for shape in shapes.values()):
         check_names(list(arrays), str(path))

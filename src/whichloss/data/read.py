@@ -59,6 +59,8 @@ def read(
     if schema is not None:
         return _read_like(label, dict(lazies), schema)
     raws = _same_length(label, {name: lazy() for name, lazy in lazies if name not in dropped})
+    if lazies and not raws:
+        raise DataUnfit(f"{label} has nothing to learn: no column is left. Drop fewer columns.")
     _check_rows(label, max((len(raw.data) for raw in raws.values()), default=0))
     groups = _groups(raws[group]) if group else None
     times = _times(raws[time]) if time else None
@@ -131,7 +133,9 @@ def _model(label: str, raws: list[Raw]) -> Table:
         what = "; ".join(
             f"{c.name} is {'all missing' if _empty(c, r) else 'constant'}" for c, r in zip(columns, raws, strict=True)
         )
-        raise DataUnfit(f"{label} has nothing to learn: {what or 'no column is left'}.")
+        raise DataUnfit(
+            f"{label} has nothing to learn: {what or 'no column is left'}. Give at least one column that varies."
+        )
     values = np.stack([code(raw, column) for raw, column in zip(raws, columns, strict=True)], axis=1)
     if schema.dim > len(values):
         wide = sorted(columns, key=Column.width, reverse=True)[:3]

@@ -210,7 +210,7 @@ def _ddpm_loss(run: Trained) -> Check:
     """eps-MSE without the bound: mean over t and axes of s^2 abar / (abar s^2 + 1 - abar)."""
     objective = run.lanes.objective
     assert isinstance(objective, DDPM)
-    a = torch.from_numpy(linear_schedule(objective.steps))[1:, None]
+    a = torch.tensor(linear_schedule(objective.steps), dtype=torch.float64)[1:, None]
     least = float((AXES * a / (AXES * a + 1 - a)).mean())
     found = run.loss(replace(objective, variance="small"), normal_rows(20_000, "new"))
     return check("ddpm loss", least, found, 0.03 * least, "least eps error of N(0, S) (.27551 for S = I)")

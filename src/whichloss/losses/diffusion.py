@@ -7,9 +7,10 @@ are nats per row. Flow matching calls the noise x0 and the data x1, as its paper
 """
 
 import math
+from itertools import accumulate, pairwise
+from operator import mul
 from typing import Literal, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,25 +21,27 @@ Number = Tensor | float
 N = TypeVar("N", float, Tensor)
 
 
-def linear_schedule(steps: int) -> np.ndarray:
-    """abar (T + 1,) of betas from .1 / T to 20 / T: 1e-4 to .02 at T = 1000 (Ho et al., 2020), scaled to reach the
+def linear_schedule(steps: int) -> list[float]:
+    """abar, T + 1 numbers, of betas from .1 / T to 20 / T: 1e-4 to .02 at T = 1000 (Ho et al., 2020), scaled to reach the
     prior at every T. Raises UserError for T <= 20, where a beta would reach 1."""
     if steps <= 20:
         raise UserError(
             f"the linear schedule needs steps > 20; got steps = {steps}, where the last beta would be "
             f"{20 / max(steps, 1):.2f} (it must stay below 1). Use more steps or schedule = 'cosine'."
         )
-    betas = np.linspace(0.1 / steps, 20 / steps, steps)
-    return np.concatenate([[1.0], np.cumprod(1 - betas)])
+    first, last = 0.1 / steps, 20 / steps
+    kept = [1 - first - (last - first) * k / (steps - 1) for k in range(steps)]
+    return list(accumulate(kept, mul, initial=1.0))
 
 
-def cosine_schedule(steps: int) -> np.ndarray:
-    """abar (T + 1,) = cos^2(pi/2 (t/T + .008) / 1.008) over its value at 0, betas cut at .999 (Nichol & Dhariwal,
+def cosine_schedule(steps: int) -> list[float]:
+    """abar, T + 1 numbers, cos^2(pi/2 (t/T + .008) / 1.008) over its value at 0, betas cut at .999 (Nichol & Dhariwal,
     2021). Raises UserError for T < 1."""
     if steps < 1:
         raise UserError(f"the cosine schedule needs steps >= 1; got steps = {steps}.")
-    f = np.cos(0.5 * math.pi * (np.arange(steps + 1) / steps + 0.008) / 1.008) ** 2
-    return np.concatenate([[1.0], np.cumprod(1 - np.minimum(1 - f[1:] / f[:-1], 0.999))])
+    f = [math.cos(0.5 * math.pi * (t / steps + 0.008) / 1.008) ** 2 for t in range(steps + 1)]
+    kept = [max(b / a, 0.001) for a, b in pairwise(f)]
+    return list(accumulate(kept, mul, initial=1.0))
 
 
 def root(value: N) -> N:
@@ -202,5 +205,5 @@ def flow_matching(u_hat: Tensor, x0: Tensor, x1: Tensor) -> Tensor:
 def spread_times(u: Tensor, count: int) -> Tensor:
     """(u + k / golden ratio) mod 1, k = 0 .. count - 1: (count, 1). Each is uniform when u is, and together they cover
     [0, 1) evenly whatever the order of the rows, so a loss averaged over them varies less (Kingma et al., 2021)."""
-    k = np.arange(count)[:, None] * (math.sqrt(5) - 1) / 2 % 1
-    return (u + torch.as_tensor(k, dtype=u.dtype)) % 1
+    k = torch.arange(count, dtype=torch.float64)[:, None] * (math.sqrt(5) - 1) / 2 % 1
+    return (u + k.to(u.dtype)) % 1

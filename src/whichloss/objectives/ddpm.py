@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -26,12 +25,11 @@ Model = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @lru_cache(maxsize=16)
-def tables(schedule: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """(abar, clock), both (T + 1,) float64; the clock is the log-SNR on a scale from 0 (t = 1) to 1 (t = T)."""
+def tables(schedule: str, steps: int) -> tuple[list[float], list[float]]:
+    """(abar, clock), T + 1 numbers each; the clock is the log-SNR on a scale from 0 (t = 1) to 1 (t = T)."""
     abar = (q.linear_schedule if schedule == "linear" else q.cosine_schedule)(steps)
-    log_snr = np.log(abar[1:] / (1 - abar[1:]))
-    clock = (log_snr[0] - log_snr) / (log_snr[0] - log_snr[-1])
-    return abar, np.concatenate([[0.0], clock])
+    log_snr = [math.log(a / (1 - a)) for a in abar[1:]]
+    return abar, [0.0, *((log_snr[0] - value) / (log_snr[0] - log_snr[-1]) for value in log_snr)]
 
 
 @dataclass(frozen=True)
@@ -87,9 +85,9 @@ class DDPM(Generative):
 
     def times(self) -> list[int]:
         """The falling times of sampling: quadratic, so closest near the data, from the last with abar >= FADED."""
-        even = np.linspace(0, 1, self.sampling_steps + 1)
-        first = int(np.flatnonzero(tables(self.schedule, self.steps)[0] >= FADED)[-1])
-        return sorted({round(u * u * first) for u in even}, reverse=True)
+        first = sum(a >= FADED for a in tables(self.schedule, self.steps)[0]) - 1
+        n = self.sampling_steps
+        return sorted({round((k / n) ** 2 * first) for k in range(n + 1)}, reverse=True)
 
     def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         abar = tables(self.schedule, self.steps)[0]
@@ -132,15 +130,15 @@ class DDPM(Generative):
 
     def prior_distance(self, x: Tensor) -> Tensor:
         """Mean KL(q(x_T | x0) || N(0, I)) over the rows, nats: what sampling from the prior ignores."""
-        return q.prior_kl(x, float(tables(self.schedule, self.steps)[0][-1])).mean()
+        return q.prior_kl(x, tables(self.schedule, self.steps)[0][-1]).mean()
 
     def forward_marginals(self, mean: float, var: float) -> list[tuple[float, float, float]]:
         """(t / T, mean, sd) of q(x_t) at 11 times, for data of this mean and variance."""
         abar = tables(self.schedule, self.steps)[0]
         at = [round(k * self.steps / 10) for k in range(11)]
-        moments = [(t, *q.marginal(mean, var, float(abar[t]))) for t in at]
+        moments = [(t, *q.marginal(mean, var, abar[t])) for t in at]
         return [(t / self.steps, float(m), math.sqrt(v)) for t, m, v in moments]
 
 
-def _at(table: np.ndarray, t: Tensor, like: Tensor) -> Tensor:
-    return torch.as_tensor(table, dtype=like.dtype)[t]
+def _at(table: list[float], t: Tensor, like: Tensor) -> Tensor:
+    return torch.tensor(table, dtype=like.dtype)[t]

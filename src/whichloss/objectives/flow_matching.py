@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -52,7 +51,7 @@ class FlowMatching(Generative):
 
     def times(self) -> list[float]:
         """From 0 (noise) to 1 (data), evenly."""
-        return [float(t) for t in np.linspace(0, 1, self.sampling_steps + 1)]
+        return [k / self.sampling_steps for k in range(self.sampling_steps + 1)]
 
     def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         return ode(self.field(nets), rng.normal("x0", shape), times=self.times())[0]

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal
 
-import numpy as np
 from torch import Tensor
 
 from ..errors import UserError
@@ -21,7 +20,7 @@ def ancestral(
     x: Tensor,
     rng: Rng,
     *,
-    abar: Sequence[float] | np.ndarray,
+    abar: Sequence[float],
     times: Sequence[int],
     eta: float = 1.0,
     variance: Variance = "small",

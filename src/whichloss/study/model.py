@@ -98,7 +98,10 @@ def load(path: str | Path, nets: Makers | None = None) -> Model:
     path = Path(path)
     for folder in (path / "best", path):
         if (folder / "model.safetensors").exists():
-            record, arrays = unpack(folder / "model.safetensors")
+            try:
+                record, arrays = unpack(folder / "model.safetensors")
+            except StudyError as error:
+                raise StudyError(f"{error} Run the same comparison again; finished runs are kept.") from error
             tensors = {k: torch.from_numpy(v.copy()) for k, v in arrays.items()}
             return Model(record, tensors, nets)
     raise StudyError(

@@ -2,6 +2,7 @@
 
 import time as clock
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..data import Table, read
 from ..engines import Local
-from ..errors import DataUnfit, UserError
+from ..errors import DataUnfit, StudyError, UserError, nearest
 from .budget import Budget, budget
 from .finish import make_study, save_best
 from .judge import Judge
@@ -44,7 +45,11 @@ class Request:
             claim(store, self.plan, self.judge.table, self.command)
             with Local(self.workers) as engine:
                 runner = Runner(self.plan, self.judge, store, engine, self.nets, watcher)
-                found = runner.run()
+                try:
+                    found = runner.run()
+                except DataUnfit:
+                    forget(self.folder, self.plan)
+                    raise
             for text in store.damaged:
                 watcher.note(text)
             study = make_study(found, self.command, started)
@@ -81,6 +86,8 @@ def request(
     own = load_file(nets) if isinstance(nets, str | Path) else nets
     plan = make_plan(judge, spent, objectives, own)
     folder = Path(out) if out else default_folder(table)
+    if folder.exists() and not folder.is_dir():
+        raise StudyError(f"'{folder}' is a file; --out needs a folder.")
     return Request(table, plan, judge, folder, command, own, workers)
 
 
@@ -95,24 +102,53 @@ def check_engine(engine: str) -> None:
 def check_goal(goal: str | None, target: str | None, table: Table) -> None:
     """The goals of this version, and what is no goal at all."""
     if target is not None:
+        if target not in table.schema.names:
+            raise UserError(
+                f"--target '{target}': {table.source} has no such column; {nearest(target, table.schema.names)}"
+            )
         place = table.position(target)
         column, values = table.schema.columns[place], table.values[:, place]
         many = column.kind == "integer" and len(np.unique(values[~np.isnan(values)])) > MOST_CLASSES
         if (many or column.kind in ("number", "date")) and goal in (None, "classify"):
+            kind = {"integer": "whole number"}.get(column.kind, column.kind)
             raise DataUnfit(
-                f"--target {target} is a column of {column.kind}s: regression is no goal of whichloss. "
+                f"--target '{target}' is a column of {kind}s: regression is no goal of whichloss. "
                 f"Supported: {', '.join(GOALS)}. Leave --target out to learn the whole table."
             )
         if goal in (None, "classify"):
             raise UserError(
-                f"The goal 'classify' (--target {target}) is not available in this version. "
+                f"The goal 'classify' (--target '{target}') is not available in this version. "
                 f"Supported: {', '.join(GOALS)}. Leave --target out to learn the whole table, '{target}' included."
             )
-        raise UserError("--target belongs to the goal 'classify'; 'generate' learns all columns together.")
+        if goal in GOALS:
+            raise UserError(
+                f"--target '{target}' belongs to the goal 'classify'; '{goal}' learns all columns together. "
+                "Leave --target out."
+            )
+    known_goal(goal)
+
+
+def known_goal(goal: str | None) -> None:
+    """Refuse what is no goal, or not yet one."""
     if goal is None or goal in GOALS:
         return
+    supported = f"Supported: {', '.join(GOALS)}"
     if goal in COMING:
-        raise UserError(f"The goal '{goal}' is not available in this version. Supported: {', '.join(GOALS)}.")
+        raise UserError(f"The goal '{goal}' is not available in this version. {supported} (leave --goal out).")
+    hint = nearest(goal, GOALS + COMING)
+    if hint.startswith("did you mean"):
+        raise UserError(f"There is no goal '{goal}': {hint} {supported}.")
     raise DataUnfit(
-        f"'{goal}' is no goal of whichloss. Supported: {', '.join(GOALS)}. Regression, video and free text are not."
+        f"'{goal}' is no goal of whichloss. {supported} (leave --goal out). Regression, video and free text are not."
     )
+
+
+def forget(folder: Path, plan: Plan) -> None:
+    """Remove what a refused study left, unless anything was trained there: it must not stand in the way of more rows
+    under the same name."""
+    mine = [folder / "data.safetensors", folder / "plan.json", folder / "runs" / f"power-{plan.data}.safetensors"]
+    if {path.name for path in (folder / "runs").glob("*")} <= {mine[-1].name}:
+        for path in mine:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty
+            (folder / "runs").rmdir()

@@ -192,11 +192,13 @@ class Runner:
         """Refuse a verdict only if the metric cannot tell independent marginals from real rows."""
         if measured.marginals_seen:
             return
+        alone = self.judge.space.dim == 1  # the rule of `power.measure`
+        damaged = "moved by half a standard deviation" if alone else "whose columns were drawn independently"
+        cause = ", or the columns are independent and there is nothing to learn beyond each column alone" * (not alone)
         raise DataUnfit(
-            f"With {measured.rows} rows on each side the score cannot tell rows whose columns were drawn "
-            f"independently from real ones (noise {measured.rope:.2g}). Either there are too few rows to compare "
-            "anything, or the columns are independent and there is nothing to learn beyond each column alone. "
-            "More rows are the only cure."
+            f"{self.judge.table.source}: with {measured.rows} rows on each side the score cannot tell rows {damaged} "
+            f"from real ones (noise {measured.rope:.2g}). There are too few rows to compare anything{cause}."
+            " More rows are the only cure."
         )
 
     def simple(self, job: Callable[..., None], items: Sequence[Any]) -> None:

@@ -119,14 +119,15 @@ class Store:
             raise StudyError(f"'{self.folder}' is a file; --out needs a folder.")
         if path.exists():
             try:
-                old = dict(json.loads(path.read_bytes())["about"])
+                known = json.loads(path.read_bytes())
+                old, command = dict(known["about"]), known.get("command") or "not known"
             except (ValueError, KeyError, TypeError) as error:
                 raise StudyError(f"'{path}' is damaged ({error}). Choose another --out.") from error
             for what, value in about.items():
                 if old.get(what) != value:
                     raise StudyError(
                         f"'{self.folder}' holds a study of another {what} ({old.get(what)}; this one is {value}). "
-                        "Choose another --out, or remove the folder."
+                        f"Choose another --out, or remove the folder. Its command was: {command}"
                     )
         elif self.folder.exists() and any(self.folder.iterdir()):
             names = [p.name for p in self.folder.iterdir() if p.name != ".lock"]
