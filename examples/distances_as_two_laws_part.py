@@ -63,8 +63,8 @@ def rows_of(law: str, seeds: int, salt: int) -> Tensor:
 def from_gan(nets: Nets, x: Tensor, fake: Tensor) -> Tensor:
     """JS, its slope, KL and its slope, as a trained BCE critic sees them.
 
-    JS = log 2 - L_D / 2; 2 dJS = d minimax_generator (the critic stands still); KL(q | p) = -E_q logit. The slopes of the
-    two generator losses sum to that of KL, since -sigma(l) - sigma(-l) = -1.
+    JS = log 2 - L_D / 2; 2 dJS = d minimax_generator (the critic stands still); KL(q | p) = -E_q logit. The slopes of
+    the two generator losses sum to that of KL, since -sigma(l) - sigma(-l) = -1.
     """
     d = {
         loss: grad(lambda t, loss=loss: loss(nets.D(fake + t)).mean())(x.new_zeros(()))

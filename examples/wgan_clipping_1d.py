@@ -2,10 +2,11 @@
 
 The generator starts near 0, the data are N(4, 0.5^2) (`toy:normal1d`), so at the start W1 is about 4. What to see:
 
-- the critic's raw gap is as small or as large as the clip allows (at most clip^L width^(L-1) times W1): a loss of .001 is
-  no sign of vanishing gradients;
+- the critic's raw gap is as small or as large as the clip allows (at most clip^L width^(L-1) times W1): a loss of
+  .001 is no sign of vanishing gradients;
 - divided by the critic's own slope the gap follows the true W1, measured on rows no critic sees;
-- both end at 0, the level of equality, and the loss of the generator has no level at all.
+- both end at 0, the level of equality, and the loss of the generator has no level at all;
+- but a clip that is too small leaves a critic that is exactly flat in the end, and one that is too large a rough ride.
 
 Published settings (clip .01, rate 5e-5) are for networks a thousand times larger; the rate here is whichloss's default.
 """
@@ -144,7 +145,7 @@ def column(curves: Curves, clip: float) -> alt.VConcatChart:
     edges = np.linspace(-1, 7, 81)
     real = draw(TOY, 1, FRESH, first=1000)[0, :, 0].numpy()
     charts = [
-        band(x, -curves.of("L_D"), title=f"clip {clip:g}: the critic's gap, raw", y="−L_D (symlog)", scale=same)
+        band(x, -curves.of("L_D"), title=f"clip {clip:g}: the critic's gap, raw", y="-L_D (symlog)", scale=same)
         + level(0, "equality: 0", 1, below=True),
         band(x, over_slope(curves), title="gap / slope (blue), true W1 (black)", y="distance", scale=straight)
         + band(x, curves.of("W1"), title="", y="distance", scale=straight, colour=INK)

@@ -1,4 +1,4 @@
-"""Folders and files of a study that cannot be used as they are: a full disk, no right to write, another data set, damage.
+"""Folders and files of a study that cannot be used: a full disk, no right to write, another data set, damage.
 No finished run is ever lost."""
 
 import errno

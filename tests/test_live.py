@@ -72,7 +72,7 @@ def test_failures_findings_and_notes_are_printed_as_they_are(live, screen):
     group = Group("screen", runs("gan", 1))
     live.stage("screen", [group])
     live.finished(group, [record(None, "diverged: [/] weights")])
-    live.found(Finding("contract: x", "fault", "gan", "The [loss] is wrong.", "why", "Mend it."))
+    live.found(Finding("contract: x", "gan", "fault", "The [loss] is wrong.", {}, "why", "Mend it."))
     live.note("'runs/[a].safetensors' is damaged:\n it is computed again.")
     text = screen.getvalue()
     assert "failed gan (screen): diverged: [/] weights" in text
@@ -120,7 +120,7 @@ def test_the_plan_in_words_has_the_plans_numbers(judge, monkeypatch, size):
         found = re.search(rf"  {name} +(\d+) runs +(\S+) operations", "\n".join(lines))
         assert found and int(found[1]) == count and float(found[2]) == pytest.approx(flops, rel=0.05)
     total = sum(flops for _, _, flops in plan.stages())
-    assert f"in all {sum(n for _, n, _ in plan.stages()):6} runs" in stages["in"]
+    assert f"in all {sum(n for _, n, _ in plan.stages()):8} runs" in stages["in"]
     assert f"about {duration(START + total / SPEED / 3)} on 3 cores; results in nowhere" in stages["in"]
     assert "300 rows, 2 columns (2 encoded dimensions); 192 train, 48 tune, 60 judge" in lines[0]
 

@@ -84,3 +84,14 @@ def look(
 def linear(role: str, inputs: int, outputs: int, *, smooth: bool = False) -> nn.Module:
     """One layer: D(x) = w x + b."""
     return nn.Linear(inputs, outputs)
+
+
+def leaning(weight: float) -> Build:
+    """One layer that starts at D(x) = weight x."""
+
+    def build(role: str, inputs: int, outputs: int, *, smooth: bool = False) -> nn.Module:
+        layer = nn.Linear(inputs, outputs)
+        nn.init.constant_(layer.weight, weight)
+        return layer
+
+    return build

@@ -15,7 +15,7 @@ from whichloss.nets import MLP, builder
 from whichloss.objectives.base import Build, Objective
 from whichloss.rng import Rng
 from whichloss.task import Task
-from whichloss.train import Lanes, Loop, sampling_weights
+from whichloss.train import Lanes, Loop, State, sampling_weights
 
 WIDTH, DEPTH, BATCH = 32, 2, 128
 ROWS, FRESH = 4000, 4000  # training rows of every seed; new rows, real and sampled, for every judgement
@@ -85,18 +85,30 @@ def replay(
         step = loop.state.step
         if step in due:
             curves.share.append(step / steps)
-            named = {("L_D" if name.endswith("D") else "L_G"): value for name, value in losses.items()}
-            for name, value in (named | lanes.watch(loop.state, steps)).items():
-                curves.note(name, value)
-            for name, value in gradients(lanes, loop.state.weights, loss, step).items():
-                curves.note(name, value)
-            samples = lanes.sample(sampling_weights(lanes, loop.state), FRESH, "judge")
-            curves.note("W1", distances(samples, fresh))
+            note(curves, lanes, losses, loop.state, steps, loss, fresh)
         if step in kept:
             samples = lanes.sample(sampling_weights(lanes, loop.state), FRESH, "judge")
             curves.samples[kept[step]] = samples[:, :, 0].numpy()
             curves.critics[kept[step]] = scores(lanes, loop.state.weights, grid).numpy()
     return curves
+
+
+def note(
+    curves: Curves,
+    lanes: Lanes,
+    losses: Mapping[str, Tensor],
+    state: State,
+    steps: int,
+    loss: Callable[[Tensor], Tensor],
+    fresh: Tensor,
+) -> None:
+    """One point of every curve. W1 is of the generator the critic faces; `W1 averaged` of the one to sample with."""
+    named = {("L_D" if name.endswith("D") else "L_G"): value for name, value in losses.items()}
+    named |= lanes.watch(state, steps) | gradients(lanes, state.weights, loss, state.step)
+    named["W1"] = distances(lanes.sample(state.weights, FRESH, "judge"), fresh)
+    named["W1 averaged"] = distances(lanes.sample(sampling_weights(lanes, state), FRESH, "judge"), fresh)
+    for name, values in named.items():
+        curves.note(name, values)
 
 
 def run(loop: Loop, steps: int) -> Iterator[Mapping[str, Tensor]]:
@@ -124,7 +136,7 @@ def gradients(
 ) -> dict[str, Tensor]:
     """What the generator feels, raw and divided by the critic's slope, so that objectives can be compared.
 
-    gradient at x = mean |d L_G(D(x)) / dx| at the samples, slope = mean |dD/dx| there; gradient of G = |d L_G / d theta|.
+    gradient at x = mean |d L_G(D(x)) / dx| at the samples; slope = mean |dD/dx| there; gradient of G = |d L_G / dG|
     """
 
     def work(objective: Any, rng: Rng, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -29,8 +29,8 @@ def normal_log_density(x: Tensor, mean: float, std: float) -> Tensor:
 def js_normals(gap: float, std: float) -> tuple[float, float]:
     """(JS, dJS/dgap) of N(0, std^2) and N(gap, std^2).
 
-    With the best critic l = log p / q, JS = log 2 - E bce_critic / 2. The critic may stand still while q moves (envelope
-    theorem), so dJS/dgap = d/dgap E_q minimax_generator(l) / 2 = E_q [minimax_generator'(l) l'] / 2, l' = -gap / std^2.
+    With the best critic l = log p / q, JS = log 2 - E bce_critic / 2. The critic may stand still while q moves
+    (envelope theorem), so dJS/dgap = E_q [f'(l) l'] / 2 with f = minimax_generator and l' = -gap / std^2.
     """
     x, weight = line(min(0, gap) - 12 * std, max(0, gap) + 12 * std)
     log_p, log_q = normal_log_density(x, 0, std), normal_log_density(x, gap, std)

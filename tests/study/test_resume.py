@@ -15,13 +15,14 @@ from small_study import Here
 from whichloss.study import work
 from whichloss.study.records import without_clock
 from whichloss.study.run import Silent
-from whichloss.study.store import Store
+from whichloss.study.store import Store, unpack
 
 
 def result(folder):
     """What a study came to: study.json without its clock, and the model."""
     study = msgspec.json.encode(without_clock(json.loads((folder / "study.json").read_bytes())))
-    return study, (folder / "best" / "model.safetensors").read_bytes()
+    record, arrays = unpack(folder / "best" / "model.safetensors")
+    return study, record, {name: array.tobytes() for name, array in arrays.items()}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_a_study_stopped_between_pieces_of_work_ends_alike(small, whole, tmp_pat
 
 
 def test_a_study_stopped_again_and_again_ends_alike(small, whole, tmp_path):
-    for _ in range(whole[1]):
+    for _ in range(whole[1] - 1):
         with pytest.raises(KeyboardInterrupt):
             small(tmp_path / "run", engine=Stops(1))
     small(tmp_path / "run")
@@ -79,6 +80,7 @@ def test_a_group_stopped_in_the_middle_goes_on_from_its_checkpoint(small, whole,
         with pytest.raises(KeyboardInterrupt):
             small(tmp_path / "run")
     (checkpoint,) = (tmp_path / "run" / "partial").glob("*.safetensors")
+    assert saved[1] > saved[0] > 0
     if damaged:
         checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
 
@@ -89,14 +91,14 @@ def test_a_group_stopped_in_the_middle_goes_on_from_its_checkpoint(small, whole,
 
     monkeypatch.setattr(work.Trainer, "resume", resumed)
     small(tmp_path / "run")
-    assert begun[0] == (0 if damaged else saved[-1]) and saved[-1] > 0 and not any(begun[1:])
+    assert begun[0] == (0 if damaged else saved[-1]) and not any(begun[1:])
     assert result(tmp_path / "run") == result(whole[0])
     assert not any((tmp_path / "run" / "partial").iterdir())
 
 
 def test_only_the_damaged_trial_is_done_again_and_it_is_named(small, whole, tmp_path):
     folder = shutil.copytree(whole[0], tmp_path / "run")  # keeps the times of the files
-    screen = [p for p in folder.glob("runs/mine*") if not Store(folder).read(p.stem)[0]["run"]["judge"] == "test"]
+    screen = [p for p in folder.glob("runs/mine*") if Store(folder).read(p.stem)[0]["run"]["judge"] != "test"]
     path, said, engine = screen[0], [], Here()
     lanes = Store(folder).read(path.stem)[0]["lanes"]
     before = {p.stem: p.stat().st_mtime_ns for p in (folder / "runs").iterdir()}
@@ -118,10 +120,10 @@ def test_only_the_damaged_trial_is_done_again_and_it_is_named(small, whole, tmp_
 
 
 def start(table_csv, mine, folder):
-    typed = ["compare", table_csv, "--objectives", f"{mine},flow-matching", "--budget", "3e9", "--seeds", "2"]
+    typed = ["compare", table_csv, "--objectives", mine, "--budget", "6e8", "--seeds", "2"]
     script = "from whichloss.cli import main; main()"
     return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, typed), "--out", "run", "--workers", "2"],
+        [sys.executable, "-c", script, *map(str, typed), "--out", "run", "--workers", "1"],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
 
@@ -135,7 +137,7 @@ def wait_for(process, folder, count):
     end = time.monotonic() + 120
     while finished(folder) < count and process.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
-    assert process.poll() is None, process.stdout.read()
+    assert process.poll() is None, process.communicate()[0]
 
 
 @pytest.mark.slow
@@ -144,18 +146,19 @@ def test_a_command_that_is_killed_or_stopped_is_resumed_by_typing_it_again(table
     for folder in folders:
         folder.mkdir()
     calm = start(table_csv, mine, folders[0])
-    assert calm.wait() in (0, 3), calm.stdout.read()
+    said = calm.communicate()[0]
+    assert calm.returncode in (0, 3), said
     hurt = folders[1]
-    for count, how in ((3, signal.SIGKILL), (9, signal.SIGINT)):
+    for count, how in ((3, signal.SIGKILL), (7, signal.SIGINT)):
         process = start(table_csv, mine, hurt)
         wait_for(process, hurt, count)
         before = finished(hurt)
         os.kill(process.pid, how)
-        code, printed = process.wait(), process.stdout.read()
-        assert code == (-signal.SIGKILL if how == signal.SIGKILL else 130), printed
-        assert how == signal.SIGKILL or "Finished runs are kept" in printed and "Traceback" not in printed
+        said = process.communicate()[0]
+        assert process.returncode == (-how if how == signal.SIGKILL else 130), said
+        assert how == signal.SIGKILL or ("Finished runs are kept" in said and "Traceback" not in said)
         assert finished(hurt) >= before
     process = start(table_csv, mine, hurt)
-    assert process.wait() == calm.returncode
-    assert "finished runs in run" in process.stdout.read()
+    said = process.communicate()[0]
+    assert process.returncode == calm.returncode and "finished run" in said
     assert result(hurt / "run") == result(folders[0] / "run")
