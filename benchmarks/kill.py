@@ -54,13 +54,13 @@ def workers(parent: int) -> list[int]:
 
 
 def disturbed(folder: Path, budget: float, moment: float, whole: bool) -> str:
-    """Run, kill at `moment` seconds, run again where needed; what was killed."""
+    """Run, kill at `moment` seconds, run again where needed; what was killed, "" for nothing."""
     process = start(folder, budget)
     end = time.monotonic() + moment
     while time.monotonic() < end and process.poll() is None:
         time.sleep(0.01)
     if process.poll() is not None:
-        return "nothing: it was done"
+        return ""
     below = workers(process.pid)
     if whole:
         for pid in (process.pid, *below):
@@ -72,7 +72,7 @@ def disturbed(folder: Path, budget: float, moment: float, whole: bool) -> str:
     if victim:
         os.kill(victim, signal.SIGKILL)
     process.wait()
-    return "a worker" if victim else "nothing: no worker yet"
+    return "a worker" if victim else ""
 
 
 def main() -> None:
@@ -91,9 +91,11 @@ def main() -> None:
         for whole in (False, True):
             same = 0
             for i in range(asked.times):
-                folder = Path(base) / f"{'all' if whole else 'one'}-{i}"
-                moment = random.uniform(0, duration)
-                what = disturbed(folder, asked.budget, moment, whole)
+                what = ""
+                while not what:  # a moment without anything to kill is drawn again
+                    moment = random.uniform(0, duration)
+                    folder = Path(base) / f"{'all' if whole else 'one'}-{i}-{moment:.3f}"
+                    what = disturbed(folder, asked.budget, moment, whole)
                 equal = study(folder) == calm
                 same += equal
                 print(f"  {moment:5.1f} s, killed {what}: {'same' if equal else 'DIFFERENT'}", flush=True)
