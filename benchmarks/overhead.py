@@ -31,7 +31,7 @@ from measure import keep, parser, table
 from whichloss.comparison import carry_out
 from whichloss.engines import Local
 from whichloss.study import budget, plan, request, run
-from whichloss.study.work import PAUSE, QUARTERS
+from whichloss.study.work import PAUSE, POINTS
 
 TARGET = 0.05
 WITH_TIME = ("training steps", "checkpoints by time")  # grow with compute
@@ -75,12 +75,14 @@ def timed(work: Callable[..., Any], item: Any, tell: Callable[[Any], None]) -> t
         (Loop, "step", "training steps", "the loop around the steps"), (loop, "trace", "tracing", ""),
         (Lanes, "sample", drawing, "judging at quarters|judging finished runs"),
         (module, "count", "counting sampling cost", "judging finished runs"),
+        (Lanes, "start", "setting up a group", "the loop around the steps"),
+        (module.Store, "write", "writing runs", "the loop around the steps"),
     ]  # fmt: skip
     for place, name, part, only_in in parts:
         before.append((place, name, getattr(place, name)))
         setattr(place, name, timer(part, getattr(place, name), only_in))
     try:
-        work(item, tell)
+        work(item, timer("progress messages", tell))
     finally:
         switch()
         for place, name, function in before:
@@ -130,8 +132,6 @@ def study(given: Any, folder: str) -> dict[str, Any]:
 def factors(found: dict[str, Any], given: Any) -> dict[str, float]:
     """How many times as much of each part a full study does."""
     asked: plan.Plan = found["plan"]
-    full = replace(asked, budget=budget.BUDGETS[given.budget]) if False else asked
-    del full
     whole = budget.BUDGETS[given.budget]
     n, small = len(asked.objectives), asked.budget
     tuned = sum(len(s) for s in asked.settings.values() if len(s) > 1)
@@ -145,7 +145,10 @@ def factors(found: dict[str, Any], given: Any) -> dict[str, float]:
     once = ("power", "starting workers, messages", "imports of the command")
     scale = {part: 1.0 if part in once else runs for part in found["parts"]}
     scale["anchors"] = (whole.screen + whole.seeds) / (small.screen + small.seeds)
-    for part in ("judging finished runs", "counting sampling cost"):
+    points = POINTS * found["times"]["setting up a group"] / 2  # a group is set up in two places
+    for part in ("curves and watched numbers", "progress messages"):  # fewer where there are fewer steps than points
+        scale[part] = runs * max(1.0, points / found["times"][part])
+    for part in ("judging finished runs", "counting sampling cost", "writing runs"):
         scale[part] = judged(whole) / judged(small)
     scale["drawing samples to judge"] = max(runs, judged(whole) / judged(small))
     return scale | {"training steps": training, "the loop around the steps": training}

@@ -1,6 +1,7 @@
 """The live display in a notebook: the same table as in the terminal, and samples beside real rows as they come."""
 
 import html
+import time
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
@@ -15,6 +16,7 @@ from .study.store import Store
 from .task import Finding
 
 SIDE, POINTS = 150, 300
+PAUSE = 0.5  # seconds between two pictures of progress: each travels to the browser whole
 
 
 class Notebook(Terminal):
@@ -23,12 +25,13 @@ class Notebook(Terminal):
     def __init__(self) -> None:
         from IPython.display import display
 
-        super().__init__(Console(file=StringIO()))
+        super().__init__(Console(file=StringIO(), force_jupyter=False))  # or rich would display by itself
         show: Any = display
         self.handle: Any = show({"text/html": "planning"}, raw=True, display_id=True)
         self.pictures: dict[str, str] = {}
         self.lines: list[str] = []
         self.store: Store | None = None
+        self.drawn = 0.0
 
     def planned(self, plan: Plan, judge: Judge, store: Store) -> None:
         """Draw the real rows first."""
@@ -40,6 +43,12 @@ class Notebook(Terminal):
         self.low, self.high = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
         self.pictures["real rows"] = self.picture(values)
         self.draw()
+
+    def progress(self, group: Group, step: int, steps: int) -> None:
+        """A group is under way."""
+        self.share[group.id] = step / steps
+        if time.monotonic() - self.drawn > PAUSE:
+            self.draw()
 
     def finished(self, group: Group, records: Sequence[Mapping[str, Any]]) -> None:
         """A group is on disk: draw its first sample."""
@@ -60,7 +69,8 @@ class Notebook(Terminal):
 
     def draw(self) -> None:
         """Redraw everything."""
-        console = Console(file=StringIO(), record=True, width=100)
+        self.drawn = time.monotonic()
+        console = Console(file=StringIO(), record=True, width=100, force_jupyter=False)
         console.print(self.grid())
         body = console.export_html(inline_styles=True, code_format="<pre>{code}</pre>")
         pictures = "".join(

@@ -261,6 +261,7 @@ def make(
             "rows": 96,
             "rope": ROPE,
             "marginals_seen": True,
+            "independent": False,
             "smallest": ["noise of 0.2 standard deviations added to every row"],
             "damages": [
                 {"kind": "noise", "size": s, "harm": s * s / 10, "seen": s > 0.15} for s in (0.05, 0.1, 0.2, 0.4)

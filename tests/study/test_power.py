@@ -21,9 +21,20 @@ def measured(dependent):
 
 
 def test_dependence_is_seen_and_its_absence_is_said(measured):
-    assert measured.marginals_seen
-    independent = Judge(read(np.random.default_rng(1).normal(size=(300, 2))))
-    assert not power.measure(independent).marginals_seen
+    assert measured.marginals_seen and measured.enough and not measured.independent
+
+
+def test_independent_columns_are_compared_where_other_damage_shows():
+    draw = np.random.default_rng(1).normal
+    many, few = (power.measure(Judge(read(draw(size=(n, 2))))) for n in (3000, 60))
+    assert not many.marginals_seen and many.independent and many.enough
+    assert not few.marginals_seen and not few.enough
+
+
+def test_dependence_that_only_all_rows_show_is_no_independence():
+    """400 moons: 80 judging rows cannot see it, 320 can. Comparing anything would be blind."""
+    found = power.measure(Judge(read("toy:moons:400")))
+    assert not found.marginals_seen and not found.independent and not found.enough
 
 
 def test_more_damage_does_more_harm(measured):

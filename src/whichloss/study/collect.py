@@ -194,6 +194,8 @@ def cautions(found: Found, row: Row, simple: Row, against: rank.Difference, audi
             f"A simple baseline, {simple.name}, {how} {row.name} on this data "
             f"({simple.mean:.2g} against {row.mean:.2g}): consider whether you need a network at all."
         )
+    if found.power.independent:
+        said.append("The columns look independent of each other: only the shape of each column could be compared.")
     if row.metrics.get("copy test p", (1.0, 0.0))[0] < 0.01:
         said.append(f"{row.name} lies suspiciously close to its training rows: it may be copying them.")
     if audit_failed:

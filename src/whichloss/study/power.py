@@ -7,12 +7,14 @@ import msgspec
 import numpy as np
 import torch
 
+from .. import metrics
 from ..rng import key
 from .anchors import marginals
 from .judge import Judge
 from .store import Store
 from .work import judge_of
 
+ALL = 5000  # rows that show dependence, at most
 DRAWS = 6  # of each damage, each with other real rows
 SEEN = 2.0  # real-against-real standard deviations
 
@@ -37,12 +39,23 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class Power(msgspec.Struct, frozen=True):
-    """`rope`: standard deviation of the metric, real rows against real rows, at this n."""
+    """`rope`: standard deviation of the metric, real rows against real rows, at this n.
+
+    independent: not even all rows show that the columns depend on each other.
+    """
 
     rows: int
     rope: float
     damages: tuple[Damage, ...]
     marginals_seen: bool
+    independent: bool = False
+
+    @property
+    def enough(self) -> bool:
+        """Can anything be compared? Rows with independent columns must show, or be as good as real ones while the
+        grossest of each other damage shows."""
+        grossest = {d.kind: d.seen for d in self.damages if d.kind != "mixing"}  # sizes grow
+        return self.marginals_seen or (self.independent and all(grossest.values()))
 
     def smallest(self) -> list[Damage]:
         """Of each kind, the smallest damage that shows."""
@@ -83,7 +96,17 @@ def measure(judge: Judge) -> Power:
         damages.append(Damage(kind, size, harm, harm > SEEN * rope))
     # one column alone is its own marginal: there a shift stands in for it
     whole = [d for d in damages if (d.kind, d.size) in (("mixing", 1.0), ("shift", 0.5))]
-    return Power(n, rope, tuple(damages), whole[0].seen)
+    seen = whole[0].seen
+    return Power(n, rope, tuple(damages), seen, not seen and judge.space.dim > 1 and not dependent(judge))
+
+
+def dependent(judge: Judge) -> bool:
+    """Do all rows together, without the test rows, show that the columns depend on each other?"""
+    rows = judge.table.values[judge.rest][:: max(1, len(judge.rest) // ALL)]
+    real = metrics.MmdReference(judge.place(rows), judge.widths)
+    generator = np.random.Generator(np.random.PCG64(key("dependence")))
+    mixed = [real.score(judge.place(marginals(rows, len(rows), generator))) for _ in range(DRAWS)]
+    return bool(np.mean([m.value for m in mixed]) > SEEN * np.mean([m.se for m in mixed]))
 
 
 def _planted(dim: int) -> Iterator[tuple[str, float]]:

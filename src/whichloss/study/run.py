@@ -189,16 +189,15 @@ class Runner:
         return tuple(found)
 
     def refuse(self, measured: power.Power) -> None:
-        """Refuse a verdict only if the metric cannot tell independent marginals from real rows."""
-        if measured.marginals_seen:
+        """Refuse a verdict only if the metric cannot tell independent marginals from real rows that are none."""
+        if measured.enough:
             return
         alone = self.judge.space.dim == 1  # the rule of `power.measure`
         damaged = "moved by half a standard deviation" if alone else "whose columns were drawn independently"
-        cause = ", or the columns are independent and there is nothing to learn beyond each column alone" * (not alone)
         raise DataUnfit(
             f"{self.judge.table.source}: with {measured.rows} rows on each side the score cannot tell rows {damaged} "
-            f"from real ones (noise {measured.rope:.2g}). There are too few rows to compare anything{cause}."
-            " More rows are the only cure."
+            f"from real ones (noise {measured.rope:.2g}). There are too few rows to compare anything; more rows are the "
+            "only cure."
         )
 
     def simple(self, job: Callable[..., None], items: Sequence[Any]) -> None:
