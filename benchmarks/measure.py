@@ -60,7 +60,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> None:
     cells = [names] + [[_cell(row[name]) for name in names] for row in rows]
     widths = [max(len(line[j]) for line in cells) for j in range(len(names))]
     for line in cells:
-        print("  ".join(text.ljust(w) if j == 0 else text.rjust(w) for j, (text, w) in enumerate(zip(line, widths))))
+        padded = [text.rjust(width) for text, width in zip(line[1:], widths[1:], strict=True)]
+        print("  ".join([line[0].ljust(widths[0]), *padded]))
 
 
 def _cell(value: object) -> str:

@@ -55,9 +55,10 @@ def timed(work: Callable[..., Any], item: Any, tell: Callable[[Any], None]) -> t
         def wrapped(*arguments: Any, **named: Any) -> Any:
             if only_in and stack[-1] not in only_in.split("|"):
                 return function(*arguments, **named)
+            first = name == "training steps" and not arguments[0].work  # warms up and traces: once a group
             switch()
-            stack.append(name)
-            times[name] += 1
+            stack.append("first steps" if first else name)
+            times[stack[-1]] += 1
             try:
                 return function(*arguments, **named)
             finally:
@@ -151,7 +152,7 @@ def factors(found: dict[str, Any], given: Any) -> dict[str, float]:
     for part in ("judging finished runs", "counting sampling cost", "writing runs"):
         scale[part] = judged(whole) / judged(small)
     scale["drawing samples to judge"] = max(runs, judged(whole) / judged(small))
-    return scale | {"training steps": training, "the loop around the steps": training}
+    return scale | {"training steps": training}
 
 
 def extrapolated(found: dict[str, Any], given: Any) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """Training loops as one writes them by hand in PyTorch: one seed, eager, torch.optim.Adam, torch's own draws.
 
-Each is a generator that yields its Trained after every step, so that a benchmark decides how long it runs. Nothing of
-whichloss's training is used; networks, hyperparameters, batch and averaging are those of the objective of that name.
+Each is a generator that yields its Trained before the first step and after every step: a benchmark decides how long it
+runs. Nothing of whichloss is used; networks, hyperparameters, batch and averaging are those of its objective of that
+name.
 """
 
 import copy
@@ -74,6 +75,7 @@ def wgan_gp(
 
     trained = Trained({"G": G, "D": D}, {"G": adam_g, "D": adam_d}, sample)
     while True:
+        yield trained
         for _ in range(n_critic):
             real = x[torch.randint(len(x), (batch,))]
             with torch.no_grad():
@@ -92,7 +94,6 @@ def wgan_gp(
         adam_g.step()
         D.requires_grad_(True)
         mean.update()
-        yield trained
 
 
 def gan(x: Tensor, *, lr: float, latent: int, average: float, width: int, batch: int) -> Iterator[Trained]:
@@ -107,6 +108,7 @@ def gan(x: Tensor, *, lr: float, latent: int, average: float, width: int, batch:
 
     trained = Trained({"G": G, "D": D}, {"G": adam_g, "D": adam_d}, sample)
     while True:
+        yield trained
         real = x[torch.randint(len(x), (batch,))]
         with torch.no_grad():
             fake = G(torch.randn(batch, latent))
@@ -121,7 +123,6 @@ def gan(x: Tensor, *, lr: float, latent: int, average: float, width: int, batch:
         adam_g.step()
         D.requires_grad_(True)
         mean.update()
-        yield trained
 
 
 def time_features(t: Tensor) -> Tensor:
@@ -149,6 +150,7 @@ def flow_matching(
 
     trained = Trained({"u": net}, {"u": adam}, sample)
     while True:
+        yield trained
         x1 = x[torch.randint(len(x), (batch,))]
         x0, t = torch.randn_like(x1), torch.rand(batch, 1)
         x_t = (1 - t) * x0 + t * x1
@@ -157,7 +159,6 @@ def flow_matching(
         loss.backward()
         adam.step()
         mean.update()
-        yield trained
 
 
 def ddpm(
@@ -185,6 +186,7 @@ def ddpm(
 
     trained = Trained({"eps": net}, {"eps": adam}, sample)
     while True:
+        yield trained
         x0 = x[torch.randint(len(x), (batch,))]
         t, eps = torch.randint(1, steps + 1, (batch, 1)), torch.randn_like(x0)
         a = abar[t]
@@ -194,4 +196,3 @@ def ddpm(
         loss.backward()
         adam.step()
         mean.update()
-        yield trained

@@ -89,7 +89,8 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_costs_no_finished_run(again, small_disk):
+@pytest.mark.slow
+def test_a_really_full_disk_costs_no_finished_run(again, small_disk):
     place, enlarge = small_disk
     said = error(again(place / "run", 2))
     kept = state(place / "run")
@@ -101,7 +102,7 @@ def test_a_full_disk_costs_no_finished_run(again, small_disk):
     assert {name: after[name] for name in kept} == kept and len(after) > len(kept)
 
 
-@pytest.mark.parametrize("good", [5, 12, *(pytest.param(good, marks=pytest.mark.slow) for good in (0, 1, 3, 9, 11))])
+@pytest.mark.parametrize("good", [12, *(pytest.param(good, marks=pytest.mark.slow) for good in (0, 1, 3, 5, 9, 11))])
 def test_a_disk_that_fills_up_at_any_moment_costs_no_finished_run(again, tmp_path, monkeypatch, good):
     sync, written = os.fsync, []
 
@@ -159,16 +160,11 @@ def test_folders_that_hold_no_study_say_what_to_give_instead(command, whole, tmp
     check(command("sample", whole, "-o", "a.txt", code=2), ("'a.txt'", ".csv or .parquet"))
 
 
-def test_too_few_rows_to_judge_are_refused_and_leave_nothing_in_the_way(again, tmp_path, table_csv):
+def test_too_few_rows_to_judge_are_refused_and_leave_nothing_in_the_way(again, tmp_path):
     few = tmp_path / "few.csv"
     few.write_bytes(text("x", numbers(60, 1)))
     said = error(again(tmp_path / "run", 5, few))
-    assert "few.csv: with 10 rows on each side" in said and "moved by half" in said and "More rows" in said
-    few.write_bytes(table_csv.read_bytes())  # more rows under the same name
-    again(tmp_path / "run", 3, few)
-
-
-def test_independent_columns_are_named_as_a_cause(again, tmp_path):
-    (tmp_path / "noise.csv").write_bytes(text("x,y", numbers(100, 2)))
-    said = error(again(tmp_path / "run", 5, tmp_path / "noise.csv"))
-    assert "noise.csv: with 16 rows on each side" in said and "the columns are independent" in said
+    assert "few.csv: with 10 rows on each side" in said and "moved by half" in said and "more rows" in said.lower()
+    left = [p.name for p in (tmp_path / "run").iterdir()]
+    assert left == [".lock"]  # more rows under the same name find no study of another data set
+    again(tmp_path / "run", 5, few)

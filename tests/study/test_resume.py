@@ -44,7 +44,7 @@ class Stops(Here):
         super().__init__(broken)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("share", [pytest.param(share, marks=pytest.mark.slow) for share in (0.0, 0.5, 0.9)])
 def test_a_study_stopped_between_pieces_of_work_ends_alike(small, whole, tmp_path, share):
     before = int(share * whole[1])
     with pytest.raises(KeyboardInterrupt):
@@ -64,7 +64,7 @@ def test_a_study_stopped_again_and_again_ends_alike(small, whole, tmp_path):
     assert result(tmp_path / "run") == result(whole[0])
 
 
-@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize("damaged", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_group_stopped_in_the_middle_goes_on_from_its_checkpoint(small, whole, tmp_path, monkeypatch, damaged):
     saved, begun = [], []
     save, start = work.Trainer.save, work.Trainer.resume

@@ -53,14 +53,12 @@ def _check_exact(raw: Raw) -> None:
         row, value = raw.first(bad)
         raise DataUnfit(
             f"Column '{raw.name}', row {row}: {value} is not finite ({int(bad.sum())} such "
-            f"row{'s' * int(bad.sum() > 1)}). "
-            f"Correct the value or mark it as missing. {drop_hint(raw.name)}"
+            f"row{'s' * int(bad.sum() > 1)}). Correct the value or mark it as missing. {drop_hint(raw.name)}"
         )
     if data.dtype.kind in "iu" and np.any(bad := ((data > EXACT) | (data < -EXACT)) & where):
         row, value = raw.first(bad)
         raise DataUnfit(
-            f"Column '{raw.name}', row {row}: {value} is beyond 2^53 and cannot be kept exactly "
-            "(an identifier?). "
+            f"Column '{raw.name}', row {row}: {value} is beyond 2^53 and cannot be kept exactly (an identifier?). "
             f"{drop_hint(raw.name)}"
         )
     if data.dtype.kind == "M":
@@ -70,8 +68,7 @@ def _check_exact(raw: Raw) -> None:
         if np.any(bad := (np.abs(data) > EXACT / 10.0**scale) & where):
             row, value = raw.first(bad)
             raise DataUnfit(
-                f"Column '{raw.name}', row {row}: {value} as {raw.sql_type} has more digits than "
-                "a float64 (15) "
+                f"Column '{raw.name}', row {row}: {value} as {raw.sql_type} has more digits than a float64 (15) "
                 f"keeps. {drop_hint(raw.name)}"
             )
 
@@ -111,8 +108,7 @@ def _category(raw: Raw, distinct: set[str], some: bool) -> Column:
     if len(distinct) > MOST_CATEGORIES:
         what = "It looks like an identifier or a name. " if share > 0.9 else ""
         raise DataUnfit(
-            f"Column '{raw.name}' has {len(distinct):,} distinct texts (row {row}: "
-            f"'{example[:40]}'); at most "
+            f"Column '{raw.name}' has {len(distinct):,} distinct texts (row {row}: '{example[:40]}'); at most "
             f"{MOST_CATEGORIES} categories are supported. {what}Merge the rare ones. "
             f"{drop_hint(raw.name)}{' '.join(['', *raw.notes])}"
         )
@@ -139,8 +135,7 @@ def code(raw: Raw, column: Column) -> np.ndarray:
         if unknown := set(known) - place.keys():
             row, text = raw.first(np.isin(raw.data, list(unknown)) & where)
             raise DataUnfit(
-                f"Column '{raw.name}', row {row}: category '{text}' does not occur in the data; "
-                "known: "
+                f"Column '{raw.name}', row {row}: category '{text}' does not occur in the data; known: "
                 f"{', '.join(column.categories[:10])}{', ...' * (len(column.categories) > 10)}."
             )
         out[where] = [place[text] for text in known]

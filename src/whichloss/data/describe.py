@@ -62,10 +62,9 @@ class Description:
         compared = "" if self.compared == self.rows else f" (looked at {self.compared:,} of the rows)"
         if self.near_duplicates:
             out.append(
-                f"Near-duplicates: {_count(self.near_duplicates, 'row')} almost equal to "
-                f"another{compared}. The same unit "
-                "measured twice? Then name the unit with --group, so that it does not sit on both "
-                "sides of the split."
+                f"Near-duplicates: {_count(self.near_duplicates, 'row')} almost equal to another{compared}. The same "
+                "unit measured twice? Then name the unit with --group, so that it does not sit on both sides of the "
+                "split."
             )
         elif self.compared:
             out.append(f"Near-duplicates: none{compared}.")
@@ -80,10 +79,9 @@ class Description:
         if not self.duplicates:
             return "Exact duplicates: none."
         return (
-            f"Exact duplicates: {_count(self.duplicates, 'row')} "
-            f"({_percent(self.duplicates / self.rows)}) equal to an earlier "
-            "row. Natural where all columns are coarse; else remove them, since a copy in the "
-            "test part rewards copying."
+            f"Exact duplicates: {_count(self.duplicates, 'row')} ({_percent(self.duplicates / self.rows)}) equal to "
+            "an earlier row. Natural where all columns are coarse; else remove them, since a copy in the test part "
+            "rewards copying."
         )
 
 

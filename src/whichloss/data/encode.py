@@ -93,8 +93,7 @@ class Encoder(msgspec.Struct, frozen=True):
             v, gone = values[:, j], np.isnan(values[:, j])
             if gone.any() and not column.missing:
                 raise UserError(
-                    f"Column '{column.name}', row {int(np.argmax(gone)) + 1}: a missing value in "
-                    "a column that has "
+                    f"Column '{column.name}', row {int(np.argmax(gone)) + 1}: a missing value in a column that has "
                     "none in the data. Fill it in, or leave the row out."
                 )
             if block.width == 0:

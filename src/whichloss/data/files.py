@@ -77,8 +77,7 @@ def open_file(path: Path) -> list[Lazy]:
     }  # fmt: skip
     if suffix not in readers:
         raise UserError(
-            f"'{path}': the extension '{suffix}' is not known; supported: {FORMATS}. A text table "
-            "with tabs or "
+            f"'{path}': the extension '{suffix}' is not known; supported: {FORMATS}. A text table with tabs or "
             "semicolons is read too when its name ends in .csv; export a spreadsheet as CSV."
         )
     try:
@@ -159,8 +158,7 @@ def _check_text(path: Path) -> None:
 
 def _no_text(path: Path, at: int, byte: int) -> UserError:
     return UserError(
-        f"'{path}' is not UTF-8 text: byte 0x{byte:02X} at offset {at}. If it is Latin-1 or "
-        "Windows-1252, save it as "
+        f"'{path}' is not UTF-8 text: byte 0x{byte:02X} at offset {at}. If it is Latin-1 or Windows-1252, save it as "
         "UTF-8 (in a spreadsheet: 'CSV UTF-8'); if it is no text at all, its extension is wrong."
     )
 
@@ -191,8 +189,7 @@ def check_names(names: list[str], where: str) -> None:
             )
         if (folded := name.casefold()) in seen:
             raise UserError(
-                f"{where}: columns {seen[folded]} and {i} are both named '{name}' (upper and "
-                "lower case count as "
+                f"{where}: columns {seen[folded]} and {i} are both named '{name}' (upper and lower case count as "
                 "one); give every column its own name."
             )
         seen[folded] = i
@@ -269,17 +266,15 @@ def read_numpy(path: Path) -> list[Lazy]:
         return from_columns(arrays)
     listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
     raise UserError(
-        f"'{path}' holds several arrays: {listed}. Give a file with one array (rows, columns), or "
-        "with one "
-        "1-D array per column."
+        f"'{path}' holds several arrays: {listed}. Give a file with one array (rows, columns), or with one 1-D array "
+        "per column."
     )
 
 
 def _numpy_error(path: Path, error: Exception) -> UserError:
     if "Object arrays" in str(error) or path.read_bytes()[:1] == b"\x80":
         return UserError(
-            f"'{path}' holds Python objects (pickle), which are never loaded; save a numeric "
-            "array "
+            f"'{path}' holds Python objects (pickle), which are never loaded; save a numeric array "
             "(array.astype(float)), or a data frame as Parquet."
         )
     return UserError(f"'{path}' is damaged or no NumPy file ({error}); save it again with numpy.save or numpy.savez.")

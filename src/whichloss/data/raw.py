@@ -166,17 +166,13 @@ def from_matrix(array: np.ndarray) -> list[Lazy]:
         return from_columns({name: array[name] for name in array.dtype.names})
     if array.ndim == 0 or array.ndim > 2:
         raise DataUnfit(
-            f"The array has shape {array.shape}; supported are vectors: (rows,) or (rows, "
-            "columns). Pictures, "
-            "frames and other arrays of three or more dimensions are not read as tables: reshape "
-            "to (rows, columns)."
+            f"The array has shape {array.shape}; supported are vectors: (rows,) or (rows, columns). Pictures, frames "
+            "and other arrays of three or more dimensions are not read as tables: reshape to (rows, columns)."
         )
     if array.dtype.kind not in "biuf" or array.dtype not in SQL_TYPES:
         raise DataUnfit(
-            f"The array has type {array.dtype}; supported are real numbers, whole numbers and "
-            "booleans. For text, "
-            "dates or mixed columns give a dict of columns or a data frame; split complex numbers "
-            "into two columns."
+            f"The array has type {array.dtype}; supported are real numbers, whole numbers and booleans. For text, "
+            "dates or mixed columns give a dict of columns or a data frame; split complex numbers into two columns."
         )
     matrix = array.reshape(len(array), -1)
     masks = np.ma.getmaskarray(matrix) if isinstance(matrix, np.ma.MaskedArray) else None

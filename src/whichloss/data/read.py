@@ -87,9 +87,8 @@ def _open(source: Any) -> tuple[str, list[Lazy]]:
         lazies = from_columns(source)
         return f"{len(lazies)} columns", lazies
     raise UserError(
-        f"Data of type {type(source).__name__} cannot be read. Give a path ({FORMATS}), "
-        "'toy:NAME', a NumPy array, "
-        "a tensor, a pandas or polars data frame, or a dict of columns."
+        f"Data of type {type(source).__name__} cannot be read. Give a path ({FORMATS}), 'toy:NAME', a NumPy array, a "
+        "tensor, a pandas or polars data frame, or a dict of columns."
     )
 
 
@@ -107,9 +106,8 @@ def _check_rows(label: str, rows: int) -> None:
         raise DataUnfit(f"{label} has no rows (a header only?); at least {LEAST_ROWS} are needed.")
     if rows < LEAST_ROWS:
         raise DataUnfit(
-            f"{label} has {rows} row{'s' * (rows > 1)}; at least {LEAST_ROWS} are needed, so that "
-            "training, validation and "
-            "test each get some. Add rows."
+            f"{label} has {rows} row{'s' * (rows > 1)}; at least {LEAST_ROWS} are needed, so that training, "
+            "validation and test each get some. Add rows."
         )
 
 
@@ -119,8 +117,7 @@ def _same_length(label: str, raws: dict[str, Raw]) -> dict[str, Raw]:
     for name, length in lengths.items():
         if length != lengths[first]:
             raise UserError(
-                f"{label}: column '{name}' has {length} rows and column '{first}' has "
-                f"{lengths[first]}; give every "
+                f"{label}: column '{name}' has {length} rows and column '{first}' has {lengths[first]}; give every "
                 "column one value per row."
             )
     return {name: understand(raw) for name, raw in raws.items()}
@@ -140,10 +137,9 @@ def _model(label: str, raws: list[Raw]) -> Table:
     if schema.dim > len(values):
         wide = sorted(columns, key=Column.width, reverse=True)[:3]
         raise DataUnfit(
-            f"{label} has {len(values)} rows but {schema.dim} encoded dimensions; at least as "
-            "many rows are needed. "
-            f"Widest: {', '.join(f'{c.name} ({c.width()})' for c in wide)}. Add rows, or leave "
-            "columns out with --drop."
+            f"{label} has {len(values)} rows but {schema.dim} encoded dimensions; at least as many rows are needed. "
+            f"Widest: {', '.join(f'{c.name} ({c.width()})' for c in wide)}. Add rows, or leave columns out with "
+            "--drop."
         )
     constant = (
         f"Column '{c.name}' is {'all missing' if _empty(c, r) else 'constant'}; it is written "
@@ -160,8 +156,7 @@ def _empty(column: Column, raw: Raw) -> bool:
 
 def _unused_dates(schema: Schema) -> tuple[str, ...]:
     return tuple(
-        f"Column '{c.name}' holds dates, and the split ignores time: later rows may help with "
-        "earlier ones. Split by "
+        f"Column '{c.name}' holds dates, and the split ignores time: later rows may help with earlier ones. Split by "
         f"date with --time '{c.name}', or leave the column out with --drop '{c.name}'."
         for c in schema.columns
         if c.kind == "date" and not c.constant
@@ -179,15 +174,13 @@ def _groups(raw: Raw) -> np.ndarray:
     if raw.missing.any():
         row, _ = raw.first(raw.missing)
         raise DataUnfit(
-            f"--group '{raw.name}', row {row}: the group is missing ({int(raw.missing.sum())} "
-            "such rows). Fill it in, "
-            "or leave these rows out."
+            f"--group '{raw.name}', row {row}: the group is missing ({int(raw.missing.sum())} such rows). Fill it "
+            "in, or leave these rows out."
         )
     names, codes = np.unique(raw.data, return_inverse=True)
     if len(names) < 3:
         raise DataUnfit(
-            f"--group '{raw.name}' has {len(names)} group{'s' * (len(names) > 1)}; at least 3 are "
-            "needed (training, "
+            f"--group '{raw.name}' has {len(names)} group{'s' * (len(names) > 1)}; at least 3 are needed (training, "
             "validation, test). Choose another column, or none."
         )
     return codes.astype(np.int64)
@@ -197,16 +190,14 @@ def _times(raw: Raw) -> np.ndarray:
     if raw.data.dtype.kind not in "iufM":
         row, value = raw.first(~raw.missing)
         raise UserError(
-            f"--time '{raw.name}' is no date or number (row {row}: '{value}'). Write dates as "
-            "YYYY-MM-DD, or choose "
+            f"--time '{raw.name}' is no date or number (row {row}: '{value}'). Write dates as YYYY-MM-DD, or choose "
             "another column."
         )
     if raw.missing.any():
         row, _ = raw.first(raw.missing)
         raise DataUnfit(
-            f"--time '{raw.name}', row {row}: the time is missing ({int(raw.missing.sum())} such "
-            "rows). Fill it in, or "
-            "leave these rows out."
+            f"--time '{raw.name}', row {row}: the time is missing ({int(raw.missing.sum())} such rows). Fill it in, "
+            "or leave these rows out."
         )
     return code(raw, column_of(raw))
 

@@ -36,8 +36,7 @@ def split(table: Table, *, seed: int, study_seed: int = 0) -> Split:
     units = rows if table.groups is None else table.groups
     if len(np.unique(units)) < 3:
         raise DataUnfit(
-            f"{table.source} has {len(np.unique(units))} groups; at least 3 are needed (training, "
-            "validation, test). "
+            f"{table.source} has {len(np.unique(units))} groups; at least 3 are needed (training, validation, test). "
             "Choose another --group column, or none."
         )
     test = _draw(units, TEST, 2, _generator("test", study_seed))

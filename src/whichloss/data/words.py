@@ -61,8 +61,7 @@ def _whole(raw: Raw, gone: np.ndarray, known: list[str]) -> np.ndarray:
     if big:
         row = int(np.flatnonzero(~gone)[big[0]]) + 1
         raise DataUnfit(
-            f"Column '{raw.name}', row {row}: {values[big[0]]} is beyond 2^53 and cannot be kept "
-            "exactly (an "
+            f"Column '{raw.name}', row {row}: {values[big[0]]} is beyond 2^53 and cannot be kept exactly (an "
             f"identifier?). {drop_hint(raw.name)}"
         )
     return np.array(values, np.int64)
@@ -95,10 +94,8 @@ def _text(raw: Raw, gone: np.ndarray, distinct: set[str]) -> Raw:
         odd = np.array([text not in numbers for text in raw.data], bool) & ~gone
         row, text = raw.first(odd)
         raise DataUnfit(
-            f"Column '{raw.name}', row {row}: '{text}' among numbers ({int(odd.sum())} such "
-            "rows). Write a missing "
-            "value as an empty field or NA, correct the value, or leave the column out: --drop "
-            f"'{raw.name}'."
+            f"Column '{raw.name}', row {row}: '{text}' among numbers ({int(odd.sum())} such rows). Write a missing "
+            f"value as an empty field or NA, correct the value, or leave the column out: --drop '{raw.name}'."
         )
     notes: tuple[str, ...] = ()
     if len(distinct) >= 5 and (_all(OTHER_DATE, distinct) or _all(COMMAS, distinct)):

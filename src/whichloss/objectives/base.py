@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, Protocol
 
 from torch import Tensor, nn
 
+from ..errors import UserError
 from ..rng import Rng
 from ..task import Batch, Goal, Task
 
@@ -110,8 +111,8 @@ class Generative(Objective):
         """Draw `shape` = (n, d) rows."""
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
-        """Energy or log-density of each row (n,), where `scores` says so."""
-        raise NotImplementedError(type(self).__name__)
+        """Energy or log-density of each row (n,), where `scores` says so. Raises UserError elsewhere."""
+        raise UserError(f"{type(self).__name__} learns neither an energy nor a density; it cannot score rows.")
 
     def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
         """(loss of a trivial predictor, least loss) on new rows, where both are known; else None."""

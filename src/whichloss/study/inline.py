@@ -168,7 +168,9 @@ def _decided(node: ast.stmt, nodes: Sequence[ast.stmt]) -> ast.stmt:
 def _agreed(arguments: ast.arguments, calls: Sequence[ast.Call]) -> dict[str, ast.Constant]:
     defaults = dict(zip([a.arg for a in arguments.kwonlyargs], arguments.kw_defaults, strict=True))
     if arguments.defaults:
-        defaults |= dict(zip([a.arg for a in arguments.args[-len(arguments.defaults) :]], arguments.defaults, strict=True))
+        defaults |= dict(
+            zip([a.arg for a in arguments.args[-len(arguments.defaults) :]], arguments.defaults, strict=True)
+        )
     agreed = {}
     for place, name in enumerate([a.arg for a in (*arguments.args, *arguments.kwonlyargs)]):
         given = [
@@ -235,7 +237,9 @@ def _reached(nodes: Sequence[ast.stmt], roots: set[str]) -> list[ast.stmt]:
 
 
 def _name(node: ast.stmt) -> str:
-    return node.name if isinstance(node, ast.FunctionDef | ast.ClassDef) else ast.unparse(node).split(" ")[0].rstrip(":")
+    return (
+        node.name if isinstance(node, ast.FunctionDef | ast.ClassDef) else ast.unparse(node).split(" ")[0].rstrip(":")
+    )
 
 
 def _reached_methods(body: Sequence[ast.stmt]) -> list[ast.stmt]:
@@ -263,8 +267,14 @@ def _joined(lines: Sequence[str]) -> list[str]:
     depths = [len(line) - len(line.lstrip()) for line in lines] + [0]
     for i, line in enumerate(lines):
         head = lines[i - 1].lstrip() if i else ""
-        alone = depths[i] > depths[i - 1] and depths[i + 1] <= depths[i - 1] and head.startswith(("def ", "if ", "for "))
-        if alone and len(out[-1]) + len(line.lstrip()) < WIDEST and not line.lstrip().startswith(("if ", "for ", "def ")):
+        alone = (
+            depths[i] > depths[i - 1] and depths[i + 1] <= depths[i - 1] and head.startswith(("def ", "if ", "for "))
+        )
+        if (
+            alone
+            and len(out[-1]) + len(line.lstrip()) < WIDEST
+            and not line.lstrip().startswith(("if ", "for ", "def "))
+        ):
             out[-1] += " " + line.lstrip()
         else:
             out.append(line)

@@ -1,0 +1,154 @@
+"""Are whichloss's models as good as those of plain hand-written PyTorch loops at equal compute?
+
+Same training rows, networks, hyperparameters, batch, number of updates and moving average; the last weights of both;
+as many samples, judged on the same test rows by the unbiased MMD^2 of a study. Eight seeds are compared in pairs:
+
+    d = MMD^2 of the plain loop - MMD^2 of whichloss     (above 0: whichloss is better)
+
+Not inferior: the lower end of the two-sided 95 % t interval of mean d lies above minus one standard deviation of
+MMD^2 between real rows and real rows (as the samples: equally many). Seeds begin with equal weights; draws differ.
+
+    python benchmarks/quality.py [--objectives gan,wgan-gp,flow-matching] [--toys ring8,grid25,swissroll]
+                                 [--seeds 8] [--share 0.25] [--updates N] [--width 64] [--out quality.json]
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import Any
+
+import numpy as np
+import plain
+import torch
+from measure import cpu, keep, parser, settle, table
+from scipy import stats
+
+from whichloss.data import Encoder, read
+from whichloss.objectives import find
+from whichloss.study.budget import BUDGETS
+from whichloss.study.judge import Judge
+from whichloss.study.plan import LANES, Run, settings
+from whichloss.study.work import BATCH, make_lanes
+from whichloss.train import Lanes, Loop, flops_per_step, sampling_weights
+
+LOOPS: dict[str, Callable[..., Iterator[plain.Trained]]] = {
+    "gan": plain.gan, "wgan-gp": plain.wgan_gp, "flow-matching": plain.flow_matching, "ddpm": plain.ddpm,
+}  # fmt: skip
+
+
+def lanes_of(judge: Judge, name: str, seeds: list[int], width: int) -> tuple[list[Encoder], Lanes]:
+    """The lanes of these seeds at the objective's defaults, as a study makes them."""
+    setting = settings(find(name), 1)[0]
+    made = [Run(data="", objective=name, code="", setting=setting, seed=s, flops=0.0, width=width) for s in seeds]
+    return make_lanes(judge, tuple(made), None)
+
+
+def score(judge: Judge, encoder: Encoder, x: torch.Tensor, seed: int) -> float:
+    """MMD^2 on the test rows, as a study scores a run; infinite if the samples are."""
+    if not torch.isfinite(x).all():
+        return float("inf")
+    return judge.score(encoder.decode(x.numpy()), seed, "test").value
+
+
+def own(judge: Judge, encoders: list[Encoder], lanes: Lanes, seeds: list[int], steps: int) -> list[float]:
+    """whichloss's scores, seed by seed."""
+    loop = Loop(lanes, lanes.start(), steps)
+    while loop.state.step < steps:
+        loop.step()
+    drawn = lanes.sample(sampling_weights(lanes, loop.state), max(judge.size(s) for s in seeds), "judge")
+    return [score(judge, e, x[: judge.size(s)], s) for e, x, s in zip(encoders, drawn, seeds, strict=True)]
+
+
+def hyperparameters(name: str) -> dict[str, Any]:
+    """The objective's defaults that its plain loop takes."""
+    objective = find(name)()
+    known = inspect.signature(LOOPS[name]).parameters
+    return {k: getattr(objective, k) for k in known if hasattr(objective, k)}
+
+
+def by_hand(judge: Judge, name: str, encoder: Encoder, lanes: Lanes, lane: int, seed: int, steps: int) -> float:
+    """The plain loop's score of one seed, from the same first weights."""
+    torch.manual_seed(seed)
+    rows = lanes.data[lane, : int(lanes.sizes[lane])]
+    width = lanes.layout[next(iter(lanes.layout))][0][1][0]
+    loop = LOOPS[name](rows, width=width, batch=BATCH, **hyperparameters(name))
+    trained = next(loop)
+    begin_alike(trained, lanes, lane)
+    for _ in range(steps):
+        next(loop)
+    return score(judge, encoder, trained.sample(judge.size(seed)), seed)
+
+
+def begin_alike(trained: plain.Trained, lanes: Lanes, lane: int) -> None:
+    """Give the loop's networks the first weights of the lane, where their shapes agree."""
+    first = lanes.start().weights
+    for role, net in trained.networks.items():
+        if sum(p.numel() for p in net.parameters()) == first[role].shape[1]:
+            torch.nn.utils.vector_to_parameters(first[role][lane], net.parameters())
+
+
+def noise(judge: Judge) -> float:
+    """Standard deviation of MMD^2 of real rows against real rows at a study's n: the spread that the estimator
+    states for equal laws, the mean over a few draws (smaller than the rope a study uses, so stricter)."""
+    generator = np.random.default_rng(0)
+    drawn = [generator.permutation(judge.rest)[: judge.size(1)] for _ in range(6)]
+    return float(np.mean([judge.score(judge.table.values[rows], 1, "test").null_se for rows in drawn]))
+
+
+def compared(judge: Judge, toy: str, name: str, given: Any) -> dict[str, Any]:
+    """One objective on one toy."""
+    seeds, mine, theirs, seconds = list(range(1, given.seeds + 1)), [], [], [0.0, 0.0]
+    steps = given.updates or int(
+        given.share * BUDGETS["quick"].flops / flops_per_step(lanes_of(judge, name, [1], given.width)[1])
+    )
+    for start in range(0, len(seeds), LANES):
+        group = seeds[start : start + LANES]
+        encoders, lanes = lanes_of(judge, name, group, given.width)
+        seconds[0] += cpu(lambda g=group, e=encoders, x=lanes: mine.extend(own(judge, e, x, g, steps)))
+        for k, seed in enumerate(group):
+            work = (judge, name, encoders[k], lanes, k, seed, steps)
+            seconds[1] += cpu(lambda w=work: theirs.append(by_hand(*w)))
+    d = np.array(theirs) - np.array(mine)
+    half = stats.t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / len(d) ** 0.5
+    sd = noise(judge)
+    low, high = float(d.mean() - half), float(d.mean() + half)
+    verdict = "not inferior" if low > -sd else "INFERIOR" if high < -sd else "undecided"
+    return {
+        "toy": toy, "objective": name, "steps": steps, "scores": mine, "plain scores": theirs, "mean": float(d.mean()),
+        "low": low, "high": high, "real against real": sd, "verdict": verdict, "seconds": seconds,
+    }  # fmt: skip
+
+
+def main() -> None:
+    options = parser(__doc__ or "")
+    options.add_argument("--objectives", default="gan,wgan-gp,flow-matching")
+    options.add_argument("--toys", default="ring8,grid25,swissroll")
+    options.add_argument("--seeds", type=int, default=8)
+    options.add_argument("--share", type=float, default=0.25, help="of the quick budget's compute per run")
+    options.add_argument("--updates", type=int, help="steps of every run, instead of --share")
+    options.add_argument("--width", type=int, default=64)
+    given = options.parse_args()
+    settle()
+    found = []
+    for toy in given.toys.split(","):
+        judge = Judge(read(f"toy:{toy}"))
+        for name in given.objectives.split(","):
+            found.append(compared(judge, toy, name, given))
+            print(f"  {toy}, {name}: {found[-1]['verdict']}", flush=True)
+    print(f"MMD^2 x 1000 over {given.seeds} seeds; difference = plain - whichloss with its 95 % interval")
+    table([
+        {
+            "data, objective": f"{f['toy']}, {f['objective']}", "steps": f["steps"],
+            "whichloss": f"{1e3 * np.mean(f['scores']):.2f} (median {1e3 * median(f['scores']):.2f})",
+            "plain": f"{1e3 * np.mean(f['plain scores']):.2f} (median {1e3 * median(f['plain scores']):.2f})",
+            "difference": f"{1e3 * f['mean']:+.2f} [{1e3 * f['low']:+.2f}, {1e3 * f['high']:+.2f}]",
+            "limit": f"{-1e3 * f['real against real']:.2f}", "verdict": f["verdict"],
+            "CPU s": f"{f['seconds'][0]:.0f} / {f['seconds'][1]:.0f}",
+        }
+        for f in found
+    ])  # fmt: skip
+    keep(given.out, "quality", {"options": {k: str(v) for k, v in vars(given).items()}, "results": found})
+
+
+if __name__ == "__main__":
+    main()
