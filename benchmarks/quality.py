@@ -6,14 +6,19 @@ as many samples, judged on the same test rows by the unbiased MMD^2 of a study. 
     d = MMD^2 of the plain loop - MMD^2 of whichloss     (above 0: whichloss is better)
 
 Not inferior: the lower end of the two-sided 95 % t interval of mean d lies above minus one standard deviation of
-MMD^2 between real rows and real rows (as the samples: equally many). Seeds begin with equal weights; draws differ.
+MMD^2 between real rows and real rows (as the samples: equally many). Seeds begin with equal weights.
+
+--draws own: the plain loops draw from torch, so that the pairs share rows and first weights only. --draws same: they
+get the very rows and noise that whichloss draws (not for ddpm, whose plain loop draws other things), which takes the
+luck of the draw out of the difference for as long as rounding errors do not grow.
 
     python benchmarks/quality.py [--objectives gan,wgan-gp,flow-matching] [--toys ring8,grid25,swissroll]
-                                 [--seeds 8] [--share 0.25] [--updates N] [--width 64] [--out quality.json]
+                                 [--seeds 8] [--share 0.25] [--updates N] [--width 64] [--draws own] [--out quality.json]
 """
 
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from statistics import median
 from typing import Any
 
@@ -21,6 +26,7 @@ import numpy as np
 import plain
 import torch
 from measure import cpu, keep, parser, settle, table
+from replay import same_draws, sampling, training
 from scipy import stats
 
 from whichloss.data import Encoder, read
@@ -66,7 +72,9 @@ def hyperparameters(name: str) -> dict[str, Any]:
     return {k: getattr(objective, k) for k in known if hasattr(objective, k)}
 
 
-def by_hand(judge: Judge, name: str, encoder: Encoder, lanes: Lanes, lane: int, seed: int, steps: int) -> float:
+def by_hand(
+    judge: Judge, name: str, encoder: Encoder, lanes: Lanes, lane: int, seed: int, steps: int, draws: str
+) -> float:
     """The plain loop's score of one seed, from the same first weights."""
     torch.manual_seed(seed)
     rows = lanes.data[lane, : int(lanes.sizes[lane])]
@@ -74,9 +82,13 @@ def by_hand(judge: Judge, name: str, encoder: Encoder, lanes: Lanes, lane: int, 
     loop = LOOPS[name](rows, width=width, batch=BATCH, **hyperparameters(name))
     trained = next(loop)
     begin_alike(trained, lanes, lane)
-    for _ in range(steps):
-        next(loop)
-    return score(judge, encoder, trained.sample(judge.size(seed)), seed)
+    alone, n = lanes.alone(lane), judge.size(seed)
+    same = draws == "same"
+    with same_draws(training(name, alone)) if same else nullcontext():
+        for _ in range(steps):
+            next(loop)
+    with same_draws(sampling(name, alone, n)) if same else nullcontext():
+        return score(judge, encoder, trained.sample(n), seed)
 
 
 def begin_alike(trained: plain.Trained, lanes: Lanes, lane: int) -> None:
@@ -106,7 +118,7 @@ def compared(judge: Judge, toy: str, name: str, given: Any) -> dict[str, Any]:
         encoders, lanes = lanes_of(judge, name, group, given.width)
         seconds[0] += cpu(lambda g=group, e=encoders, x=lanes: mine.extend(own(judge, e, x, g, steps)))
         for k, seed in enumerate(group):
-            work = (judge, name, encoders[k], lanes, k, seed, steps)
+            work = (judge, name, encoders[k], lanes, k, seed, steps, given.draws)
             seconds[1] += cpu(lambda w=work: theirs.append(by_hand(*w)))
     d = np.array(theirs) - np.array(mine)
     half = stats.t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / len(d) ** 0.5
@@ -127,6 +139,7 @@ def main() -> None:
     options.add_argument("--share", type=float, default=0.25, help="of the quick budget's compute per run")
     options.add_argument("--updates", type=int, help="steps of every run, instead of --share")
     options.add_argument("--width", type=int, default=64)
+    options.add_argument("--draws", choices=("own", "same"), default="own", help="of the plain loops")
     given = options.parse_args()
     settle()
     found = []

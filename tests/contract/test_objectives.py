@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from whichloss.errors import UserError
 from whichloss.nets import builder
 from whichloss.objectives import Generative, available, find
 from whichloss.objectives.find import DEFAULTS
@@ -235,7 +236,7 @@ def test_scores_are_one_finite_number_per_row_and_ranges_are_ordered(name):
             score = objective.score(nets, x)
             assert score.shape == (50,) and torch.isfinite(score).all()
         else:
-            with pytest.raises(NotImplementedError):
+            with pytest.raises(UserError, match="cannot score"):
                 objective.score(nets, x)
         known = objective.loss_range(run.lanes.data[0], x, Rng.of(0))
         if known is not None:

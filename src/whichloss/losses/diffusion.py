@@ -22,8 +22,8 @@ N = TypeVar("N", float, Tensor)
 
 
 def linear_schedule(steps: int) -> list[float]:
-    """abar, T + 1 numbers, of betas from .1 / T to 20 / T: 1e-4 to .02 at T = 1000 (Ho et al., 2020), scaled to reach the
-    prior at every T. Raises UserError for T <= 20, where a beta would reach 1."""
+    """abar, T + 1 numbers, of betas from .1 / T to 20 / T: 1e-4 to .02 at T = 1000 (Ho et al., 2020), scaled to reach
+    the prior at every T. Raises UserError for T <= 20, where a beta would reach 1."""
     if steps <= 20:
         raise UserError(
             f"the linear schedule needs steps > 20; got steps = {steps}, where the last beta would be "

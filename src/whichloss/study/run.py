@@ -196,8 +196,8 @@ class Runner:
         damaged = "moved by half a standard deviation" if alone else "whose columns were drawn independently"
         raise DataUnfit(
             f"{self.judge.table.source}: with {measured.rows} rows on each side the score cannot tell rows {damaged} "
-            f"from real ones (noise {measured.rope:.2g}). There are too few rows to compare anything; more rows are the "
-            "only cure."
+            f"from real ones (noise {measured.rope:.2g}). There are too few rows to compare anything; more rows are "
+            "the only cure."
         )
 
     def simple(self, job: Callable[..., None], items: Sequence[Any]) -> None:
