@@ -1,7 +1,8 @@
 """CPU seconds of a WGAN-GP step per seed: whichloss's lanes against a plain PyTorch loop of one seed.
 
 MLPs of 3 x 64 and 3 x 128 units, batch 256, drawing and averaging included, rounds interleaved in one process.
-First checks that both do the same work: equal parameters, equal numbers of updates, equal counted operations.
+First checks that both do the same work: from equal first weights and draws they reach equal weights, with equal numbers
+of parameters, updates and counted operations. Tracing, once a group, is timed apart.
 
     python benchmarks/lanes.py [--rounds 7] [--out lanes.json]
 """
@@ -11,8 +12,10 @@ from statistics import median
 from typing import Any
 
 import torch
-from measure import interleaved, keep, parser, settle, summary, table
+from measure import cpu, interleaved, keep, parser, settle, summary, table
 from plain import Trained, wgan_gp
+from replay import same_draws, training
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from whichloss.data import read
 from whichloss.objectives import find
@@ -24,6 +27,7 @@ from whichloss.train import Loop, count, flops_per_step
 LANES, WIDTHS, TARGETS, ONE_LANE = 10, (64, 128), {64: 1.4, 128: 1.1}, 1.6
 STEPS = 40  # of the plain loop in a round; a group of lanes takes fewer, to last about as long
 WARM = 10
+CHECKED, SAME = 2, 1e-6  # weights may differ by SAME after CHECKED steps; Adam soon makes rounding errors grow
 
 
 def loop(judge: Judge, lanes: int, width: int) -> Loop:
@@ -48,20 +52,29 @@ def plain(x: torch.Tensor, width: int, *, average: bool, fused: bool) -> Iterato
     )  # fmt: skip
 
 
-def check(own: Loop, theirs: Iterator[Trained]) -> dict[str, float]:
-    """Both after WARM steps: parameters, updates and operations must agree."""
-    trained = next(theirs)
-    for _ in range(WARM):
-        own.step()
-        next(theirs)
-    found: dict[str, float] = {}
+def check(judge: Judge, width: int) -> dict[str, float]:
+    """CHECKED steps of both from equal weights on equal draws: weights, parameters, updates, operations."""
+    own = loop(judge, 1, width)
+    theirs = plain(own.lanes.data[0], width, average=True, fused=False)
+    trained, found = next(theirs), {"tracing, s": cpu(own.step)}
+    own = Loop(own.lanes, own.lanes.start(), own.steps)
+    for role, net in trained.networks.items():
+        vector_to_parameters(own.state.weights[role][0].clone(), net.parameters())
+    with same_draws(training("wgan-gp", own.lanes)):
+        for _ in range(CHECKED):
+            own.step()
+            next(theirs)
     for update, role in (("0:D", "D"), ("1:G", "G")):
-        size = sum(shape.numel() for _, shape in own.lanes.layout[role])
-        steps = int(own.state.slots[f"{update[0]}:{role}"]["t"])
-        state = trained.optimisers[role].state.values()
-        assert size == sum(p.numel() for p in trained.networks[role].parameters()), role
-        assert {steps} == {int(slots["step"]) for slots in state}, role
-        found |= {f"parameters {role}": size, f"updates {role} per step": steps / own.state.step}
+        ours, hand = own.state.weights[role][0], parameters_to_vector(trained.networks[role].parameters())
+        assert ours.shape == hand.shape, role
+        found |= {
+            f"parameters {role}": len(ours),
+            f"weights {role} differ by": float((ours - hand).detach().abs().max()),
+        }
+        updates = int(own.state.slots[update]["t"])
+        assert {updates} == {int(slots["step"]) for slots in trained.optimisers[role].state.values()}, role
+        found[f"updates {role} per step"] = updates / CHECKED
+        assert found[f"weights {role} differ by"] < SAME, found
     found["operations per step"] = flops_per_step(own.lanes)
     found["operations per step, plain"] = count(lambda: next(theirs))
     return found
@@ -84,7 +97,7 @@ def measured(judge: Judge, width: int, rounds: int) -> dict[str, Any]:
         "plain": plain(x, width, average=True, fused=False),
         "plain, fused Adam, no average": plain(x, width, average=False, fused=True),
     }
-    same = check(own[1], hand["plain"])
+    same = check(judge, width)
     for work in (*(o.step for o in own.values()), *(lambda h=h: next(h) for h in hand.values())):
         times(work, WARM)()
     works = {name: times(lambda h=h: next(h), STEPS) for name, h in hand.items()}
@@ -96,6 +109,19 @@ def measured(judge: Judge, width: int, rounds: int) -> dict[str, Any]:
     seconds = {name: [s / steps[name] for s in raw[name]] for name in works}
     ratios = {name: summary([a / b for a, b in zip(seconds["plain"], seconds[name], strict=True)]) for name in seconds}
     return {"width": width, "check": same, "seconds per seed-step": seconds, "plain / this": ratios}
+
+
+def verdict(entry: dict[str, Any]) -> str:
+    """The targets, and what the check found."""
+    ratios, same, target = entry["plain / this"], entry["check"], TARGETS[entry["width"]]
+    ten, one = ratios[f"{LANES} lanes"]["median"], ratios["1 lane"]["median"]
+    apart = max(same[f"weights {role} differ by"] for role in "GD")
+    return (
+        f"3 x {entry['width']}: {LANES} lanes {ten:.2f} x (target {target}: {_met(ten >= target)}), one lane takes "
+        f"{1 / one:.2f} of plain (target {ONE_LANE}: {_met(one >= 1 / ONE_LANE)}); {same['operations per step']:.4g} "
+        f"operations against {same['operations per step, plain']:.4g}, weights within {apart:.1g} after {CHECKED} "
+        f"steps of equal draws, tracing {same['tracing, s']:.1f} s once a group"
+    )
 
 
 def main() -> None:
@@ -114,12 +140,7 @@ def main() -> None:
                 "ms, median": 1e3 * median(seconds), "x plain, least": ratio["min"],
                 "x plain, median": ratio["median"], "x plain, most": ratio["max"],
             })  # fmt: skip
-        ten, one = entry["plain / this"][f"{LANES} lanes"]["median"], entry["plain / this"]["1 lane"]["median"]
-        target = TARGETS[entry["width"]]
-        verdicts.append(f"3 x {entry['width']}: {LANES} lanes {ten:.2f} x (target {target}: {_met(ten >= target)}), "
-                        f"one lane takes {1 / one:.2f} of plain (target {ONE_LANE}: {_met(one >= 1 / ONE_LANE)}); "
-                        f"operations {entry['check']['operations per step']:.4g} "
-                        f"against {entry['check']['operations per step, plain']:.4g} plain")  # fmt: skip
+        verdicts.append(verdict(entry))
     print("CPU per seed-step; 'x plain' = how many times quicker than the plain loop, round by round")
     table(rows)
     print("\n".join(verdicts))

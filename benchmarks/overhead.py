@@ -10,7 +10,7 @@ the tool's own in the second number.
 checkpoints that come with time as 1 / S as many; all else does not depend on compute. --seeds N runs fewer fresh seeds
 and scales each part by the number of times that a full study does it.
 
-    python benchmarks/overhead.py [--budget standard] [--scale .01] [--objectives gan,flow-matching]
+    python benchmarks/overhead.py [--budget standard] [--scale .01] [--objectives gan,flow-matching|default]
                                   [--seeds N] [--out overhead.json]
 """
 
@@ -114,10 +114,11 @@ def study(given: Any, folder: str) -> dict[str, Any]:
     """Run the study; CPU seconds by part, and of all workers and this process."""
     full = budget.BUDGETS[given.budget]
     scaled = replace(full, flops=full.flops * given.scale)
+    names = None if given.objectives == "default" else given.objectives.split(",")
     before = time.process_time()
     with patch.dict(budget.BUDGETS, {given.budget: scaled}), patch.object(request, "Local", Timed):
         asked = request.request(
-            given.data, size=given.budget, objectives=given.objectives.split(","), seeds=given.seeds,
+            given.data, size=given.budget, objectives=names, seeds=given.seeds,
             out=Path(folder) / "study", workers=given.workers,
         )  # fmt: skip
         carry_out(asked, run.Silent())
@@ -169,7 +170,7 @@ def main() -> None:
     options.add_argument("--data", default="toy:ring8")
     options.add_argument("--budget", choices=("quick", "standard", "thorough"), default="standard")
     options.add_argument("--scale", type=float, default=0.01)
-    options.add_argument("--objectives", default="gan,flow-matching")
+    options.add_argument("--objectives", default="gan,flow-matching", help="names with commas, or 'default'")
     options.add_argument("--seeds", type=int)
     options.add_argument("--workers", type=int, default=1)
     given = options.parse_args()

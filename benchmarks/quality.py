@@ -13,7 +13,8 @@ get the very rows and noise that whichloss draws (not for ddpm, whose plain loop
 luck of the draw out of the difference for as long as rounding errors do not grow.
 
     python benchmarks/quality.py [--objectives gan,wgan-gp,flow-matching] [--toys ring8,grid25,swissroll]
-                                 [--seeds 8] [--share 0.25] [--updates N] [--width 64] [--draws own] [--out quality.json]
+                                 [--seeds 8] [--share 0.25] [--updates N] [--width 64] [--draws own|same]
+                                 [--out quality.json]
 """
 
 import inspect
