@@ -67,9 +67,9 @@ def training(name: str, lane: Lanes) -> Draws:
     return made[name]()
 
 
-def sampling(name: str, lane: Lanes, n: int) -> Draws:
-    """The draws of `Lanes.sample(weights, n, "judge")`."""
-    rng = one(lane.draws)["sample"]["judge"]
+def sampling(name: str, lane: Lanes, n: int, label: str) -> Draws:
+    """The draws of `Lanes.sample(weights, n, label)`."""
+    rng = one(lane.draws)["sample"][label]
     objective: Any = lane.objective
     yield rng.normal("x0", (n, lane.task.dim)) if name == "flow-matching" else rng.normal("z", (n, objective.latent))
 

@@ -89,3 +89,12 @@ def test_one_column_has_no_dependence_to_lose():
 @pytest.mark.parametrize("kind", power.PLANTED)
 def test_damages_are_said_in_words(kind):
     assert power.Damage(kind, 0.2, 0.1, True).says
+
+
+def test_the_paired_interval_sees_what_one_score_cannot():
+    """178 rows of 13 strongly dependent columns: 29 judging rows, one score at the noise, six paired ones above it."""
+    from sklearn.datasets import load_wine
+
+    found = power.measure(Judge(read(load_wine().data)))
+    whole = next(d for d in found.damages if (d.kind, d.size) == ("mixing", 1.0))
+    assert not whole.seen and found.marginals_seen and found.enough

@@ -5,7 +5,7 @@ branch on an argument that every call gives alike. What nothing then reaches is 
 """
 
 import ast
-import importlib
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType

@@ -1,6 +1,6 @@
 """Can the metric see anything at this number of rows? Damage real rows on purpose and look."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ import torch
 
 from .. import metrics
 from ..rng import key
+from . import rank
 from .anchors import marginals
 from .judge import Judge
 from .store import Store
@@ -41,6 +42,8 @@ class Damage(msgspec.Struct, frozen=True):
 class Power(msgspec.Struct, frozen=True):
     """`rope`: standard deviation of the metric, real rows against real rows, at this n.
 
+    marginals_seen: one score, or the study's own paired interval, tells rows with independently drawn columns from
+    real ones (a table of one column: rows moved by half a standard deviation).
     independent: not even all rows show that the columns depend on each other.
     """
 
@@ -85,19 +88,25 @@ def measure(judge: Judge) -> Power:
     real = [_real(judge, k, n) for k in range(DRAWS)]
     clean = [judge.score(judge.table.values[rows], 1, "test") for rows in real]
     rope = float(np.mean([score.se for score in clean]))
-    damages = []
+    damages, seen = [], False
+    whole = ("mixing", 1.0) if judge.space.dim > 1 else ("shift", 0.5)  # one column is its own marginal
     for kind, size in _planted(judge.space.dim):
-        harms = []
+        scores = []
         for k, rows in enumerate(real):
             generator = np.random.Generator(np.random.PCG64(key("damage", kind, k)))
-            damaged = damage(judge, judge.table.values[rows], kind, size, generator)
-            harms.append(judge.score(damaged, 1, "test").value - clean[k].value)
-        harm = float(np.mean(harms))
+            scores.append(judge.score(damage(judge, judge.table.values[rows], kind, size, generator), 1, "test"))
+        harm = float(np.mean([score.value for score in scores]) - np.mean([score.value for score in clean]))
         damages.append(Damage(kind, size, harm, harm > SEEN * rope))
-    # one column alone is its own marginal: there a shift stands in for it
-    whole = [d for d in damages if (d.kind, d.size) in (("mixing", 1.0), ("shift", 0.5))]
-    seen = whole[0].seen
+        if (kind, size) == whole:
+            paired = rank.difference(_scores(scores), _scores(clean), overlap=judge.overlap)
+            seen = damages[-1].seen or paired.low > 0
     return Power(n, rope, tuple(damages), seen, not seen and judge.space.dim > 1 and not dependent(judge))
+
+
+def _scores(found: Sequence[metrics.Mmd]) -> rank.Scores:
+    """Draws as the seeds of one finalist."""
+    witness = np.mean([score.witness.numpy() for score in found], axis=0)
+    return rank.Scores("rows", tuple(score.value for score in found), witness, 0, 0.0, 0.0)
 
 
 def dependent(judge: Judge) -> bool:
