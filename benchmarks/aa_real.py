@@ -14,7 +14,7 @@ from pathlib import Path
 import whichloss
 
 PENGUINS = str(Path(__file__).parents[1] / "examples" / "data" / "penguins.csv")
-DATA = ("toy:ring8:2000", "toy:grid25:2000", "toy:swissroll:2000", "toy:moons:2000", PENGUINS)
+DATA = ("toy:ring8", "toy:two-normals-1d:4000", "toy:swissroll", "toy:moons", PENGUINS)
 OBJECTIVES = (("gan", "GAN"), ("wgan_gp", "WGANGP"), ("r3gan", "R3GAN"), ("flow_matching", "FlowMatching"))
 DOUBLE = '''"""An objective as it is, its noise drawn under another name."""
 

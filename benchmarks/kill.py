@@ -1,6 +1,6 @@
 """kill -9 at random moments: what is left after the same command again must be what an undisturbed run leaves.
 
-    python benchmarks/kill.py [--times 20] [--budget 2e9]
+    python benchmarks/kill.py [--times 20] [--budget 5e8]
 
 Kills one worker, then the whole command with all its workers, `--times` times each at moments spread at random over
 an undisturbed run's duration, and compares study.json, without its clock fields, byte by byte.
@@ -23,8 +23,8 @@ from whichloss.study.records import without_clock
 
 
 def command(folder: Path, budget: float) -> list[str]:
-    """A small comparison with two objectives and four fresh seeds."""
-    what = ["compare", "toy:moons:2000", "--objectives", "gan,flow-matching", "--budget", str(budget), "--seeds", "4"]
+    """A small comparison with two objectives and two fresh seeds."""
+    what = ["compare", "toy:moons:1500", "--objectives", "gan,lsgan", "--budget", str(budget), "--seeds", "2"]
     return [sys.executable, "-m", "whichloss", *what, "--out", str(folder)]
 
 
@@ -78,7 +78,7 @@ def disturbed(folder: Path, budget: float, moment: float, whole: bool) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20)
-    parser.add_argument("--budget", type=float, default=2e9)
+    parser.add_argument("--budget", type=float, default=5e8)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     random.seed(asked.seed)

@@ -38,60 +38,68 @@ WITH_TIME = ("training steps", "checkpoints by time")  # grow with compute
 NOT_OWN = ("training steps", "drawing samples to judge")
 
 
+class Clock:
+    """Exclusive CPU seconds, and numbers of calls, of named parts that contain each other."""
+
+    def __init__(self) -> None:
+        self.stack, self.last = ["other"], time.process_time()
+        self.seconds, self.times = Counter[str](), Counter[str]()
+
+    def switch(self) -> None:
+        """What passed since the last switch belongs to the part under way."""
+        now = time.process_time()
+        self.seconds[self.stack[-1]] += now - self.last
+        self.last = now
+
+    def timer(self, name: str, function: Callable[..., Any], only_in: str = "") -> Callable[..., Any]:
+        """The function, timed where it is called from the parts `only_in` (a|b; empty: from anywhere)."""
+
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            if only_in and self.stack[-1] not in only_in.split("|"):
+                return function(*arguments, **named)
+            first = name == "training steps" and not arguments[0].work  # warms up and traces: once a group
+            self.switch()
+            self.stack.append("first steps" if first else name)
+            self.times[self.stack[-1]] += 1
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.switch()
+                self.stack.pop()
+
+        return wrapped
+
+
 def timed(work: Callable[..., Any], item: Any, tell: Callable[[Any], None]) -> tuple[dict[str, float], dict[str, int]]:
     """In a worker: do the work with timers around its parts; (CPU seconds, number of times) of each part."""
     from whichloss.study import work as module
     from whichloss.train import Lanes, Loop, loop
 
-    stack, seconds, times = ["other"], Counter[str](), Counter[str]()
-    clock = [time.process_time()]
-
-    def switch() -> None:
-        now = time.process_time()
-        seconds[stack[-1]] += now - clock[0]
-        clock[0] = now
-
-    def timer(name: str, function: Callable[..., Any], only_in: str = "") -> Callable[..., Any]:
-        def wrapped(*arguments: Any, **named: Any) -> Any:
-            if only_in and stack[-1] not in only_in.split("|"):
-                return function(*arguments, **named)
-            first = name == "training steps" and not arguments[0].work  # warms up and traces: once a group
-            switch()
-            stack.append("first steps" if first else name)
-            times[stack[-1]] += 1
-            try:
-                return function(*arguments, **named)
-            finally:
-                switch()
-                stack.pop()
-
-        return wrapped
-
-    T, before = module.Trainer, []
-    drawing = "drawing samples to judge"
+    T, clock, before = module.Trainer, Clock(), []
+    around, judged, drawing = "the loop around the steps", "judging finished runs", "drawing samples to judge"
     parts = [
-        (T, "__post_init__", "setting up a group", ""), (T, "run", "the loop around the steps", ""),
+        (T, "__post_init__", "setting up a group", ""), (T, "run", around, ""),
         (T, "note", "curves and watched numbers", ""), (T, "look", "judging at quarters", ""),
-        (T, "save", "checkpoints", ""), (T, "result", "judging finished runs", ""),
-        (Loop, "step", "training steps", "the loop around the steps"), (loop, "trace", "tracing", ""),
-        (Lanes, "sample", drawing, "judging at quarters|judging finished runs"),
-        (module, "count", "counting sampling cost", "judging finished runs"),
-        (Lanes, "start", "setting up a group", "the loop around the steps"),
-        (module.Store, "write", "writing runs", "the loop around the steps"),
+        (T, "save", "checkpoints", ""), (T, "result", judged, ""),
+        (Loop, "step", "training steps", around), (loop, "trace", "tracing", ""),
+        (Lanes, "sample", drawing, f"judging at quarters|{judged}"),
+        (module, "count", "counting sampling cost", judged),
+        (Lanes, "start", "setting up a group", around),
+        (module.Store, "write", "writing runs", around),
     ]  # fmt: skip
     for place, name, part, only_in in parts:
         before.append((place, name, getattr(place, name)))
-        setattr(place, name, timer(part, getattr(place, name), only_in))
+        setattr(place, name, clock.timer(part, getattr(place, name), only_in))
     try:
-        work(item, timer("progress messages", tell))
+        work(item, clock.timer("progress messages", tell))
     finally:
-        switch()
+        clock.switch()
         for place, name, function in before:
             setattr(place, name, function)
-    if "the loop around the steps" not in times:  # no group: anchors or power
+    if around not in clock.times:  # no group: anchors or power
         name = "anchors" if "anchors" in work.__module__ else "power"
-        return {name: seconds.total()}, {name: 1}
-    return dict(seconds), dict(times)
+        return {name: clock.seconds.total()}, {name: 1}
+    return dict(clock.seconds), dict(clock.times)
 
 
 class Timed(Local):

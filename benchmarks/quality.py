@@ -1,7 +1,8 @@
 """Are whichloss's models as good as those of plain hand-written PyTorch loops at equal compute?
 
 Same training rows, networks, hyperparameters, batch, number of updates and moving average; the last weights of both;
-as many samples, judged on the same test rows by the unbiased MMD^2 of a study, the mean of four draws of samples. Eight seeds are compared in pairs:
+as many samples, judged on the same test rows by the unbiased MMD^2 of a study, the mean of four draws of samples.
+Seeds are compared in pairs:
 
     d = MMD^2 of the plain loop - MMD^2 of whichloss     (above 0: whichloss is better)
 

@@ -19,7 +19,7 @@ from whichloss.train import Lanes, Loop, State, sampling_weights
 
 WIDTH, DEPTH, BATCH = 32, 2, 128
 ROWS, FRESH = 4000, 4000  # training rows of every seed; new rows, real and sampled, for every judgement
-POINTS = 60  # of a curve
+POINTS = 40  # of a curve
 
 
 def network(inputs: int, outputs: int) -> torch.nn.Module:
@@ -31,14 +31,18 @@ BUILD: Build = builder(WIDTH, DEPTH)
 
 
 def lanes_of(
-    objective: Objective, rows: Tensor, build: Build = BUILD, hyper: Mapping[str, Tensor] | None = None
+    objective: Objective,
+    rows: Tensor,
+    build: Build = BUILD,
+    hyper: Mapping[str, Tensor] | None = None,
+    batch: int = BATCH,
 ) -> Lanes:
     """One lane for each block of rows (S, n, 1), seeds 0 .. S - 1; nothing is standardised, so distances stay true."""
     count, n, dim = rows.shape
     rng = Rng(torch.atleast_1d(Rng.of(*range(count)).key))
     sizes, jitter = torch.full((count,), n), torch.zeros(count, dim)
     task = Task("generate", dim, n)
-    return Lanes(objective, task, build, rng, rows, sizes, jitter, hyper or {}, BATCH)
+    return Lanes(objective, task, build, rng, rows, sizes, jitter, hyper or {}, batch)
 
 
 def draw(toy: Toy, seeds: int, n: int = ROWS, first: int = 0) -> Tensor:

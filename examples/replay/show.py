@@ -41,7 +41,7 @@ def options(about: str, budget: float = 0.0) -> Options:
     """The command line every script has."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--out", type=Path, default=Path("replayed"), help="folder for the picture and the numbers")
-    parser.add_argument("--quick", action="store_true", help="4 seeds and a fraction of the training: a smoke test")
+    parser.add_argument("--quick", action="store_true", help="4 seeds, a fraction of the training: a smoke test")
     if budget:
         parser.add_argument("--budget", type=float, help="floating-point operations per run")
     given = parser.parse_args()
@@ -116,8 +116,10 @@ def level(value: float, says: str, x: float, *, below: bool = False) -> Any:
     """A dashed line at a level that theory knows, with its name."""
     rows = inline([{"y": value, "x": x, "says": says}])
     rule = alt.Chart(rows).mark_rule(color=RED, strokeDash=[5, 3], strokeWidth=1.2).encode(alt.Y("y:Q"))
-    text = alt.Chart(rows).mark_text(color=RED, align="right", dy=9 if below else -7, fontSize=10)
-    return rule + text.encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Text("says:N"))
+    place = {"align": "right", "dx": -2, "dy": 9 if below else -8, "fontSize": 10}
+    halo = alt.Chart(rows).mark_text(color="white", stroke="white", strokeWidth=3, **place)
+    text = alt.Chart(rows).mark_text(color=RED, **place)
+    return rule + alt.layer(*[t.encode(alt.X("x:Q"), alt.Y("y:Q"), alt.Text("says:N")) for t in (halo, text)])
 
 
 def beside(real: np.ndarray, sample: np.ndarray, edges: np.ndarray, *, title: str, x: str, colour: str = BLUE) -> Any:

@@ -1,23 +1,43 @@
 """The loss goes home with the person: one training file, torch only, made from this package's own source.
 
-The recommended objective's class, the losses, samplers and networks it uses are taken from their files (`inline`); a
-short preamble reads the rows and a short loop trains.
+The recommended objective's class and the losses and samplers it uses are taken from their files (`inline`); the rest,
+which reads the rows, trains and writes new ones, is a text whose lines say on what they depend:
+
+    memory = objective.memory(x, rng) #? memory            kept where the objective has a memory
+    memory = {} #? not memory                              kept where it has none
 """
 
+import ast
+import dataclasses
+import inspect
+import math
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from pprint import pformat
+from textwrap import indent
+
+import numpy as np
 
 from ..data import Encoder
+from ..data.encode import Block
+from ..data.schema import Column
+from ..data.write import texts
 from ..errors import StudyError, UserError
-from ..nets import MLP
-from ..objectives import find
-from .inline import inline
+from ..objectives.base import Objective
+from .inline import import_lines, inline, joined, spaced
 from .judge import Judge
 from .model import Model, load
-from .store import write
-from .work import judge_of, make_lanes
+from .store import Store, write
+from .work import QUARTERS, judge_of, make_lanes
 
 PREAMBLE = Path(__file__).with_name("export_preamble.py.txt")
-LONGEST = 200
+LONGEST, WIDEST = 200, 120
+SHORT = (1, 4, 8, LONGEST)  # definitions of up to so many lines follow each other without a blank line
+ALWAYS = {
+    "import csv", "import torch", "from pathlib import Path", "from types import SimpleNamespace",
+    "from torch import nn",
+}  # fmt: skip
 
 
 def export(run: str | Path, script: str | Path) -> tuple[Path, Path]:
@@ -32,48 +52,139 @@ def export(run: str | Path, script: str | Path) -> tuple[Path, Path]:
         raise StudyError(f"'{folder}' has no data.safetensors; give the folder of the comparison, not of the model.")
     rows = script.with_name(f"{script.stem}_rows.csv")
     judge = judge_of(str(folder.resolve()))
-    train = judge.split(model.run.seed).train
-    judge.table.rows(train).to_csv(rows)
-    write(script, source(model, judge, rows.name).encode())
+    quarters = Store(folder).read(model.run.id)[0]["quarters"]
+    text = source(model, judge, quarters, script.name, rows.name)
+    judge.table.rows(judge.split(model.run.seed).train).to_csv(rows)
+    write(script, text.encode())
     return script, rows
 
 
-def source(model: Model, judge: Judge, rows: str) -> str:
-    """The text of the script."""
-    text = PREAMBLE.read_text()
-    _, lanes = make_lanes(judge, (model.run,), None)
-    setting = ", ".join(f"{k}={v!r}" for k, v in model.run.setting.items())
-    kind = find(model.run.objective)
-    known = {name: value for name, value in vars(model.objective).items() if isinstance(value, str)}
-    imports, definitions = inline((MLP, kind), known)
+def source(model: Model, judge: Judge, quarters: list[float | None], script: str, rows: str) -> str:
+    """The text of the script; `quarters`: the run's validation scores, the lowest of which chose the saved weights."""
+    objective, steps = model.objective, model.record["steps"]
+    best = min(range(QUARTERS), key=lambda k: math.inf if (score := quarters[k]) is None else score)
+    imports, definitions = inline(type(objective), fields(objective))
+    known = facts(model.encoder, objective, definitions)
+    dated = {"import datetime"} if "dates" in known else set()
     values = {
-        "NAME": model.run.objective,
-        "SOURCE": model.record["source"],
-        "ROWS": rows,
-        "STEPS": str(model.record["steps"]),
-        "BATCH": str(lanes.batch),
-        "SEED": str(model.run.seed),
-        "AVERAGE": repr(model.objective.average),
-        "MAKE": f"{kind.__name__}({setting})",
-        "WIDTH": str(model.run.width),
+        "NAME": quoted(model.run.objective),
+        "SOURCE": quoted(model.record["source"]),
+        "SCRIPT": quoted(script),
+        "ROWS": quoted(rows),
+        "ROWSFILE": repr(rows),
+        "FORMULA": quoted(inspect.cleandoc(type(objective).__doc__ or "")),
         "SCORE": f"{model.record['score']:.3g}",
-        "COLUMNS": columns(model.encoder),
-        "JITTER": repr([round(float(v), 7) for v in model.encoder.jitter]),
-        "IMPORTS": "\n".join(line for line in imports if line not in text.splitlines()),
-        "OBJECTIVE": definitions,
+        "STEPS": str(steps),
+        "STOP": str(math.ceil(steps * (best + 1) / QUARTERS)),
+        "BATCH": str(make_lanes(judge, (model.run,), None)[1].batch),
+        "WIDTH": str(model.run.width),
+        "SEED": str(model.run.seed),
+        "AVERAGE": repr(objective.average),
+        "KIND": type(objective).__name__,
+        "IMPORTS": "\n".join(import_lines(ALWAYS | dated | imports)),
     }
-    for name, value in values.items():
-        text = text.replace(f"<{name}>", value)
-    return text
+    return fitted(chosen(PREAMBLE.read_text(), known), values, definitions, model.encoder)
 
 
-def columns(encoder: Encoder) -> str:
-    """The encoding as one literal line per column."""
+def fitted(text: str, values: dict[str, str], definitions: Sequence[str], encoder: Encoder) -> str:
+    """The text with all its values: with fewer blank lines, then with wider ones, until it is short enough."""
+    entries = [entry(c, b, encoder.jitter) for c, b in zip(encoder.schema.columns, encoder.blocks, strict=True)]
+    columns = ",\n".join(pformat(e, width=WIDEST - 4, compact=True) for e in entries)
+    width, whole = WIDEST, ""
+    for short in SHORT:
+        whole = filled(text, values, spaced(definitions, short), columns)
+        if len(whole.splitlines()) <= LONGEST:
+            return whole
+    while len(whole.splitlines()) > LONGEST and len(columns.splitlines()) > 1:
+        columns, width = pformat(entries, width=width, compact=True)[1:-1], 2 * width
+        whole = filled(text, values, spaced(definitions, SHORT[-1]), columns)
+    return whole
+
+
+def filled(text: str, values: dict[str, str], definitions: str, columns: str) -> str:
+    """The text with <NAME> replaced by the value of that name."""
+    values = values | {"OBJECTIVE": definitions, "COLUMNS": indent(columns, "    ")}
+    return re.sub(r"<([A-Z]+)>", lambda match: values[match[1]], text)
+
+
+def quoted(text: str) -> str:
+    """The text as it may stand in a docstring."""
+    return text.replace("\\", "\\\\").replace('"', "'")
+
+
+def chosen(text: str, known: set[str]) -> str:
+    """The lines without a condition, or whose condition holds."""
     lines = []
-    for column, block in zip(encoder.schema.columns, encoder.blocks, strict=True):
-        entry = (
-            column.name, column.kind, column.unit, list(column.categories), column.decimals,
-            block.width, block.mean, block.scale, block.factor, list(block.shares),
-        )  # fmt: skip
-        lines.append(f"    {entry!r},")
-    return "\n".join(lines)
+    for line in text.splitlines():
+        line, _, condition = line.partition(" #? ")
+        if (condition.removeprefix("not ") in known) != condition.startswith("not ") or not condition:
+            lines.append(line)
+    return "\n".join(joined(lines)) + "\n"
+
+
+def facts(encoder: Encoder, objective: Objective, definitions: Sequence[str]) -> set[str]:
+    """The conditions that hold for a table and an objective."""
+    kind, updates = type(objective), objective.updates()
+    kinds = {kind_of(column) for column in encoder.schema.columns}
+    checks = {
+        "words": kinds & {"constant", "category"},
+        "dates": kinds & {"date", "timestamp"},
+        "missing": any(c.missing and not c.constant and c.kind != "category" for c in encoder.schema.columns),
+        "blur": encoder.jitter.any(),
+        "average": objective.average,
+        "memory": kind.memory is not Objective.memory,
+        "refresh": kind.refresh is not Objective.refresh,
+        "project": any(u.project for u in updates),
+        "active": any(u.active != (0.0, 1.0) for u in updates),
+        "integers": any(".integers(" in text for text in definitions),
+    }
+    return {name for name, holds in checks.items() if holds} | kinds | {type(u.optimiser).__name__ for u in updates}
+
+
+def fields(objective: Objective) -> dict[str, object]:
+    """The values of the objective's fields. Raises UserError for one that is no plain number or text."""
+    values = {f.name: getattr(objective, f.name) for f in dataclasses.fields(objective)}
+    for name, value in values.items():
+        try:
+            ast.literal_eval(repr(value))
+        except (ValueError, SyntaxError):
+            raise UserError(
+                f"{type(objective).__name__}.{name} cannot be written into a file: {value!r}. "
+                "Make it a number, a text or a tuple of them, or use whichloss.load instead."
+            ) from None
+    return values
+
+
+def kind_of(column: Column) -> str:
+    """The column's kind as the script tells them apart."""
+    return "constant" if column.constant else column.unit or column.kind
+
+
+def entry(column: Column, block: Block, jitter: np.ndarray) -> tuple[object, ...]:
+    """What the script must know of a column; see the comment above its COLUMNS."""
+    kind, digits = kind_of(column), column.decimals
+    words = list(column.categories)
+    centre = list(block.shares) if kind == "category" else [block.mean or 0.0, *block.shares][: block.width]
+    scale = np.full(block.width, 1 / block.factor)
+    if kind == "constant":
+        words = texts(column, np.array([math.nan if block.mean is None else block.mean]))
+    elif kind == "boolean":
+        words = texts(column, np.array([0.0, 1.0]))
+    elif kind == "timestamp":  # the mark of its time zone
+        words, digits = ["Z" * texts(column, np.zeros(1))[0].endswith("Z")], 6 if digits is None else digits
+    if kind not in ("constant", "category"):
+        scale[0] *= block.scale
+    blur = jitter[block.start : block.start + block.width] * scale
+    places = 7 if kind == "category" else 13
+    return column.name, kind, words, digits, short(centre, places), once(scale, 8), once(blur, 4)
+
+
+def short(values: Sequence[float] | np.ndarray, digits: int) -> list[float]:
+    """The values with so many digits."""
+    return [float(f"{value:.{digits}g}") for value in values]
+
+
+def once(values: np.ndarray, digits: int) -> list[float]:
+    """The values, one for all where they agree."""
+    rounded = short(values, digits) or [1.0]
+    return rounded[:1] if len(set(rounded)) == 1 else rounded

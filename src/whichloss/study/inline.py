@@ -1,281 +1,261 @@
-"""One class and all it uses as plain definitions: this package's own source, docstrings, guards and dead branches off.
+"""One objective and all it uses as plain definitions, dependencies first: this package's own source, made short.
 
-Strings among the class's fields are known, so `if self.schedule == "linear"` is decided here, and so is a function's
-branch on an argument that every call gives alike. What nothing then reaches is left out.
+Docstrings, annotations and guards are left out, names of other modules become plain names, and the fields hold the
+values that the run had. `fold` then decides whatever is known.
 """
 
 import ast
+import importlib
 import importlib.util
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
+from ..errors import UserError
+from .fold import bound, fold, name_of, reached
+
 KEPT = {"networks", "updates", "memory", "refresh", "sample"}  # methods that training and sampling call
-STUDY = {"search", "scores", "average", "stops_gradient"}  # class attributes that only the study reads
+STUDY = {"search", "scores", "average", "stops_gradient", "goal"}  # class attributes that only the study reads
 WIDEST = 120
-VOCABULARY = (".base", ".rng", ".task")  # modules whose few names the script defines itself
+# modules whose few names the script defines itself
+VOCABULARY = {"whichloss.objectives", "whichloss.objectives.base", "whichloss.rng", "whichloss.task"}
 Found = dict[tuple[str, str], ast.stmt]
 
 
-def inline(kinds: Sequence[type], known: Mapping[str, str]) -> tuple[list[str], str]:
-    """(import lines, definitions, dependencies first) of some classes; `known`: string fields and their values."""
+def inline(kind: type, fields: Mapping[str, object]) -> tuple[set[str], list[str]]:
+    """(import lines, definitions) of a class whose fields have these values. Raises UserError if that cannot be."""
     found: Found = {}
-    for kind in kinds:
-        _collect(kind.__module__, kind.__name__, found)
-    nodes = [_Plain(known).visit(node) for node in found.values()]
-    roots = {kind.__name__ for kind in kinds}
-    text = ""
-    while text != (text := ast.unparse(ast.Module(nodes, []))):  # until nothing more is decided
-        nodes = _reached([_decided(node, nodes) for node in nodes], roots)
-    outside = {name: line for home, _ in found for name, line in _foreign(home)}
+    _collect(kind.__module__, kind.__name__, found)
+    family = {base.__name__ for base in kind.__mro__}
+    plain = _Plain(family, fields)
+    nodes = reached([plain.visit(node) for node in found.values()], kind.__name__, family, KEPT)
+    twice = [name for name, count in Counter(map(name_of, nodes)).items() if count > 1]
+    if twice:
+        raise UserError(f"{kind.__name__} cannot become one file: it uses two things named '{twice[0]}'. Rename one.")
+    nodes = fold(nodes, lambda left: reached(left, kind.__name__, family, KEPT))
     used = {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
-    return sorted({outside[name] for name in used & set(outside)}), _text(nodes)
+    lines = {line for home, _ in found for name, line in _foreign(home) if name in used}
+    return lines, [_text(node) for node in nodes]
 
 
 def _collect(module: str, name: str, found: Found) -> None:
     """The definition of a name and, before it, of every name of this package that it uses."""
-    if (module, name) in found:
+    node = _definition(module, name)
+    if node is None or (module, name) in found:
         return
-    node = _definition(_tree(module), name)
-    if node is None:
-        return
-    scope = vars(importlib.import_module(module))
-    modules = {n for n, v in scope.items() if isinstance(v, ModuleType) and v.__name__.startswith("whichloss.")}
-    node = _Named(modules).visit(node)
-    found[module, name] = node  # seen; moved behind its dependencies below
-    imported = dict(_imports(module))
-    for used in sorted({(n.id, getattr(n, "home", "")) for n in ast.walk(node) if isinstance(n, ast.Name)}):
-        home, original = (scope[used[1]].__name__, used[0]) if used[1] else imported.get(used[0], (module, used[0]))
-        if home.startswith("whichloss.") and not home.endswith(VOCABULARY):
-            _collect(home, original, found)
+    resolve = _Resolve(module)
+    found[module, name] = resolve.visit(node)
+    clash = resolve.qualified & set(bound(node))
+    if clash:
+        raise UserError(f"'{name}' cannot become one file: it has a variable '{min(clash)}' and calls a function so.")
+    for home, used in sorted(resolve.used):
+        if home == module or (home.startswith("whichloss.") and home not in VOCABULARY):
+            _collect(home, used, found)
     found[module, name] = found.pop((module, name))
 
 
-def _tree(module: str) -> ast.Module:
-    return ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
+@lru_cache(maxsize=64)
+def _source(module: str) -> str:
+    return Path(importlib.import_module(module).__file__ or "").read_text()
 
 
-def _definition(tree: ast.Module, name: str) -> ast.stmt | None:
-    for node in tree.body:
-        names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
-        if isinstance(node, ast.Assign):
-            names = [t.id for t in node.targets if isinstance(t, ast.Name)]
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names = [node.target.id]
-        if name in names:
-            return node
-    return None
+def _definition(module: str, name: str) -> ast.stmt | None:
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+    return next((n for n in ast.parse(_source(module)).body if isinstance(n, kinds) and name_of(n) == name), None)
 
 
 def _imports(module: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """(name here, (module that defines it, its name there)) of what a module imports from this package."""
-    package = module.rsplit(".", 1)[0]
-    for node in _tree(module).body:
-        if isinstance(node, ast.ImportFrom) and node.level:
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            for alias in node.names:
-                value = getattr(importlib.import_module(base), alias.name, None)
-                yield alias.asname or alias.name, (getattr(value, "__module__", base), alias.name)
+    for node in ast.parse(_source(module)).body:
+        if isinstance(node, ast.ImportFrom):
+            path = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(path, module.rpartition(".")[0]) if node.level else path
+            if base.partition(".")[0] == "whichloss":
+                yield from ((a.asname or a.name, _home(importlib.import_module(base), a.name)) for a in node.names)
+
+
+def _home(module: ModuleType, name: str) -> tuple[str, str]:
+    return getattr(getattr(module, name, None), "__module__", module.__name__), name
 
 
 def _foreign(module: str) -> Iterator[tuple[str, str]]:
     """(name, import line) of what a module takes from elsewhere."""
-    for node in _tree(module).body:
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, f"import {alias.name}") for alias in node.names)
-        if isinstance(node, ast.ImportFrom) and not node.level:
-            yield from ((alias.name, f"from {node.module} import {alias.name}") for alias in node.names)
+    for node in ast.parse(_source(module)).body:
+        if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "level", 0):
+            for alias in node.names:
+                single = (
+                    ast.ImportFrom(node.module, [alias], 0) if isinstance(node, ast.ImportFrom) else ast.Import([alias])
+                )
+                yield alias.asname or alias.name.partition(".")[0], ast.unparse(single)
 
 
-class _Named(ast.NodeTransformer):
-    """q.noised of an imported module q of this package becomes noised."""
+def import_lines(lines: set[str]) -> list[str]:
+    """The lines sorted and gathered: one for all modules, one for the names of each."""
+    names: dict[str, list[str]] = defaultdict(list)
+    plain = []
+    for line in sorted(lines):
+        head, _, name = line.partition(" import ")
+        if name:
+            names[head].append(name)
+        else:
+            plain.append(head.removeprefix("import "))
+    first = [f"import {', '.join(plain)}"] if plain else []
+    return first + [f"{head} import {', '.join(of)}" for head, of in names.items()]
 
-    def __init__(self, modules: set[str]) -> None:
-        self.modules = modules
+
+class _Resolve(ast.NodeTransformer):
+    """q.noised of an imported module q of this package becomes noised; `used` says where every name is defined."""
+
+    def __init__(self, module: str) -> None:
+        self.module, self.scope = module, vars(importlib.import_module(module))
+        self.imported = dict(_imports(module))
+        self.used: set[tuple[str, str]] = set()
+        self.qualified: set[str] = set()
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        home, node.id = self.imported.get(node.id, (self.module, node.id))
+        self.used.add((home, node.id))
+        return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.value, ast.Name) and node.value.id in self.modules:
-            plain = ast.Name(node.attr, node.ctx)
-            plain.home = node.value.id  # type: ignore[attr-defined]
-            return plain
-        return node
+        value = self.scope.get(node.value.id) if isinstance(node.value, ast.Name) else None
+        if not (isinstance(value, ModuleType) and value.__name__.startswith("whichloss.")):
+            return self.generic_visit(node)
+        self.used.add(_home(value, node.attr))
+        self.qualified.add(node.attr)
+        return ast.Name(node.attr, node.ctx)
 
 
 class _Plain(ast.NodeTransformer):
-    """Leaves out docstrings, annotations and guards, and puts known fields in."""
+    """Leaves out docstrings, annotations and guards; the family's fields get their values."""
 
-    def __init__(self, known: Mapping[str, str]) -> None:
-        self.known = known
+    def __init__(self, family: set[str], fields: Mapping[str, object]) -> None:
+        self.family, self.fields = family, fields
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        self.generic_visit(node)
         node.body = _without_docstring(node.body)
+        self.generic_visit(node)
+        if len(node.body) > 1 and isinstance(node.body[-1], ast.Raise):  # after a loop that returns
+            node.body.pop()
+        node.body = node.body or [ast.Pass()]
         node.returns = None
-        for argument in (*node.args.args, *node.args.kwonlyargs, *node.args.posonlyargs):
-            argument.annotation = None
         return node
 
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        return ast.arg(node.arg)
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        name, inside = node.target.id if isinstance(node.target, ast.Name) else "", "." in ast.unparse(node.annotation)
-        if "ClassVar" in ast.unparse(node.annotation) or name in self.known or node.value is None:
-            return None
-        if inside or not isinstance(node.value, ast.Constant):
-            return ast.copy_location(ast.Assign([node.target], self.generic_visit(node).value), node)  # type: ignore[attr-defined]
+        self.generic_visit(node)
+        return ast.copy_location(ast.Assign([node.target], node.value), node) if node.value else None
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        """`a, _ = f()` becomes `a = f()[0]`."""
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Call) and ast.unparse(node.targets[0]).endswith(", _)"):
+            names = node.targets[0].elts  # type: ignore[attr-defined]
+            if len(names) == 2:
+                node.targets, node.value = names[:1], ast.Subscript(node.value, ast.Constant(0), ast.Load())
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        self.generic_visit(node)
-        node.body = [n for n in _without_docstring(node.body) if not _assigns(n, STUDY)]
-        node.bases = [base for base in node.bases if ast.unparse(base) != "Generative"]
+        node.body = _without_docstring(node.body)
+        if node.name not in self.family:  # a dataclass needs its annotations
+            node.body = [self.visit(n) if isinstance(n, ast.FunctionDef) else n for n in node.body]
+            return node
+        node.decorator_list = []
+        node.bases = [base for base in node.bases if ast.unparse(base) not in ("Generative", "Objective")]
+        node.body = [self.valued(n) for n in node.body if not self.needless(n)]
         return node
 
-    def visit_Raise(self, node: ast.Raise) -> None:
-        return None
+    def needless(self, node: ast.stmt) -> bool:
+        """Whether training and sampling do without this part of the class."""
+        return isinstance(node, ast.Assign | ast.AnnAssign) and (
+            name_of(node) in STUDY or isinstance(self.fields.get(name_of(node)), str)
+        )
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:
+    def valued(self, node: ast.stmt) -> ast.stmt:
+        """The part of the class, a field with its value."""
+        if isinstance(node, ast.AnnAssign) and name_of(node) in self.fields:
+            value = ast.parse(repr(self.fields[name_of(node)]), mode="eval").body
+            return ast.copy_location(ast.Assign([node.target], value), node)
+        return self.visit(node)  # type: ignore[no-any-return]
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
-        return node if node.body else None  # it only raised
+        return node.orelse if all(isinstance(n, ast.Raise) for n in node.body) else node
+
+    def visit_For(self, node: ast.For) -> ast.AST | None:
+        self.generic_visit(node)
+        return node if node.body else None
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.value, ast.Name) and node.value.id == "self" and node.attr in self.known:
-            return ast.Constant(self.known[node.attr])
+        if ast.unparse(node.value) == "self" and isinstance(value := self.fields.get(node.attr), str):
+            return ast.Constant(value)
         return node
-
-
-def _assigns(node: ast.stmt, names: set[str]) -> bool:
-    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in names
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
     first = body[0] if body else None
-    text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-    return body[1:] if text else body
+    return body[isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) :]
 
 
-def _decided(node: ast.stmt, nodes: Sequence[ast.stmt]) -> ast.stmt:
-    """The definition with branches on constants taken, its own arguments included where all calls agree."""
-    constants: dict[str, ast.Constant] = {}
-    if isinstance(node, ast.FunctionDef):
-        names = [n for other in nodes for n in ast.walk(other) if isinstance(n, ast.Name) and n.id == node.name]
-        calls = [c for other in nodes for c in ast.walk(other) if isinstance(c, ast.Call) and c.func in names]
-        if len(calls) == len(names):
-            constants = _agreed(node.args, calls)
-    return _Decide(constants).visit(node)  # type: ignore[no-any-return]
+def _text(node: ast.stmt) -> str:
+    """Source as short as it stays readable."""
+    lines = joined([_bare(line) for line in ast.unparse(node).splitlines() if line])
+    return "\n".join(map(_wrapped, lines))
 
 
-def _agreed(arguments: ast.arguments, calls: Sequence[ast.Call]) -> dict[str, ast.Constant]:
-    defaults = dict(zip([a.arg for a in arguments.kwonlyargs], arguments.kw_defaults, strict=True))
-    if arguments.defaults:
-        defaults |= dict(
-            zip([a.arg for a in arguments.args[-len(arguments.defaults) :]], arguments.defaults, strict=True)
-        )
-    agreed = {}
-    for place, name in enumerate([a.arg for a in (*arguments.args, *arguments.kwonlyargs)]):
-        given = [
-            call.args[place] if place < len(call.args)
-            else next((k.value for k in call.keywords if k.arg == name), defaults.get(name))
-            for call in calls
-        ]  # fmt: skip
-        values = {g.value if isinstance(g, ast.Constant) and isinstance(g.value, str) else None for g in given}
-        if len(values) == 1 and (value := values.pop()) is not None:
-            agreed[name] = ast.Constant(value)
-    return agreed
+def _bare(line: str) -> str:
+    """`return (a, b)` and `c = (a, b)` without their brackets."""
+    for head in ("return (", " = ("):
+        before, found, rest = line.partition(head)
+        bare = before + head[:-1] + rest[:-1]
+        if found and _same(bare, line):
+            return bare
+    return line
 
 
-class _Decide(ast.NodeTransformer):
-    """Takes the branch of every test between two constants."""
-
-    def __init__(self, constants: Mapping[str, ast.Constant]) -> None:
-        self.constants = constants
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return self.constants.get(node.id, node) if isinstance(node.ctx, ast.Load) else node
-
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        self.generic_visit(node)
-        sides = (node.left, *node.comparators)
-        if len(sides) == 2 and all(isinstance(s, ast.Constant) for s in sides) and isinstance(node.ops[0], ast.Eq):
-            return ast.Constant(sides[0].value == sides[1].value)  # type: ignore[attr-defined]
-        return node
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        self.generic_visit(node)
-        ends = isinstance(node.op, ast.Or)
-        rest = [v for v in node.values if not (isinstance(v, ast.Constant) and v.value is not ends)]
-        if any(isinstance(v, ast.Constant) and v.value is ends for v in rest):
-            return ast.Constant(ends)
-        return ast.BoolOp(node.op, rest) if len(rest) > 1 else rest[0] if rest else ast.Constant(not ends)
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
-        self.generic_visit(node)
-        return node if not isinstance(node.test, ast.Constant) else node.body if node.test.value else node.orelse
-
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
-        self.generic_visit(node)
-        return node if not isinstance(node.test, ast.Constant) else node.body if node.test.value else node.orelse
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        self.generic_visit(node)
-        ends = [i for i, n in enumerate(node.body) if isinstance(n, ast.Return)]
-        node.body = node.body[: ends[0] + 1] if ends else node.body
-        return node
+def _wrapped(line: str) -> str:
+    """A long line as two, parted at a comma inside brackets."""
+    margin = " " * (len(line) - len(line.lstrip()) + 4)
+    place = WIDEST
+    while len(line) > WIDEST and (place := line.rfind(", ", 0, place)) > 0:
+        parted = f"{line[: place + 1]}\n{margin}{line[place + 2 :]}"
+        if _same(parted, line):
+            return parted
+    return line
 
 
-def _reached(nodes: Sequence[ast.stmt], roots: set[str]) -> list[ast.stmt]:
-    """What the roots use, directly or not; of classes, the methods in KEPT and what those call."""
-    for node in nodes:
-        if isinstance(node, ast.ClassDef) and not node.bases:
-            node.body = _reached_methods(node.body)
-    named = {_name(node): node for node in nodes}
-    wanted, new = set[str](), set(roots)
-    while new:
-        wanted |= new
-        new = {n.id for name in new for n in ast.walk(named[name]) if isinstance(n, ast.Name)} & set(named) - wanted
-    return [node for node in nodes if _name(node) in wanted]
+def _same(one: str, other: str) -> bool:
+    """Whether two texts are the same statement."""
+    try:
+        return ast.dump(ast.parse(one.strip())) == ast.dump(ast.parse(other.strip()))
+    except SyntaxError:
+        return False
 
 
-def _name(node: ast.stmt) -> str:
-    return (
-        node.name if isinstance(node, ast.FunctionDef | ast.ClassDef) else ast.unparse(node).split(" ")[0].rstrip(":")
-    )
-
-
-def _reached_methods(body: Sequence[ast.stmt]) -> list[ast.stmt]:
-    methods = {n.name: n for n in body if isinstance(n, ast.FunctionDef)}
-    wanted, new = set[str](), KEPT & set(methods)
-    while new:
-        wanted |= new
-        said = {ast.unparse(a) for name in new for a in ast.walk(methods[name]) if isinstance(a, ast.Attribute)}
-        new = {name for name in methods if f"self.{name}" in said} - wanted
-    return [n for n in body if not isinstance(n, ast.FunctionDef) or n.name in wanted]
-
-
-def _text(nodes: Sequence[ast.stmt]) -> str:
-    """Source as short as it stays readable: a block of one line beside its head, no blank line between such."""
-    parts, tight = list[str](), True
-    for node in nodes:
-        lines = _joined([line for line in ast.unparse(node).splitlines() if line])
-        parts += [""] * (not (tight and len(lines) == 1)) + lines
-        tight = len(lines) == 1
-    return "\n".join(parts).strip()
-
-
-def _joined(lines: Sequence[str]) -> list[str]:
+def joined(lines: Sequence[str]) -> list[str]:
+    """A block of one line beside its head."""
     out: list[str] = []
     depths = [len(line) - len(line.lstrip()) for line in lines] + [0]
     for i, line in enumerate(lines):
-        head = lines[i - 1].lstrip() if i else ""
-        alone = (
-            depths[i] > depths[i - 1] and depths[i + 1] <= depths[i - 1] and head.startswith(("def ", "if ", "for "))
-        )
-        if (
-            alone
-            and len(out[-1]) + len(line.lstrip()) < WIDEST
-            and not line.lstrip().startswith(("if ", "for ", "def "))
-        ):
-            out[-1] += " " + line.lstrip()
+        head, own = (lines[i - 1].lstrip() if i else ""), line.lstrip()
+        alone = depths[i] > depths[i - 1] and depths[i + 1] <= depths[i - 1] and not own.endswith(":")
+        if alone and head.startswith(("def ", "if ", "for ")) and len(out[-1]) + len(own) < WIDEST:
+            out[-1] += " " + own
         else:
             out.append(line)
     return out
+
+
+def spaced(definitions: Sequence[str], short: int) -> str:
+    """The definitions, with blank lines round all that have more lines than `short`."""
+    parts, tight = list[str](), True
+    for definition in definitions:
+        small = len(definition.splitlines()) <= short
+        parts += [""] * (not (tight and small)) + [definition]
+        tight = small
+    return "\n".join(parts).strip()

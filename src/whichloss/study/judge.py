@@ -20,6 +20,7 @@ from ..train import count
 
 Which = Literal["validation", "test"]
 MOST = 2000  # rows on each side of a comparison
+DESCRIBED = 1000  # rows on each side of the descriptive metrics, whose cost grows with the square
 DIRECTIONS = 256  # of the sliced distance, shared by all objectives
 
 
@@ -87,10 +88,10 @@ class Judge:
 
     def describe(self, values: np.ndarray, seed: int, which: Which) -> dict[str, float]:
         """The descriptive metrics of sampled rows against the judging rows."""
-        y = self.place(self.table.values[self.numbers(seed, which)])
-        x = self.place(values)
-        n = min(len(x), len(y))
-        x, y = x[:n], y[:n]
+        index = self.numbers(seed, which)
+        n = min(len(values), len(index), DESCRIBED)
+        y = self.place(self.table.values[index[np.linspace(0, len(index) - 1, n).astype(int)]])
+        x = self.place(values[np.linspace(0, len(values) - 1, n).astype(int)])
         near = metrics.neighbours(x, y)
         found = {
             "energy distance": metrics.energy_distance(x, y),
@@ -106,7 +107,7 @@ class Judge:
         if self.space.dim > 1:
             found["correlation difference"] = metrics.correlation_difference(x, y)
         if self.space.dim <= 3:
-            found["exact W2"] = metrics.exact_w2(x[:1000], y[:1000])
+            found["exact W2"] = metrics.exact_w2(x, y)
         return found | self.copies(values, seed) | self.toy(values)
 
     def copies(self, values: np.ndarray, seed: int) -> dict[str, float]:
