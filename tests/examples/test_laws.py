@@ -36,7 +36,7 @@ def test_divergences_of_normals_are_their_integrals(gap: float) -> None:
     assert tv_normals(gap, 0.5) == pytest.approx(tv, abs=1e-6)
 
 
-@pytest.mark.parametrize("gap", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("gap", [0.3, 1.0, 1.5, 2.5])
 def test_slopes_are_differences(gap: float) -> None:
     h = 1e-4
     forms = [lambda d: js_normals(d, 0.5), lambda d: kl_normals(d, 0.5), js_uniforms, w1_shift]
