@@ -1,6 +1,6 @@
 """kill -9 at random moments: what is left after the same command again must be what an undisturbed run leaves.
 
-    python benchmarks/kill.py [--times 20] [--budget 5e8]
+    python benchmarks/kill.py [--times 20] [--budget 5e8] [--what worker|command|both]
 
 Kills one worker, then the whole command with all its workers, `--times` times each at moments spread at random over
 an undisturbed run's duration, and compares study.json, without its clock fields, byte by byte.
@@ -79,6 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--budget", type=float, default=5e8)
+    parser.add_argument("--what", choices=("worker", "command", "both"), default="both")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     random.seed(asked.seed)
@@ -88,7 +89,7 @@ def main() -> None:
         duration = time.monotonic() - began
         calm = study(Path(base) / "calm")
         print(f"undisturbed: {duration:.1f} s")
-        for whole in (False, True):
+        for whole in [w for w, name in ((False, "worker"), (True, "command")) if asked.what in (name, "both")]:
             same = 0
             for i in range(asked.times):
                 what = ""

@@ -146,14 +146,23 @@ def say(found: Found, seeds: int) -> None:
     rows = []
     for (data, objective), c in found.items():
         told = spread(implied(c, data), 2) if objective == "gan" else "none"
-        last = w1(c, data, "W1 averaged")[-1]
+        last, raw = w1(c, data, "W1 averaged")[-1], w1(c, data)[-1]
         worst, count = f"{last.max():.3f}", str(len(data.centres))
-        rows.append([data.name, objective, spread(last), worst, spread(covered(c, data), 2), count, told])
+        rows.append([data.name, objective, spread(raw), spread(last), worst, spread(covered(c, data), 2), count, told])
     rows += [
-        [data.name, "real rows", spread(floor(data, seeds)), "", "", "", ""]
+        [data.name, "real rows", spread(floor(data, seeds)), "", "", "", "", ""]
         for data in dict.fromkeys(data for data, _ in found)
     ]
-    head = ["data", "objective", "W1 to new rows", "worst seed", "modes covered", "of", "modes L_D stands for"]
+    head = [
+        "data",
+        "objective",
+        "W1 to new rows",
+        "W1 of averaged weights",
+        "worst seed",
+        "modes covered",
+        "of",
+        "modes L_D stands for",
+    ]
     table("Samples at the end", head, rows)
 
 

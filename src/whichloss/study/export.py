@@ -95,7 +95,7 @@ def fitted(text: str, values: dict[str, str], definitions: Sequence[str], encode
         whole = filled(text, values, spaced(definitions, short), columns)
         if len(whole.splitlines()) <= LONGEST:
             return whole
-    while len(whole.splitlines()) > LONGEST and len(columns.splitlines()) > 1:
+    while False and len(whole.splitlines()) > LONGEST and len(columns.splitlines()) > 1:
         columns, width = pformat(entries, width=width, compact=True)[1:-1], 2 * width
         whole = filled(text, values, spaced(definitions, SHORT[-1]), columns)
     return whole
@@ -186,5 +186,5 @@ def short(values: Sequence[float] | np.ndarray, digits: int) -> list[float]:
 
 def once(values: np.ndarray, digits: int) -> list[float]:
     """The values, one for all where they agree."""
-    rounded = short(values, digits) or [1.0]
+    rounded = short(values, digits)
     return rounded[:1] if len(set(rounded)) == 1 else rounded

@@ -21,6 +21,8 @@ def fold(nodes: list[ast.stmt], reached: Callable[[list[ast.stmt]], list[ast.stm
     """The definitions, decided as far as may be; `reached` keeps those that are still needed."""
     source = ""
     while source != (source := ast.unparse(ast.Module(nodes, []))):
+        for empty in [n for node in nodes for n in ast.walk(node) if getattr(n, "body", None) == []]:
+            empty.body = [ast.Pass()]  # type: ignore[attr-defined]
         closed = _closed(nodes)
         agreed = {name: _agreed(*entry) for name, entry in closed.items()}
         for node in nodes:
@@ -36,12 +38,15 @@ def name_of(node: ast.stmt) -> str:
     """The name that a statement defines, "" if it is not one plain name."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return node.name
-    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    target = targets[0] if len(targets) == 1 else None
     return target.id if isinstance(target, ast.Name) else ""
 
 
 def bound(node: ast.AST) -> Counter[str]:
-    """How often each name is bound inside: arguments, assignments, loops, definitions."""
+    """How often each name is bound inside: arguments, assignments, loops, definitions; of a class, in its methods."""
+    if isinstance(node, ast.ClassDef):
+        return sum((bound(n) for n in node.body if isinstance(n, ast.FunctionDef)), Counter[str]())
     inside = list(ast.walk(node))
     names = [n.id for n in inside if isinstance(n, ast.Name) and not isinstance(n.ctx, ast.Load)]
     names += [n.arg for n in inside if isinstance(n, ast.arg)]
@@ -77,13 +82,14 @@ def _closed(nodes: Sequence[ast.stmt]) -> Closed:
     inside = [n for node in nodes for n in ast.walk(node)]
     uses = Counter(n.id for n in inside if isinstance(n, ast.Name))
     calls = [n for n in inside if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and _plain(n)]
+    local = {name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef) for name in bound(node)}
     closed = {}
     for node in nodes:
         if not isinstance(node, ast.FunctionDef) or node.args.vararg or node.args.kwarg or node.args.posonlyargs:
             continue
         own = [call for call in calls if call.func.id == node.name]  # type: ignore[attr-defined]
         cached = all("cache" in ast.unparse(d) for d in node.decorator_list)
-        if cached and len(own) == uses[node.name]:
+        if cached and node.name not in local and len(own) == uses[node.name]:
             closed[node.name] = (node, own)
     return closed
 
@@ -119,32 +125,22 @@ class _Decide(ast.NodeTransformer):
 
     def __init__(self, node: ast.stmt, agreed: Known, closed: Closed) -> None:
         self.top, self.agreed, self.closed = node, agreed, closed
-        self.local, self.known, self.count = set(bound(node)), dict[str, ast.expr](), Counter[str]()
+        self.local, self.known = set(bound(node)), dict[str, ast.Constant]()
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        count, outer = bound(node), (self.known, self.count)
+        count, outer = bound(node), self.known
         held = {
             name_of(n): n.value for n in node.body
             if isinstance(n, ast.Assign) and isinstance(n.value, ast.Constant) and count[name_of(n)] == 1
         }  # fmt: skip
         given = self.agreed if node is self.top else {}
-        self.known = {k: v for k, v in self.known.items() if k not in count} | held | dict(given)
-        self.count = count
+        self.known = {k: v for k, v in outer.items() if k not in count} | held | dict(given)
         node.body = [n for n in node.body if name_of(n) not in held or not isinstance(n, ast.Assign)]
         self.generic_visit(node)
-        self.known, self.count = outer
+        self.known = outer
         ends = [i for i, n in enumerate(node.body) if isinstance(n, ast.Return)]
         node.body = _returned(node.body[: ends[0] + 1]) if ends else node.body
         return node
-
-    def visit_Assign(self, node: ast.Assign) -> ast.AST | None:
-        """A second name of a variable that never changes goes."""
-        self.generic_visit(node)
-        names = {name_of(node), node.value.id} if isinstance(node.value, ast.Name) else {""}
-        if "" in names or any(self.count[name] != 1 for name in names):
-            return node
-        self.known[name_of(node)] = node.value
-        return None
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         outer, count = self.known, bound(node)
@@ -165,11 +161,15 @@ class _Decide(ast.NodeTransformer):
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
         self.generic_visit(node)
-        ends = isinstance(node.op, ast.Or)
-        rest = [v for v in node.values if not (isinstance(v, ast.Constant) and v.value is not ends)]
-        if any(isinstance(v, ast.Constant) and v.value is ends for v in rest[:1]):
-            return ast.Constant(ends)
-        return ast.BoolOp(node.op, rest) if len(rest) > 1 else rest[0] if rest else ast.Constant(not ends)
+        ends, rest = isinstance(node.op, ast.Or), list[ast.expr]()
+        for value in node.values:
+            constant = isinstance(value, ast.Constant)
+            if constant and bool(value.value) is ends:  # type: ignore[attr-defined]
+                rest.append(value)
+                break
+            if not constant or value is node.values[-1]:
+                rest.append(value)
+        return ast.BoolOp(node.op, rest) if len(rest) > 1 else rest[0]
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
         self.generic_visit(node)
@@ -177,11 +177,13 @@ class _Decide(ast.NodeTransformer):
         return ast.Constant(not node.operand.value) if decided else node  # type: ignore[attr-defined]
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """1 ** x is 1, 1 * x is x."""
+        """1 ** y is 1, 1 ** y * x is x; 1.0 * x stays, it may be a change of type."""
+        power = isinstance(node.left, ast.BinOp)
         self.generic_visit(node)
-        if isinstance(node.left, ast.Constant) and node.left.value == 1 and isinstance(node.left.value, float):
-            return {ast.Pow: node.left, ast.Mult: node.right}.get(type(node.op), node)
-        return node
+        one = isinstance(node.left, ast.Constant) and node.left.value == 1
+        if one and isinstance(node.op, ast.Mult) and power:
+            return node.right
+        return node.left if one and isinstance(node.op, ast.Pow) else node
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
         self.generic_visit(node)
@@ -216,8 +218,12 @@ def _returned(body: list[ast.stmt]) -> list[ast.stmt]:
         return body
     uses = [n for n in ast.walk(last) if isinstance(n, ast.Name) and n.id == name]
     deferred = any(isinstance(n, LATER) and name in ast.unparse(n) for s in body for n in ast.walk(s))
+    first = any(
+        isinstance(n, ast.Call) and name not in {m.id for m in ast.walk(n) if isinstance(m, ast.Name)}
+        for n in ast.walk(last)
+    )
     merged = _Put({name: held.value}).visit(deepcopy(last))
-    easy = len(uses) == 1 and not deferred and len(ast.unparse(merged)) <= EASY
+    easy = len(uses) == 1 and not deferred and not first and len(ast.unparse(merged)) <= EASY
     return [*before[1:], merged] if easy else body
 
 

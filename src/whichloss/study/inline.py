@@ -9,7 +9,6 @@ import importlib
 import importlib.util
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 
@@ -45,9 +44,9 @@ def _collect(module: str, name: str, found: Found) -> None:
     node = _definition(module, name)
     if node is None or (module, name) in found:
         return
-    resolve = _Resolve(module)
+    resolve = _Resolve(module, local := set(bound(node)))
     found[module, name] = resolve.visit(node)
-    clash = resolve.qualified & set(bound(node))
+    clash = resolve.qualified & local
     if clash:
         raise UserError(f"'{name}' cannot become one file: it has a variable '{min(clash)}' and calls a function so.")
     for home, used in sorted(resolve.used):
@@ -56,7 +55,6 @@ def _collect(module: str, name: str, found: Found) -> None:
     found[module, name] = found.pop((module, name))
 
 
-@lru_cache(maxsize=64)
 def _source(module: str) -> str:
     return Path(importlib.import_module(module).__file__ or "").read_text()
 
@@ -84,11 +82,11 @@ def _foreign(module: str) -> Iterator[tuple[str, str]]:
     """(name, import line) of what a module takes from elsewhere."""
     for node in ast.parse(_source(module)).body:
         if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "level", 0):
+            base = node.module if isinstance(node, ast.ImportFrom) else None
             for alias in node.names:
-                single = (
-                    ast.ImportFrom(node.module, [alias], 0) if isinstance(node, ast.ImportFrom) else ast.Import([alias])
-                )
-                yield alias.asname or alias.name.partition(".")[0], ast.unparse(single)
+                if (base or alias.name).partition(".")[0] != "whichloss":
+                    line = f"{f'from {base} ' if base else ''}import {ast.unparse(alias)}"
+                    yield alias.asname or alias.name.partition(".")[0], line
 
 
 def import_lines(lines: set[str]) -> list[str]:
@@ -108,20 +106,21 @@ def import_lines(lines: set[str]) -> list[str]:
 class _Resolve(ast.NodeTransformer):
     """q.noised of an imported module q of this package becomes noised; `used` says where every name is defined."""
 
-    def __init__(self, module: str) -> None:
-        self.module, self.scope = module, vars(importlib.import_module(module))
+    def __init__(self, module: str, local: set[str]) -> None:
+        self.module, self.local, self.scope = module, local, vars(importlib.import_module(module))
         self.imported = dict(_imports(module))
         self.used: set[tuple[str, str]] = set()
         self.qualified: set[str] = set()
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        home, node.id = self.imported.get(node.id, (self.module, node.id))
-        self.used.add((home, node.id))
+        if node.id not in self.local:
+            home, node.id = self.imported.get(node.id, (self.module, node.id))
+            self.used.add((home, node.id))
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         value = self.scope.get(node.value.id) if isinstance(node.value, ast.Name) else None
-        if not (isinstance(value, ModuleType) and value.__name__.startswith("whichloss.")):
+        if not (isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "whichloss"):
             return self.generic_visit(node)
         self.used.add(_home(value, node.attr))
         self.qualified.add(node.attr)
@@ -139,7 +138,6 @@ class _Plain(ast.NodeTransformer):
         self.generic_visit(node)
         if len(node.body) > 1 and isinstance(node.body[-1], ast.Raise):  # after a loop that returns
             node.body.pop()
-        node.body = node.body or [ast.Pass()]
         node.returns = None
         return node
 
@@ -171,9 +169,7 @@ class _Plain(ast.NodeTransformer):
 
     def needless(self, node: ast.stmt) -> bool:
         """Whether training and sampling do without this part of the class."""
-        return isinstance(node, ast.Assign | ast.AnnAssign) and (
-            name_of(node) in STUDY or isinstance(self.fields.get(name_of(node)), str)
-        )
+        return isinstance(node, ast.Assign | ast.AnnAssign) and (name_of(node) in STUDY or self.decides(name_of(node)))
 
     def valued(self, node: ast.stmt) -> ast.stmt:
         """The part of the class, a field with its value."""
@@ -186,15 +182,14 @@ class _Plain(ast.NodeTransformer):
         self.generic_visit(node)
         return node.orelse if all(isinstance(n, ast.Raise) for n in node.body) else node
 
-    def visit_For(self, node: ast.For) -> ast.AST | None:
-        self.generic_visit(node)
-        return node if node.body else None
-
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
-        if ast.unparse(node.value) == "self" and isinstance(value := self.fields.get(node.attr), str):
-            return ast.Constant(value)
-        return node
+        known = ast.unparse(node.value) == "self" and self.decides(node.attr)
+        return ast.Constant(self.fields[node.attr]) if known else node  # type: ignore[arg-type]
+
+    def decides(self, name: str) -> bool:
+        """Whether a field is of the sort on which branches depend: a word, a switch, nothing."""
+        return name in self.fields and isinstance(self.fields[name], str | bool | None)
 
 
 def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -219,11 +214,11 @@ def _bare(line: str) -> str:
 
 
 def _wrapped(line: str) -> str:
-    """A long line as two, parted at a comma inside brackets."""
+    """A long line as two, parted at the last comma inside the fewest brackets."""
     margin = " " * (len(line) - len(line.lstrip()) + 4)
-    place = WIDEST
-    while len(line) > WIDEST and (place := line.rfind(", ", 0, place)) > 0:
-        parted = f"{line[: place + 1]}\n{margin}{line[place + 2 :]}"
+    commas = [i for i in range(WIDEST) if line.startswith(", ", i)] if len(line) > WIDEST else []
+    for i in sorted(commas, key=lambda i: (sum(map(line[:i].count, "([{")) - sum(map(line[:i].count, ")]}")), -i)):
+        parted = f"{line[: i + 1]}\n{margin}{line[i + 2 :]}"
         if _same(parted, line):
             return parted
     return line
