@@ -65,7 +65,7 @@ def made(source, tmp_path, name="flow-matching", steps=8):
         "run": msgspec.to_builtins(run),
         "encoder": msgspec.to_builtins(encoder),
         "rows": len(judge.rest),
-        "source": 'C:\\new\\"data".csv',
+        "source": 'C:\\x"""data.csv',
         "own networks": [],
         "score": 0.1,
         "steps": steps,
@@ -170,6 +170,7 @@ def test_penguins_and_wide_tables_fit_too(tmp_path):
         alone, text, judge, _ = made(source, tmp_path, "ddpm")
         check_text(text)
         assert len(alone["COLUMNS"]) == len(judge.table.schema.columns)
+        assert source is wide or max(map(len, text.splitlines())) <= 120
 
 
 def test_lines_depend_on_facts():

@@ -95,7 +95,7 @@ def fitted(text: str, values: dict[str, str], definitions: Sequence[str], encode
         whole = filled(text, values, spaced(definitions, short), columns)
         if len(whole.splitlines()) <= LONGEST:
             return whole
-    while False and len(whole.splitlines()) > LONGEST and len(columns.splitlines()) > 1:
+    while len(whole.splitlines()) > LONGEST and len(columns.splitlines()) > 1:
         columns, width = pformat(entries, width=width, compact=True)[1:-1], 2 * width
         whole = filled(text, values, spaced(definitions, SHORT[-1]), columns)
     return whole
