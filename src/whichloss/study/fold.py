@@ -223,7 +223,7 @@ def _returned(body: list[ast.stmt]) -> list[ast.stmt]:
         for n in ast.walk(last)
     )
     merged = _Put({name: held.value}).visit(deepcopy(last))
-    easy = len(uses) == 1 and not deferred and len(ast.unparse(merged)) <= EASY
+    easy = len(uses) == 1 and not deferred and not first and len(ast.unparse(merged)) <= EASY
     return [*before[1:], merged] if easy else body
 
 
