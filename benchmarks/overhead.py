@@ -3,8 +3,8 @@
 A real study runs (real workers, real store, report), with timers put around the workers' functions from outside. CPU
 time of the workers as a whole comes from the system. Everything that is not a training step counts as the tool's own:
 starting workers, tracing, counting operations, judging, anchors, power, watched numbers, checkpoints, planning, the
-verdict, the report. Drawing the samples to be judged runs the objective's networks; it is listed apart, and counted as
-the tool's own in the second number.
+verdict, the report. Drawing the samples to be judged and log-likelihoods run the objective's networks; they are listed
+apart, and counted as the tool's own in the second number.
 
 --scale S runs the study with all its runs, but S of the compute per run, and then takes the training steps and the
 checkpoints that come with time as 1 / S as many; all else does not depend on compute. --seeds N runs fewer fresh seeds
@@ -35,7 +35,7 @@ from whichloss.study.work import PAUSE, POINTS
 
 TARGET = 0.05
 WITH_TIME = ("training steps", "checkpoints by time")  # grow with compute
-NOT_OWN = ("training steps", "drawing samples to judge")
+NOT_OWN = ("training steps", "drawing samples to judge", "log-likelihoods")
 
 
 class Clock:
@@ -83,6 +83,7 @@ def timed(work: Callable[..., Any], item: Any, tell: Callable[[Any], None]) -> t
         (T, "save", "checkpoints", ""), (T, "result", judged, ""),
         (Loop, "step", "training steps", around), (loop, "trace", "tracing", ""),
         (Lanes, "sample", drawing, f"judging at quarters|{judged}"),
+        (T, "log_likelihood", "log-likelihoods", judged),
         (module, "count", "counting sampling cost", judged),
         (Lanes, "start", "setting up a group", around),
         (module.Store, "write", "writing runs", around),
@@ -158,7 +159,7 @@ def factors(found: dict[str, Any], given: Any) -> dict[str, float]:
     points = POINTS * found["times"]["setting up a group"] / 2  # a group is set up in two places
     for part in ("curves and watched numbers", "progress messages"):  # fewer where there are fewer steps than points
         scale[part] = runs * max(1.0, points / found["times"][part])
-    for part in ("judging finished runs", "counting sampling cost", "writing runs"):
+    for part in ("judging finished runs", "log-likelihoods", "counting sampling cost", "writing runs"):
         scale[part] = judged(whole) / judged(small)
     scale["drawing samples to judge"] = max(runs, judged(whole) / judged(small))
     return scale | {"training steps": training}

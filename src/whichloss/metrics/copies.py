@@ -18,7 +18,7 @@ from scipy.special import ndtr
 from scipy.stats import rankdata
 from torch import Tensor
 
-from .rows import checked, nearest, squares, tiles
+from .rows import TILE, checked, nearest, squares
 
 SAME = 1e-6  # of the spread of the rows: nearer than this is the same row
 MOST_TEST = 2000
@@ -68,22 +68,18 @@ def _more_often(samples: Tensor, train: Tensor, test: Tensor) -> float:
     """z of the test that the nearest row is a training row more often than by chance."""
     n, m, pool = len(samples), len(train), torch.cat([train, test])
     rows = len(pool)
-    reach = nearest(samples, pool)
-    reach += 1e-12 * (float((pool * pool).sum(1).mean()) + reach)
-    nearby = torch.zeros(n, dtype=torch.float64)
-    for r, c in tiles(n, rows):
-        nearby[r] += _reached(samples[r], pool[c], reach[r]).sum(1)
+    spread = float((pool * pool).sum(1).mean())
     counts = torch.zeros(rows, dtype=torch.float64)
-    for r, c in tiles(n, rows):
-        counts[c] += (_reached(samples[r], pool[c], reach[r]) / nearby[r, None]).sum(0)
+    step = max(1, TILE**2 // rows)  # as many distances at once as in a tile
+    for r in (slice(i, i + step) for i in range(0, n, step)):
+        square = squares(samples[r], pool)
+        reach = square.min(1, keepdim=True).values
+        sample, row = (square <= reach + 1e-12 * (spread + reach)).nonzero(as_tuple=True)
+        counts.index_add_(0, row, 1 / sample.bincount()[sample].double())
     variance = m * (rows - m) / (rows * (rows - 1)) * (float((counts**2).sum()) - n * n / rows)
     if variance < 1e-9 * n:  # every row is as near as every other: nothing to tell
         return 0.0
     return (float(counts[:m].sum()) - n * m / rows) / math.sqrt(variance)
-
-
-def _reached(samples: Tensor, rows: Tensor, reach: Tensor) -> Tensor:
-    return squares(samples, rows) <= reach[:, None]
 
 
 def _evenly(rows: Tensor, count: int) -> Tensor:

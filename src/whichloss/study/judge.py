@@ -16,11 +16,11 @@ from torch import Tensor
 from .. import metrics
 from ..data import Encoder, Split, Table, find_toy, split
 from ..rng import Rng
-from ..train import count
 
 Which = Literal["validation", "test"]
 MOST = 2000  # rows on each side of a comparison
 DESCRIBED = 1000  # rows on each side of the descriptive metrics, whose cost grows with the square
+MATCHED = 500  # rows on each side of the exact assignment, whose cost grows with the cube
 DIRECTIONS = 256  # of the sliced distance, shared by all objectives
 
 
@@ -71,10 +71,10 @@ class Judge:
         parts = self.split(seed)
         return min(len(parts.validation), len(parts.test), MOST)
 
-    def numbers(self, seed: int, which: Which) -> np.ndarray:
-        """The row numbers that judge, at most MOST, spread evenly."""
+    def numbers(self, seed: int, which: Which, most: int = MOST) -> np.ndarray:
+        """The row numbers that judge, at most `most`, spread evenly."""
         index = getattr(self.split(seed), which)
-        return np.asarray(index[np.linspace(0, len(index) - 1, min(len(index), MOST)).astype(int)])
+        return np.asarray(index[np.linspace(0, len(index) - 1, min(len(index), most)).astype(int)])
 
     @lru_cache(maxsize=16)  # noqa: B019
     def real(self, seed: int, which: Which) -> metrics.MmdReference:
@@ -88,10 +88,8 @@ class Judge:
 
     def describe(self, values: np.ndarray, seed: int, which: Which) -> dict[str, float]:
         """The descriptive metrics of sampled rows against the judging rows."""
-        index = self.numbers(seed, which)
-        n = min(len(values), len(index), DESCRIBED)
-        y = self.place(self.table.values[index[np.linspace(0, len(index) - 1, n).astype(int)]])
-        x = self.place(values[np.linspace(0, len(values) - 1, n).astype(int)])
+        y = self.place(self.table.values[self.numbers(seed, which, min(len(values), DESCRIBED))])
+        x = self.place(values[np.linspace(0, len(values) - 1, len(y)).astype(int)])
         near = metrics.neighbours(x, y)
         found = {
             "energy distance": metrics.energy_distance(x, y),
@@ -107,14 +105,14 @@ class Judge:
         if self.space.dim > 1:
             found["correlation difference"] = metrics.correlation_difference(x, y)
         if self.space.dim <= 3:
-            found["exact W2"] = metrics.exact_w2(x, y)
-        return found | self.copies(values, seed) | self.toy(values)
+            found["exact W2"] = metrics.exact_w2(x[:MATCHED], y[:MATCHED])
+        return found | self.copies(x, seed) | self.toy(values)
 
-    def copies(self, values: np.ndarray, seed: int) -> dict[str, float]:
-        """The copy test: are samples nearer to training rows than held-out rows are?"""
+    def copies(self, x: Tensor, seed: int) -> dict[str, float]:
+        """The copy test: are the points x nearer to training rows than held-out rows are?"""
         parts = self.split(seed)
-        values, train, test = values, self.table.values[parts.train], self.table.values[parts.test]
-        found = metrics.copy_test(self.place(values), self.place(train), self.place(test))
+        train, test = (self.place(self.table.values[index]) for index in (parts.train, parts.test))
+        found = metrics.copy_test(x, train, test)
         return {"copy test p": found.p, "copied share": found.share}
 
     def toy(self, values: np.ndarray) -> dict[str, float]:
@@ -132,11 +130,6 @@ class Judge:
                 "high-quality share": modes.high_quality,
             }
         return found | {"KL to the density": metrics.kl_to_density(x, toy.log_density)}
-
-
-def sampling_flops(draw: object, rows: int) -> float:
-    """Counted compute of one sampled row."""
-    return count(draw) / rows  # type: ignore[arg-type]
 
 
 def uniform(name: str, shape: tuple[int, ...], *numbers: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..objectives.base import Build
 from ..rng import Rng
 from ..task import Batch, Task
 from ..train import Lanes, Loop, State, count, flops_per_step, sampling_weights
-from .judge import Judge, Which
+from .judge import DESCRIBED, Judge, Which
 from .nets import own_networks
 from .plan import Group, Run
 from .store import Store, pack, unpack, write
@@ -160,10 +160,16 @@ class Trainer:
             "last": self.judge.score(final, run.seed, which).value,
             "metrics": self.judge.describe(values, run.seed, which),
             "loss skill": self.loss_skill(lane, best),
-            "sampling flops": count(lambda: alone.sample(best, 256, "cost")) / 256,
+            "sampling flops": self.sampling_flops,
             "log likelihood": self.log_likelihood(lane, best, which),
         }
         return record, arrays | {"witness": score.witness.numpy(), "samples": values[:KEPT]}
+
+    @cached_property
+    def sampling_flops(self) -> float:
+        """Operations that one sampled row costs: the same in every lane."""
+        first = {role: w[:1] for role, w in self.best.items()}
+        return count(lambda: self.lanes.alone(0).sample(first, BATCH, "cost")) / BATCH
 
     def loss_skill(self, lane: int, weights: Mapping[str, Tensor]) -> float | None:
         """0 at a trivial predictor's loss, 1 at the least loss, on validation rows; None where neither is known."""
@@ -171,7 +177,7 @@ class Trainer:
         if not isinstance(objective, Generative) or type(objective).loss_range is Generative.loss_range:
             return None
         run, encoder = self.runs[lane], self.encoders[lane]
-        rows = self.judge.table.values[self.judge.numbers(run.seed, "validation")]
+        rows = self.judge.table.values[self.judge.numbers(run.seed, "validation", DESCRIBED)]
         x_new = torch.from_numpy(encoder.encode(rows))
         x = self.lanes.data[lane, : int(self.lanes.sizes[lane])]
         rng = Rng.of(run.seed)["loss skill"]

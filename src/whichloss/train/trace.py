@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -20,7 +22,8 @@ def trace(work: Callable[..., Any], *example: Any) -> Callable[..., Any]:
 
     Raises what `work` raises, and RuntimeError where its path depends on the value of a tensor.
     """
-    graph = make_fx(work)(*example)
+    with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):  # else a mode for every operation
+        graph = make_fx(work)(*example)
     _drop_no_ops(graph)
     _fuse_bias(graph)
     _relu_in_place(graph)
