@@ -153,4 +153,8 @@ class Store:
                 raise StudyError(
                     f"Another whichloss command is working in '{self.folder}'. Wait for it, or choose another --out."
                 ) from error
-            yield
+            try:
+                yield
+            finally:
+                if not (self.folder / "plan.json").exists():  # refused: a folder of others stays as it was
+                    (self.folder / ".lock").unlink(missing_ok=True)
