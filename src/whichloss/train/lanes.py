@@ -54,9 +54,9 @@ class State:
 class Lanes:
     """An objective on a task for S lanes: how to start, step, sample and watch them.
 
-    Raises UserError for a `hyper` that is not in the objective's `search`. `rng.key` is (S,); `data` is (S, n, d), the encoded training rows of each lane, of which the first `sizes` (S,)
+    `rng.key` is (S,); `data` is (S, n, d), the encoded training rows of each lane, of which the first `sizes` (S,)
     count; `jitter` (S, d) is the width of the uniform noise that dequantises discrete columns; `hyper` holds (S,)
-    values of searched fields.
+    values of searched fields. Raises UserError for a `hyper` that the objective does not search.
     """
 
     objective: Objective
