@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._pytree import tree_map
 
-from ..errors import UserError
 from ..objectives.base import Build, Nets, Objective
 from ..rng import MASK, Rng, mix
 from ..task import Batch, Task
@@ -56,7 +55,7 @@ class Lanes:
 
     `rng.key` is (S,); `data` is (S, n, d), the encoded training rows of each lane, of which the first `sizes` (S,)
     count; `jitter` (S, d) is the width of the uniform noise that dequantises discrete columns; `hyper` holds (S,)
-    values of searched fields. Raises UserError for a `hyper` that the objective does not search.
+    values of searched fields.
     """
 
     objective: Objective
@@ -74,12 +73,6 @@ class Lanes:
     layout: dict[str, list[tuple[str, torch.Size]]] = field(init=False)
 
     def __post_init__(self) -> None:
-        unknown = self.hyper.keys() - self.objective.search.keys()
-        if unknown:
-            raise UserError(
-                f"{type(self.objective).__name__} cannot take one value per lane for '{min(unknown)}'; "
-                f"only for {', '.join(sorted(self.objective.search)) or 'nothing'}. Set it in the objective instead."
-            )
         modules = self.objective.networks(self.task, self.build)
         layout = {r: [(n, p.shape) for n, p in m.named_parameters()] for r, m in modules.items()}
         object.__setattr__(self, "modules", modules)
