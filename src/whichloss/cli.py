@@ -211,6 +211,19 @@ def list_objectives(
     typer.echo("* compared by default; all with --objectives all")
 
 
+@app.command("new-objective")
+def new_objective(
+    name: Annotated[str, typer.Argument(help="Its name, such as my-gan; the files are my_gan.py and my_gan.md.")],
+    like: Annotated[str, typer.Option(help="The shipped objective to start from.")] = "gan",
+) -> None:
+    """Write the two files of an objective of your own, to start from: code that trains, and its card."""
+    from .objectives import start
+
+    code, card = start(name, like)
+    typer.echo(f"written: {code} (the objective) and {card} (its card)")
+    typer.echo(f"Change the losses in {code}, then: whichloss compare DATA --objectives {like},./{code}")
+
+
 @app.command()
 def selftest() -> None:
     """Run every objective and sampler on Gaussian data against the known answers (under a minute)."""

@@ -1,7 +1,7 @@
 """One file and one card per objective; the folder is the registry and the file's name is the objective's name."""
 
 from .base import Adam, Build, Generative, Nets, Objective, RMSprop, Update
-from .find import available, find
+from .find import available, find, start
 
 __all__ = [
     "Adam",
@@ -13,4 +13,5 @@ __all__ = [
     "Update",
     "available",
     "find",
+    "start",
 ]

@@ -27,6 +27,11 @@ def inline(kind: type, fields: Mapping[str, object]) -> tuple[set[str], list[str
     """(import lines, definitions) of a class whose fields have these values. Raises UserError if that cannot be."""
     found: Found = {}
     _collect(kind.__module__, kind.__name__, found)
+    if not found:
+        raise UserError(
+            f"'{_file(kind.__module__)}' holds losses only, and one file needs the whole objective. Write it with "
+            "`whichloss new-objective NAME`, put your losses into its class, and compare again."
+        )
     family = {base.__name__ for base in kind.__mro__}
     plain = _Plain(family, fields)
     nodes = reached([plain.visit(node) for node in found.values()], kind.__name__, family, KEPT)
@@ -56,7 +61,11 @@ def _collect(module: str, name: str, found: Found) -> None:
 
 
 def _source(module: str) -> str:
-    return Path(importlib.import_module(module).__file__ or "").read_text()
+    return _file(module).read_text()
+
+
+def _file(module: str) -> Path:
+    return Path(importlib.import_module(module).__file__ or "")
 
 
 def _definition(module: str, name: str) -> ast.stmt | None:
