@@ -1,8 +1,8 @@
 """Every loss against its formula: worst relative error in float32 and float64, and gradcheck.
 
 The oracle is the formula as the paper writes it, evaluated with 60 digits (mpmath) at exactly the numbers that the loss
-was given, extremes included. An error counts relative to the larger of the value and the median of all values of the
-draw, so that a difference that happens to vanish does not count as infinitely wrong. Gradients are checked against finite
+was given, extremes included. An error counts relative to the largest of the value, the median of all values at that scale and
+the type's rounding of 1, so that a difference that happens to vanish does not count as infinitely wrong. Gradients are checked against finite
 differences in float64 (torch.autograd.gradcheck).
 
     python benchmarks/losses.py [--draws 20] [--out losses.json]
@@ -322,28 +322,25 @@ def exact(value: Any) -> Any:
 
 
 def errors(row: Row, kind: torch.dtype, draws: int) -> Iterator[float]:
-    """The worst relative error of each draw; infinite where a value or a gradient is not finite."""
-    for seed in range(draws):
-        for scale in row.scales:
-            for option in row.options:
-                inputs = {k: typed(v, kind) for k, v in row.draw(torch.Generator().manual_seed(seed), scale).items()}
-                moving = [
-                    v.requires_grad_() for k, v in inputs.items() if isinstance(v, Tensor) and k in differentiable(row)
-                ]
-                value = called(row, inputs, option)
-                slopes = torch.autograd.grad(value.sum(), moving)
-                if not all(s.isfinite().all() for s in (value, *slopes)):
-                    yield float("inf")
-                    continue
-                truth = row.formula(
-                    **{k: exact(v.detach() if isinstance(v, Tensor) else v) for k, v in inputs.items()}, **option
-                )
-                truth = np.asarray(truth, dtype=object).reshape(-1)
-                ours = exact(value.detach()).reshape(-1)
-                size = np.maximum(absolute(truth), np.median(absolute(truth)))
-                yield float(
-                    np.max(np.where(size == 0, absolute(ours), absolute(ours - truth) / np.where(size == 0, 1, size)))
-                )
+    """The worst relative error at each scale, with each option; infinite where a value or a gradient is not finite."""
+    for scale in row.scales:
+        for option in row.options:
+            pairs = [one(row, kind, seed, scale, option) for seed in range(draws)]
+            ours, truth = (np.concatenate(side) for side in zip(*pairs, strict=True))
+            usual = max(np.median(absolute(truth)), mpmath.mpf(torch.finfo(kind).eps))
+            yield float(np.max(absolute(ours - truth) / np.maximum(absolute(truth), usual)))
+
+
+def one(row: Row, kind: torch.dtype, seed: int, scale: float, option: dict[str, Any]) -> tuple[Any, Any]:
+    """The values of the loss and of its formula on one draw."""
+    inputs = {k: typed(v, kind) for k, v in row.draw(torch.Generator().manual_seed(seed), scale).items()}
+    moving = [v.requires_grad_() for k, v in inputs.items() if isinstance(v, Tensor) and k in differentiable(row)]
+    value = called(row, inputs, option)
+    slopes = torch.autograd.grad(value.sum(), moving)
+    finite = all(s.isfinite().all() for s in (value, *slopes))
+    truth = row.formula(**{k: exact(v.detach() if isinstance(v, Tensor) else v) for k, v in inputs.items()}, **option)
+    ours = exact(value.detach()).reshape(-1) if finite else np.full(value.numel(), mpmath.inf)
+    return ours, np.asarray(truth, dtype=object).reshape(-1)
 
 
 def called(row: Row, inputs: dict[str, Any], option: dict[str, Any]) -> Tensor:
