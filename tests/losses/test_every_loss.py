@@ -22,7 +22,6 @@ NO_LOSSES = {  # helpers, weights, schedules, conversions and reference models, 
     "long_tail": {"class_balanced_weights", "prior_shift"},
     "ordinal": {"corn_probabilities"},
     "penalties": {"interpolate", "perturb"},
-    "transport": {"mass", "need_power", "need_real", "need_sets", "uniform_levels"},
 }  # fmt: skip
 
 

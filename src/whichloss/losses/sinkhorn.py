@@ -8,6 +8,7 @@ The maximum is found by letting f reply to g and g to f by turns (Sinkhorn's alg
 blur that shrinks, then at the wanted one, where the last sweeps are extrapolated (Anderson, 1965).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from ..errors import UserError
-from .transport import mass, need_power, need_sets
+from ._sets import mass, need_power, need_sets
 
 BLOCK = 1 << 17  # pairs held at once: 1 MB, it stays in the cache
 CLOSE = 3e-3  # of the divergence: what it may miss is about the misplaced mass times OT_eps; 1 % is promised
@@ -209,11 +210,13 @@ def sinkhorn_divergence(
     loss = "sinkhorn_divergence"
     need_power(loss, p)
     need_sets(loss, x, y)
-    if not blur > 0 or not 0 < scaling < 1:
+    if not 0 < blur < math.inf or not 0 < scaling < 1:
         raise UserError(f"{loss}: blur must be positive and scaling between 0 and 1; got {blur} and {scaling}.")
-    a, b = mass(loss, "x_weights", x_weights, x), mass(loss, "y_weights", y_weights, y)
+    if not bool(x.isfinite().all()) or not bool(y.isfinite().all()):
+        raise UserError(f"{loss}: a point is nan or infinite; leave it out.")
     middle = (x.detach().double().mean(0) + y.detach().double().mean(0)) / 2  # squares lose no digits near 0
     points = x.double() - middle, y.double() - middle
-    found = _Divergence.apply(*points, a.double(), b.double(), _Cost(p, blur), scaling)  # type: ignore[no-untyped-call]
+    masses = mass(loss, "x_weights", x_weights, points[0]), mass(loss, "y_weights", y_weights, points[1])
+    found = _Divergence.apply(*points, *masses, _Cost(p, blur), scaling)  # type: ignore[no-untyped-call]
     value: Tensor = found[0]
     return value.to(x.dtype)

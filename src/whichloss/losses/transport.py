@@ -7,7 +7,6 @@ are non-negative, one per point, and are divided by their sum; without them all 
 """
 
 import importlib
-import math
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any, cast
@@ -20,8 +19,10 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from ..errors import UserError
+from ._sets import mass, need_power, need_real, need_sets, uniform_levels
 
-BLOCK = 800_000  # projected numbers held at once, 16 directions of 50,000 points: fewer slow the products down
+BLOCK = 800_000  # projected numbers held at once: 16 directions of 50,000 points
+TILE = 100_000  # of these, how many are sorted at once
 LARGE = 256  # points from which POT, where it is installed, solves instead of scipy
 MOST_PAIRS = 1 << 18  # of a linear programme; without POT more take minutes and gigabytes
 
@@ -56,46 +57,6 @@ for _name, _sort, _dtype in (("order", _order, torch.int64), ("ascending", _asce
     )
 
 
-def need_sets(loss: str, x: Tensor, y: Tensor) -> None:
-    """UserError unless x (n, d) and y (m, d) are sets of points with d columns each."""
-    shapes = f"got {tuple(x.shape)} and {tuple(y.shape)}"
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1:] != y.shape[1:] or not x.numel() or not y.numel():
-        raise UserError(f"{loss}: 'x' must be (n, d) and 'y' (m, d), n, m and d at least 1; {shapes}.")
-    need_real(loss, x, y)
-
-
-def need_real(loss: str, *tensors: Tensor) -> None:
-    for one in tensors:
-        if not one.is_floating_point():
-            raise UserError(f"{loss}: tensors must hold real numbers; one holds {one.dtype}. Convert it by .float().")
-
-
-def mass(loss: str, name: str, weights: Tensor | None, points: Tensor) -> Tensor:
-    """Weights (n,) divided by their sum; 1/n each where none are given."""
-    if weights is None:
-        return points.new_full((len(points),), 1 / len(points))
-    if weights.shape != points.shape[:1]:
-        raise UserError(f"{loss}: '{name}' must be ({len(points)},), one per point; got {tuple(weights.shape)}.")
-    total = weights.detach().sum()
-    if not bool((weights >= 0).all()) or not 0 < float(total) < math.inf:
-        raise UserError(f"{loss}: '{name}' must be finite, not negative, and not all 0.")
-    return weights / weights.sum()
-
-
-def need_power(loss: str, p: float) -> None:
-    if not p >= 1:
-        raise UserError(f"{loss}: p must be at least 1; got {p}.")
-
-
-def uniform_levels(n: int, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the quantile functions of n and m equal weights are constant: weights, places in x, places in y."""
-    if n == m:
-        return np.full(n, 1 / n), np.arange(n), np.arange(n)
-    edges = np.unique(np.concatenate([np.arange(1, n + 1) * m, np.arange(1, m + 1) * n]))  # in units of 1 / (n m)
-    starts = np.concatenate([[0], edges[:-1]])
-    return (edges - starts) / (n * m), starts // m, starts // n
-
-
 def _levels(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The same for sorted weights a (n,) and b (m,); differentiable in them."""
     up, across = a.double().cumsum(0), b.double().cumsum(0)
@@ -123,7 +84,7 @@ def wasserstein_1d(
             f"{tuple(y.shape)}. Use earth_movers or sliced_wasserstein for points of more than one column."
         )
     i, j = torch.ops.whichloss.order(x), torch.ops.whichloss.order(y)
-    x, y = x[i], y[j]
+    x, y = x[i], y[j].to(x.dtype)
     if x_weights is None and y_weights is None:
         if len(x) == len(y):
             return _raised(x - y, p).mean()
@@ -147,9 +108,12 @@ def _distances(x: Tensor, y: Tensor, p: float) -> Tensor:
 
 
 def _costs(x: Tensor, y: Tensor, p: float) -> np.ndarray:
-    """|x_i - y_j|^p of all pairs (n, m), in float64."""
+    """|x_i - y_j|^p of all pairs (n, m), in float64; UserError where one is not finite."""
     distance = torch.cdist(x.detach().double(), y.detach().double(), compute_mode="donot_use_mm_for_euclid_dist")
-    return distance.pow_(p).cpu().numpy()
+    cost = distance.pow_(p).cpu().numpy()
+    if not np.isfinite(cost).all():
+        raise UserError("earth_movers: a distance is not finite; leave out points that are nan, infinite or too far.")
+    return cost
 
 
 def _pot(n: int, m: int) -> Any:
@@ -163,28 +127,27 @@ def _solve(cost: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, 
     UserError where it is too large for the linear programme and POT is not installed.
     """
     n, m = cost.shape
-    if not np.isfinite(cost).all():
-        raise UserError("earth_movers: a distance is not finite; leave out points that are nan, infinite or too far.")
+    scale = max(float(cost.max()), 1e-300)  # the solvers' tolerances are absolute
     if pot := _pot(n, m):
-        plan, log = pot.lp.emd(a, b / b.sum() * a.sum(), cost, numItermax=10_000_000, log=True)
-        return plan, *_tight(cost, log["v"])
+        plan, log = pot.lp.emd(a, b, cost / scale, numItermax=10_000_000, log=True)
+        return plan, *_tight(cost, scale * log["v"], b)
     if n * m > MOST_PAIRS:
         raise UserError(
-            f"earth_movers: {n} x {m} pairs are too many for a linear programme (at most {MOST_PAIRS}); install the "
-            "optional POT (pip install 'whichloss[ot]'), or use equal sizes without weights, or sliced_wasserstein."
+            f"earth_movers: {n} x {m} pairs are too many for a linear programme (at most {MOST_PAIRS}). Install the "
+            "optional POT (pip install 'whichloss[ot]'), or take equal sizes without weights, or sliced_wasserstein."
         )
     rows = sparse.kron(sparse.eye_array(n), np.ones((1, m)))
     columns = sparse.kron(np.ones((1, n)), sparse.eye_array(m))
-    scale = max(float(cost.max()), 1e-300)  # the programme's tolerances are absolute
     found = linprog(cost.ravel() / scale, A_eq=sparse.vstack([rows, columns]), b_eq=np.concatenate([a, b]))
     if not found.success:
         raise UserError(f"earth_movers: the linear programme found no plan ({found.message}).")
-    return found.x.reshape(n, m), *_tight(cost, scale * found.eqlin.marginals[n:])
+    return found.x.reshape(n, m), *_tight(cost, scale * found.eqlin.marginals[n:], b)
 
 
-def _tight(cost: np.ndarray, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Prices made feasible and as high as they can be, at every point (one c-transform each), whatever g's rounding."""
-    f = (cost - g).min(axis=1)
+def _tight(cost: np.ndarray, g: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Prices from those of the columns with mass: allowed and as high as they can be at every point (c-transforms)."""
+    held = b > 0  # a column without mass has a price that means nothing
+    f = (cost[:, held] - g[held]).min(axis=1)
     return f, (cost - f[:, None]).min(axis=0)
 
 
@@ -201,6 +164,7 @@ def earth_movers(
     loss = "earth_movers"
     need_power(loss, p)
     need_sets(loss, x, y)
+    y = y.to(x.dtype)
     cost = _costs(x, y, p)
     if x_weights is None and y_weights is None and len(x) == len(y) and _pot(len(x), len(y)) is None:
         i, j = linear_sum_assignment(cost)  # a best plan of equal uniform weights is a matching (Birkhoff)
@@ -252,11 +216,12 @@ class _Sliced(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, y: Tensor, directions: Tensor, p: float) -> Tensor:
         weights, i, j = _sliced_levels(x, y)
-        total = x.new_zeros(())
+        total, most = x.new_zeros(()), max(len(x), len(y))
         for along in _chunks(directions, x, y):
-            a, b = (torch.ops.whichloss.ascending(along @ z.T) for z in (x, y))
-            a, b = (a, b) if i is None else (a[:, i], b[:, j])
-            total = total + (_raised(a - b, p) @ weights).sum()
+            for a, b in zip(*(_tiles(along @ z.T, most) for z in (x, y)), strict=True):
+                a, b = torch.ops.whichloss.ascending(a), torch.ops.whichloss.ascending(b)
+                a, b = (a, b) if i is None else (a[:, i], b[:, j])
+                total = total + (_raised(a - b, p) @ weights).sum()
         return total / len(directions)
 
     @staticmethod
@@ -267,29 +232,33 @@ class _Sliced(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         x, y, directions = ctx.saved_tensors
-        levels, scale = _sliced_levels(x, y), slopes[0] / len(directions)
+        weights, i, j = _sliced_levels(x, y)
+        levels = weights * (slopes[0] * ctx.p / len(directions)), i, j
         to_x, to_y, to_directions = None, None, []
         for along in _chunks(directions, x, y):
-            rows = [_slopes(a, b, levels, ctx.p) for a, b in zip(along @ x.T, along @ y.T, strict=True)]
-            on_x, on_y = (scale * torch.stack(one) for one in zip(*rows, strict=True))
-            del rows
+            pairs = zip(*(_tiles(along @ z.T, max(len(x), len(y))) for z in (x, y)), strict=True)
+            parts = [list(one) for one in zip(*[_slopes(a, b, *levels, ctx.p) for a, b in pairs], strict=True)]
+            del pairs  # and with them the projections, before there is one more copy of as many numbers
+            on_y, on_x = torch.cat(parts.pop()), torch.cat(parts.pop())
             if ctx.needs_input_grad[0]:
                 to_x = on_x.T @ along if to_x is None else to_x.addmm_(on_x.T, along)
             if ctx.needs_input_grad[1]:
                 to_y = on_y.T @ along if to_y is None else to_y.addmm_(on_y.T, along)
             if ctx.needs_input_grad[2]:
                 to_directions.append(on_x @ x + on_y @ y)
+            del on_x, on_y
         return to_x, to_y, torch.cat(to_directions) if to_directions else None, None
 
 
-def _slopes(a: Tensor, b: Tensor, levels: tuple[Tensor, Tensor | None, Tensor | None], p: float) -> tuple[Tensor, ...]:
-    """The gradients of W_p^p of numbers a (n,) and b (m,), by operations that can be differentiated again."""
-    weights, i, j = levels
+def _slopes(
+    a: Tensor, b: Tensor, weights: Tensor, i: Tensor | None, j: Tensor | None, p: float
+) -> tuple[Tensor, Tensor]:
+    """The gradients of W_p^p / p of rows a (r, n) and b (r, m), by operations that can be differentiated again."""
     at_a, at_b = torch.ops.whichloss.order(a.detach()), torch.ops.whichloss.order(b.detach())
-    at_a, at_b = (at_a, at_b) if i is None else (at_a[i], at_b[j])
-    gap = a[at_a] - b[at_b]
-    slope = p * weights * (gap if p == 2 else gap.sign() * gap.abs().pow(p - 1))
-    return torch.zeros_like(a).scatter_add(0, at_a, slope), torch.zeros_like(b).scatter_add(0, at_b, -slope)
+    at_a, at_b = (at_a, at_b) if i is None else (at_a[:, i], at_b[:, j])
+    gap = a.gather(1, at_a) - b.gather(1, at_b)
+    slope = weights * (gap if p == 2 else gap.sign() * gap.abs().pow(p - 1))
+    return torch.zeros_like(a).scatter_add(1, at_a, slope), torch.zeros_like(b).scatter_add(1, at_b, -slope)
 
 
 def _sliced_levels(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
@@ -299,7 +268,13 @@ def _sliced_levels(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor | None, Tensor 
 
 
 def _chunks(directions: Tensor, x: Tensor, y: Tensor) -> Sequence[Tensor]:
+    """Some directions at a time: each product reads all points, so few of them are slow and many are large."""
     return cast(Sequence[Tensor], directions.split(max(1, BLOCK // max(len(x), len(y)))))
+
+
+def _tiles(projected: Tensor, most: int) -> Sequence[Tensor]:
+    """Some rows at a time, small enough to be sorted, paired and summed in the cache."""
+    return cast(Sequence[Tensor], projected.split(max(1, TILE // most)))
 
 
 def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor, *, p: float = 2) -> Tensor:
@@ -349,10 +324,11 @@ class _Root(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(a: Tensor) -> Tensor:
+    def forward(a: Tensor, rounding: float) -> Tensor:
         values, vectors = torch.linalg.eigh(a)
-        small = 1e-12 * values.abs().amax(-1, keepdim=True)
-        roots = torch.where(values.abs() <= small, 0, values.sqrt())  # nan where a is not >= 0
+        most = values.abs().amax(-1, keepdim=True)
+        roots = torch.where(values <= 1e-12 * most, 0, values.sqrt())
+        roots = torch.where(values < -rounding * most, torch.nan, roots)  # a is not >= 0
         root: Tensor = (vectors * roots.unsqueeze(-2)) @ vectors.mT
         return root
 
@@ -361,9 +337,9 @@ class _Root(torch.autograd.Function):
         ctx.save_for_backward(output)
 
     @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
         (root,) = ctx.saved_tensors
-        return _lyapunov(root, (slopes[0] + slopes[0].mT) / 2)
+        return _lyapunov(root, (slopes[0] + slopes[0].mT) / 2), None
 
 
 def _lyapunov(s: Tensor, g: Tensor) -> Tensor:
@@ -371,17 +347,18 @@ def _lyapunov(s: Tensor, g: Tensor) -> Tensor:
     return made
 
 
-def _root(a: Tensor) -> Tensor:
-    made: Tensor = _Root.apply((a + a.mT) / 2)  # type: ignore[no-untyped-call]
+def _root(a: Tensor, rounding: float) -> Tensor:
+    made: Tensor = _Root.apply((a + a.mT) / 2, rounding)  # type: ignore[no-untyped-call]
     return made
 
 
 def gaussian_w2(mean: Tensor, cov: Tensor, mean_q: Tensor, cov_q: Tensor) -> Tensor:
     """W_2^2(N(m, A), N(q, B)) = |m - q|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), computed in float64.
 
-    mean (..., d), cov (..., d, d) symmetric and >= 0; one value per leading index. Its gradient is 0 at equal laws and
-    leaves out directions in which cov vanishes, where the true slope is infinite; nan where a covariance is not >= 0.
-    UserError for other shapes. Source: Dowson & Landau (1982); Olkin & Pukelsheim (1982).
+    mean (..., d), cov (..., d, d) symmetric and >= 0; one value per leading index. The gradient is 0 at equal laws of
+    full rank; in directions in which cov vanishes and cov_q does not, the true slope is -infinity and 1, the trace's,
+    is given. nan where a covariance is not >= 0, beyond its dtype's rounding. UserError for other shapes.
+    Source: Dowson & Landau (1982); Olkin & Pukelsheim (1982).
     """
     loss = "gaussian_w2"
     need_real(loss, mean, cov, mean_q, cov_q)
@@ -392,8 +369,9 @@ def gaussian_w2(mean: Tensor, cov: Tensor, mean_q: Tensor, cov_q: Tensor) -> Ten
             f"{loss}: means must be (..., d) and covariances (..., d, d), leading axes alike; got {shapes}."
         )
     a, b = cov.double(), cov_q.double()
-    half = _root(a)
-    fidelity = _root(half @ b @ half).diagonal(dim1=-2, dim2=-1).sum(-1)
+    rounding = max(1e-12, *(d * torch.finfo(one.dtype).eps for one in (cov, cov_q)))
+    half = _root(a, rounding)
+    fidelity = _root(half @ b @ half, rounding).diagonal(dim1=-2, dim2=-1).sum(-1)
     spread = a.diagonal(dim1=-2, dim2=-1).sum(-1) + b.diagonal(dim1=-2, dim2=-1).sum(-1) - 2 * fidelity
     # at equal covariances rounding may leave -1e-16; the least value is 0, and so is its slope
     return ((mean.double() - mean_q.double()).square().sum(-1) + spread.clamp(min=0)).to(mean.dtype)
