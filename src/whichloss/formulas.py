@@ -15,11 +15,14 @@ _SIGNS = (
     "circ:∘ div:÷ to:→ rightarrow:→ leftarrow:← gets:← mapsto:↦ Rightarrow:⇒ Leftrightarrow:⇔ iff:⇔ infty:∞ partial:∂ "
     "nabla:∇ sum:∑ prod:∏ int:∫ in:∈ notin:∉ subset:⊂ cup:∪ cap:∩ forall:∀ exists:∃ ldots:… dots:… cdots:⋯ Vert:‖ "
     "lVert:‖ rVert:‖ vert:| lvert:| rvert:| mid:| parallel:‖ langle:⟨ rangle:⟩ lfloor:⌊ rfloor:⌋ lceil:⌈ rceil:⌉ ell:ℓ "
-    "top:⊤ dagger:† star:⋆ ast:* odot:⊙ oplus:⊕ otimes:⊗ quad:  qquad:  prime:′ colon:: setminus:∖ emptyset:∅ hbar:ℏ"
+    "top:⊤ dagger:† star:⋆ ast:* odot:⊙ oplus:⊕ otimes:⊗ quad:  qquad:  prime:′ colon:: setminus:∖ emptyset:∅ hbar:ℏ "
+    "implies:⇒ impliedby:⇐ Leftarrow:⇐ longrightarrow:→ uparrow:↑ downarrow:↓ wedge:∧ vee:∨ lor:∨ land:∧ neg:¬ lnot:¬ "
+    "perp:⊥ subseteq:⊆ supset:⊃ supseteq:⊇ succ:≻ prec:≺ succeq:⪰ preceq:⪯ cong:≅ iint:∬ oint:∮ lbrace:{ rbrace:} "
+    "lbrack:[ rbrack:] bullet:• vdots:⋮ ddots:⋱ therefore:∴ checkmark:✓ lesssim:≲ gtrsim:≳ colon:: triangle:△ bot:⊥"
 )
 _SYMBOL = dict(pair.split(":", 1) for pair in f"{_GREEK} {_SIGNS}".split(" ") if ":" in pair)
 _SYMBOL |= {"quad": "  ", "qquad": "    ", ",": " ", ";": " ", ":": " ", "!": "", " ": " ", "|": "‖", "{": "{"}
-_SYMBOL |= {"}": "}", "%": "%", "_": "_", "&": "&", "#": "#", "$": "$"}
+_SYMBOL |= {">": " ", "}": "}", "%": "%", "_": "_", "&": "&", "#": "#", "$": "$"}
 _BLACKBOARD = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ1", "𝔸𝔹ℂ𝔻𝔼𝔽𝔾ℍ𝕀𝕁𝕂𝕃𝕄ℕ𝕆ℙℚℝ𝕊𝕋𝕌𝕍𝕎𝕏𝕐ℤ𝟙", strict=True))
 _SCRIPT = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "𝒜ℬ𝒞𝒟ℰℱ𝒢ℋℐ𝒥𝒦ℒℳ𝒩𝒪𝒫𝒬ℛ𝒮𝒯𝒰𝒱𝒲𝒳𝒴𝒵", strict=True))
 _UP = dict(zip("0123456789+-=()niTk*", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵀᵏ*", strict=True))
@@ -29,15 +32,36 @@ _ACCENT |= {"overline": "\u0304", "dot": "\u0307", "ddot": "\u0308", "vec": "\u2
 _RELATION = re.compile(r"([≤≥≠≈~≃≡∝≪≫→←↦⇒⇔∈∉⊂±×])")
 _TOKEN = re.compile(r"\\([A-Za-z]+|.)\s*|([{}^_])|(.)", re.DOTALL)
 _PLAIN = ("text", "textrm", "textit", "mathrm", "mathbf", "boldsymbol", "bm", "operatorname", "mathsf", "mathit", "rm")
-_DROPPED = ("left", "right", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "bigg", "Bigg", "displaystyle", "limits")
+_DROPPED = (
+    *("left", "right", "middle", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "bigg", "Bigg", "biggl", "biggr"),
+    *("displaystyle", "textstyle", "limits", "nolimits", "mathstrut", "nonumber"),
+)
+_SPACED = (
+    *("log", "exp", "min", "max", "sup", "inf", "arg", "argmin", "argmax", "sin", "cos", "tan", "tanh", "sinh"),
+    *("cosh", "det", "Var", "Cov", "ln", "lim", "limsup", "liminf", "Pr", "deg", "ker"),
+)
+_FRACTIONS = ("frac", "tfrac", "dfrac")
+_BRACES = ("underbrace", "overbrace")
+_OVER = ("overset", "stackrel", "underset")
+_ENVIRONMENTS = ("aligned", "align", "align*", "cases", "array", "matrix", "pmatrix", "bmatrix", "gathered")
 
 
 def unicode(latex: str) -> str:
     """One formula as text; a command that is not known stays as its name."""
-    latex = re.sub(r"\\(?:begin|end)\{[^}]*\}", "", latex).replace("\\\\", "\n").replace("&", "")
+    latex = re.sub(r"\\begin\{array\}\{[^}]*\}|\\(?:begin|end)\{[^}]*\}", "", latex)
+    latex = latex.replace("\\\\", "\n").replace("&", " ").replace(r"\operatorname*", r"\operatorname")
     text = re.sub(_RELATION, r" \1 ", "".join(_Reader(latex).group()))
     text = re.sub(r" +(?=[_^ ])", "", text)
     return normalize("NFC", text.strip())
+
+
+def unknown(latex: str) -> list[str]:
+    """The commands and environments of a formula that cannot be shown, sorted."""
+    known = {*_SYMBOL, *_ACCENT, *_PLAIN, *_DROPPED, *_SPACED, *_FRACTIONS, *_BRACES, *_OVER}
+    known |= {"sqrt", "binom", "mathbb", "mathcal", "begin", "end", "\\"}
+    environments = re.findall(r"\\(?:begin|end)\{([^}]*)\}", latex)
+    found = {command for command, _, _ in _TOKEN.findall(latex) if command} - known
+    return sorted(found | (set(environments) - {*_ENVIRONMENTS}))
 
 
 class _Reader:
@@ -75,11 +99,18 @@ class _Reader:
 
     def command(self, name: str) -> str:
         """What a command and its arguments become."""
-        if name in ("frac", "tfrac", "dfrac"):
+        if name in _FRACTIONS:
             return f"{_bracketed(self.argument())}/{_bracketed(self.argument())} "
         if name == "sqrt":
             inner = self.argument()
             return f"√{inner}" if len(inner) == 1 else f"√({inner})"
+        if name == "binom":
+            return f"C({self.argument()}, {self.argument()})"
+        if name in _BRACES:
+            return self.argument()
+        if name in _OVER:
+            over, base = self.argument(), self.argument()
+            return f"{base} ({over})"
         if name in ("mathbb", "mathcal"):
             table = _BLACKBOARD if name == "mathbb" else _SCRIPT
             return "".join(table.get(c, c) for c in self.argument())
@@ -90,8 +121,7 @@ class _Reader:
             return self.argument()
         if name in _DROPPED:
             return ""
-        spaced = name in ("log", "exp", "min", "max", "sup", "inf", "arg", "sin", "cos", "tanh", "det", "Var", "ln")
-        return _SYMBOL.get(name, f"{name} " if spaced else name)
+        return _SYMBOL.get(name, f"{name} " if name in _SPACED else name)
 
 
 def _bracketed(text: str) -> str:

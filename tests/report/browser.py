@@ -73,11 +73,12 @@ class Page:
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.errors.append(json.dumps(params["entry"]))
 
-    def open(self, file: Path) -> "Page":
-        """Open a file and wait until its charts are drawn."""
+    def open(self, file: Path, drawn: str = "document.body.dataset.drawn") -> "Page":
+        """Open a file and wait until its charts are drawn; a page without script is complete when `drawn` is 'true'."""
         self.call("Page.navigate", url=file.resolve().as_uri())
         for _ in range(200):
-            if self.js("document.readyState == 'complete' && document.body.dataset.drawn || ''"):
+            here = f"location.href == {json.dumps(file.resolve().as_uri())} && document.readyState == 'complete'"
+            if self.js(f"{here} && {drawn} || ''"):
                 return self
             time.sleep(0.05)
         raise AssertionError(f"{file} did not finish drawing: {self.errors}")

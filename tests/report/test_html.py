@@ -14,6 +14,7 @@ from made_up import QUALITY, make, mixed
 
 from whichloss.data import read
 from whichloss.errors import UserError
+from whichloss.objectives import available
 from whichloss.report import html, words, write
 from whichloss.study.records import Study
 
@@ -72,6 +73,16 @@ def test_a_mixed_table(page, mixed_report):
         "tuning-ddpm",
     } <= set(drawn)
     assert narrow(page) == 390
+
+
+def test_the_cards_of_the_objectives_are_in_the_page_typeset_and_the_page_stays_small(mixed_report):
+    page = mixed_report.read_text(encoding="utf-8")
+    assert len(page.encode()) < 2_000_000
+    theory = page[page.index("<h3>The theory</h3>") : page.index('<section id="samples">')]
+    names = re.findall(r"<summary><b>([^<]+)</b>", theory)
+    assert {"ddpm", "flow-matching", "ebgan"} <= set(names) == {name for name in names if name in available()}
+    assert theory.count("<h4>Definition</h4>") == len(names)
+    assert theory.count("<math") > 10 * len(names) and "<pre" not in theory and "href" not in theory
 
 
 @needs_chromium

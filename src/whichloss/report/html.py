@@ -77,6 +77,7 @@ def chart_macro(charts: dict[str, Any]) -> Callable[[Figure], str]:
 def everything(study: Study, rows: Rows) -> dict[str, Any]:
     """What the template draws."""
     from . import costs, evidence
+    from .card_page import in_report
 
     objectives = of_role(study, "objective")
     return {
@@ -104,7 +105,8 @@ def everything(study: Study, rows: Rows) -> dict[str, Any]:
         "details": list(health.details(study)),
         "damage": why.smallest_damage(study),
         "samples": samples(study, rows),
-        "style": text("style.css"),
+        "theory": [(row.name, card) for row in objectives if (card := in_report(row.name))],
+        "style": text("style.css") + text("card.css"),
         "script": text("script.js"),
         "bundle": bundle(),
         "as_json": as_json,

@@ -1,0 +1,234 @@
+"""The titles and notes of all panels in Korean; axes and names of lines stay as they are in code and formulas."""
+
+GRADIENT = ": the gradient"
+KOREAN = {
+    "Binary cross-entropy": "이진 교차 엔트로피",
+    "Without bound where a sure answer is wrong; 0 where it is right.": (
+        "확신한 답이 틀리면 한없이 커지고, 맞으면 0이다."
+    ),
+    "-1/p and 1/(1 - p): never 0, not even for the right answer.": (
+        "-1/p와 1/(1 - p)이다. 맞는 답에서도 0이 되지 않는다."
+    ),
+    "On logits, to ±100": "로짓에서, ±100까지",
+    "float32, label 0. The naive -log(1 - sigmoid(z)) is infinite from z = 17: its line ends at the cross.": (
+        "float32, 레이블 0. 단순한 식 -log(1 - sigmoid(z))는 z = 17부터 무한대라 가위표에서 선이 끊긴다."
+    ),
+    "The naive gradient is 0 times infinity there: not a number, and from then on so are all weights.": (
+        "단순한 식의 기울기는 거기서 0 곱하기 무한대, 곧 NaN이다. 그 뒤로는 모든 가중치가 NaN이 된다."
+    ),
+    "The logit is a log-odds": "로짓은 로그 오즈다",
+    "log p is negative for every p < 1; the logit changes sign at one half.": (
+        "log p는 p < 1이면 언제나 음수다. 로짓은 1/2에서 부호가 바뀐다."
+    ),
+    "The sigmoid undoes it": "시그모이드는 그 역함수다",
+    "Slope 1/4 at 0; each unit multiplies the odds by e.": (
+        "0에서 기울기는 1/4이다. 1만큼 커질 때마다 오즈가 e배가 된다."
+    ),
+    "Cross-entropy": "교차 엔트로피",
+    "A straight line where wrong, and nearly 0 where right.": "틀린 쪽에서는 직선이고, 맞는 쪽에서는 거의 0이다.",
+    "p - 1: between -1, all wrong, and 0.": "p - 1이다. 완전히 틀리면 -1, 맞으면 0에 가깝다.",
+    "Cross-entropy with and without smoothing": "레이블 스무딩이 있을 때와 없을 때의 교차 엔트로피",
+    "Smoothed, the loss has a least point at a finite logit, and it is not 0: being surer costs again.": (
+        "스무딩을 하면 유한한 로짓에서 손실이 가장 작고, 그 값은 0이 아니다. 그보다 더 확신하면 다시 손실이 는다."
+    ),
+    "It crosses 0 where p is 1 - s + s/3; without smoothing it never does.": (
+        "p가 1 - s + s/3인 곳에서 0을 지난다. 스무딩이 없으면 0을 지나지 않는다."
+    ),
+    "Focal loss": "초점 손실",
+    "gamma 0 is cross-entropy. A larger gamma forgets examples that are already right.": (
+        "gamma 0은 교차 엔트로피다. gamma가 클수록 이미 맞힌 예제를 무시한다."
+    ),
+    "Against the logit. With gamma > 0 the pull of a hopeless example is nearly the same, that of an easy one gone.": (
+        "로짓에 대한 기울기다. gamma > 0이면 크게 틀린 예제의 힘은 거의 그대로이고, 쉬운 예제의 힘은 사라진다."
+    ),
+    "Asymmetric loss of an absent label": "없는 레이블의 비대칭 손실",
+    "Easy negatives count for nothing; below p = clip exactly nothing.": (
+        "쉬운 음성 예제는 거의 세지 않는다. p가 clip보다 작으면 정확히 0이다."
+    ),
+    "A very sure wrong answer is pulled less as well: it may be a missing label.": (
+        "매우 확신한 틀린 답도 덜 당긴다. 레이블이 빠진 것일 수 있기 때문이다."
+    ),
+    "Poly-1": "Poly-1",
+    "epsilon 0 is cross-entropy.": "epsilon 0은 교차 엔트로피다.",
+    "The change is largest near p = 1/2.": "차이는 p = 1/2 근처에서 가장 크다.",
+    "Margin losses": "마진 손실",
+    "Exactly 0 beyond the margin of 1; cross-entropy never is.": (
+        "마진 1을 넘으면 정확히 0이다. 교차 엔트로피는 0이 되지 않는다."
+    ),
+    "Hinges stop pulling at the margin: such rows no longer matter.": (
+        "힌지는 마진에서 당기기를 멈춘다. 그런 예제는 더는 영향이 없다."
+    ),
+    "Squared loss on one-hot": "원-핫 제곱 손실",
+    "A score above the target costs again, though the answer is right.": (
+        "답이 맞아도 점수가 목표를 넘으면 다시 손실이 생긴다."
+    ),
+    "It changes sign at the target.": "목표에서 부호가 바뀐다.",
+    "A row of the rare class (prior .1)": "드문 클래스의 예제 (사전 확률 .1)",
+    "The prior in the logits asks the rare class for a lead of tau log 9.": (
+        "로짓에 더한 사전 확률은 드문 클래스에 tau log 9만큼의 앞섬을 요구한다."
+    ),
+    "The pull lasts until the lead is there.": "그만큼 앞설 때까지 계속 당긴다.",
+    "Class-balanced weights": "클래스 균형 가중치",
+    "Relative to the largest class. A class of more than 1/(1 - beta) rows counts as large.": (
+        "가장 큰 클래스에 대한 비다. 예제가 1/(1 - beta)개보다 많으면 큰 클래스로 친다."
+    ),
+    "LDAM: a class of so many rows": "LDAM: 행 수가 다른 클래스",
+    "The fewer rows, the farther the true class must lead.": "행이 적을수록 참 클래스가 더 크게 앞서야 한다.",
+    "A rare class is pulled on where a common one is let go. Scale 10, margins .5, .28, .16.": (
+        "흔한 클래스를 놓아주는 곳에서도 드문 클래스는 계속 당긴다. 배율 10, 마진 .5, .28, .16이다."
+    ),
+    "ZLPR of one label": "레이블 하나의 ZLPR",
+    "Present labels belong above 0, absent ones below.": "있는 레이블은 0 위에, 없는 레이블은 0 아래에 있어야 한다.",
+    "Labels of one kind share a logarithm: the worst of them is pulled most.": (
+        "같은 편 레이블은 로그 하나를 나누어 쓴다. 그 가운데 가장 나쁜 것을 가장 세게 당긴다."
+    ),
+    "CORN: four ordered classes": "CORN: 순서가 있는 네 클래스",
+    "CORN: four ordered classes: the loss": "CORN: 순서가 있는 네 클래스: 손실",
+    "Three answers, s + 2, s and s - 2: each class has its turn, and the probabilities add up to 1.": (
+        "세 답 s + 2, s, s - 2에 대한 것이다. 클래스마다 차례가 있고, 확률의 합은 1이다."
+    ),
+    "-log P(y = k): dearer the farther away.": "-log P(y = k)이다. 멀수록 비싸다.",
+    "Information content": "정보량",
+    "A certain event says nothing; a rare one much.": "확실한 사건은 알려 주는 것이 없고, 드문 사건은 많다.",
+    "Entropy and cross-entropy of a coin": "동전의 엔트로피와 교차 엔트로피",
+    "The cross-entropy of p = .7 is least where q = p: there it is the entropy.": (
+        "p = .7의 교차 엔트로피는 q = p에서 가장 작고, 그 값이 엔트로피다."
+    ),
+    "Losses for noisy labels": "잡음 섞인 레이블을 위한 손실",
+    "What is bounded cannot be ruled by a few wrong labels, at the left.": (
+        "위로 막힌 손실은 왼쪽의 몇몇 틀린 레이블에 휘둘리지 않는다."
+    ),
+    "Against the logit. Bounded losses let go of rows they find hopeless; that also makes them slow to start.": (
+        "로짓에 대한 기울기다. 위로 막힌 손실은 크게 틀린 예제를 놓아준다. 그래서 학습 초기가 느리기도 하다."
+    ),
+    "The generator's two losses": "생성자의 두 손실",
+    "At the left the critic is sure that the row is fake: where training begins.": (
+        "왼쪽은 비평자가 가짜라고 확신하는 곳, 곧 학습이 시작되는 곳이다."
+    ),
+    "There the saturating loss has no slope left; the other has slope -1. The two slopes add up to -1.": (
+        "거기서 포화 손실은 기울기가 없고, 비포화 손실은 기울기가 -1이다. 두 기울기를 더하면 -1이다."
+    ),
+    "The critic's loss": "비평자의 손실",
+    "2 log 2 in all at D = 0, where it cannot tell.": "구별하지 못하는 D = 0에서 합이 2 log 2다.",
+    "Least squares": "최소 제곱",
+    "Targets 1 and 0: a score beyond its target costs again.": (
+        "목표는 1과 0이다. 점수가 목표를 넘으면 다시 손실이 생긴다."
+    ),
+    "The pull grows with the distance, so nothing saturates.": "거리에 비례해 당기므로 포화하지 않는다.",
+    "Hinge": "힌지",
+    "The critic is content beyond ±1; the generator never is.": (
+        "비평자는 ±1을 넘으면 만족하고, 생성자는 만족하지 않는다."
+    ),
+    "What one row's score is pulled by.": "한 예제의 점수를 당기는 힘이다.",
+    "Wasserstein": "바서슈타인",
+    "Straight lines: only the critic's slope holds them.": "직선이다. 비평자의 기울기 제한만이 이를 붙든다.",
+    "Of pairs": "쌍의 손실",
+    "Only the difference of the two scores counts.": "두 점수의 차만 센다.",
+    "Penalties on a linear critic D = w x": "선형 비평자 D = w x의 벌점",
+    "0 at slope 1; the one-sided form allows less.": "기울기 1에서 0이다. 한쪽 벌점은 더 작은 기울기를 허락한다.",
+    "The critic's whole loss, two points at distance 1": "비평자의 전체 손실, 거리 1인 두 점",
+    "Least at 1 + 1/(2 lambda): the gap is W1 only after division by the slope.": (
+        "1 + 1/(2 lambda)에서 가장 작다. 점수 차를 기울기로 나누어야 W1이 된다."
+    ),
+    "Pull-away term of two codes": "두 코드의 밀어내기 항",
+    "Least where they are at right angles. No data stands in it: it spreads codes apart.": (
+        "직각일 때 가장 작다. 데이터가 들어 있지 않다. 코드를 서로 벌릴 뿐이다."
+    ),
+    "Equal codes are a stationary point: there it has no slope.": "같은 코드는 정류점이다. 거기서는 기울기가 없다.",
+    "EBGAN: energy of a fake": "EBGAN: 가짜의 에너지",
+    "The critic pushes a fake's energy up to the margin and no farther.": "비평자는 가짜의 에너지를 마진까지만 올린다.",
+    "Beyond the margin the critic does not move; the generator still does.": (
+        "마진을 넘으면 비평자는 움직이지 않고, 생성자는 계속 움직인다."
+    ),
+    "Cosine as a logit": "코사인을 로짓으로 쓰면",
+    "A cosine ends at ±1, so the loss ends at log(1 + 1/e) = 0.313: it looks stuck, and is.": (
+        "코사인은 ±1이 끝이므로 손실은 log(1 + 1/e) = 0.313이 끝이다. 멈춘 듯 보이고, 정말 멈춘 것이다."
+    ),
+    "Even a perfect pair is pulled: it can give no more.": "완벽한 쌍도 당긴다. 더 줄 것이 없는데도 그렇다.",
+    "InfoNCE of four pairs": "네 쌍의 InfoNCE",
+    "log 4 where nothing is known. A high temperature cannot come near 0.": (
+        "아무것도 모르면 log 4다. 온도가 높으면 0에 가까이 갈 수 없다."
+    ),
+    "A low temperature pulls only until the right pair leads; a high one pulls for ever, and weakly.": (
+        "온도가 낮으면 맞는 쌍이 앞설 때까지만 당긴다. 높으면 약하게, 끝없이 당긴다."
+    ),
+    "Four ways to see two laws move apart": "두 분포가 멀어짐을 보는 네 가지 방법",
+    "JS ends at log 2 and TV at 1: far apart looks the same as farther.": (
+        "JS는 log 2, TV는 1이 끝이다. 먼 것과 더 먼 것이 같아 보인다."
+    ),
+    "JS and TV give no direction to laws that hardly overlap; W1 always pulls with slope 1, KL ever harder.": (
+        "거의 겹치지 않는 분포에 JS와 TV는 방향을 주지 못한다. W1은 늘 기울기 1로, KL은 갈수록 세게 당긴다."
+    ),
+    "Transport beside JS": "수송 거리와 JS",
+    "Transport counts how far mass must go, so it keeps its slope.": (
+        "수송은 질량이 갈 거리를 세므로 기울기를 잃지 않는다."
+    ),
+    "Chi-squared beside KL": "카이제곱과 KL",
+    "exp(s²) - 1: it punishes misplaced mass more than anything else here.": (
+        "exp(s²) - 1이다. 잘못 놓인 질량을 여기 있는 것 가운데 가장 세게 벌한다."
+    ),
+    "Distances of samples": "표본 사이의 거리",
+    "A kernel sees as far as its width; the energy distance has no width.": (
+        "커널은 제 폭만큼 멀리 본다. 에너지 거리에는 폭이 없다."
+    ),
+    "Narrow kernels lose the pull of far samples.": "좁은 커널은 먼 표본을 당기지 못한다.",
+    "The two laws": "두 분포",
+    "Grey: where the mass is. Blue: where it must go.": "회색은 질량이 있는 곳, 파란색은 가야 할 곳이다.",
+    "The plan between two laws": "두 분포 사이의 수송 계획",
+    "A square is mass that moves from x to y; W2² is 4.69. On a line the order is kept.": (
+        "네모는 x에서 y로 옮기는 질량이다. W2²은 4.69다. 직선 위에서는 순서가 지켜진다."
+    ),
+    "N(0, 1) against N(0, (1 + s)²)": "N(0, 1)과 N(0, (1 + s)²)",
+    "With little blur W2² = s²; the more blur, the more only the means count, and they are equal here.": (
+        "흐림(blur)이 작으면 W2² = s²이다. 클수록 평균만 보는데, 여기서는 평균이 같다."
+    ),
+    "W2² of two normal laws": "두 정규 분포의 W2²",
+    "d² either way.": "어느 쪽이든 d²이다.",
+    "An energy: two wells": "에너지: 두 우물",
+    "Only differences of energy matter.": "에너지는 차이만 뜻이 있다.",
+    "Its Boltzmann law exp(-E/T) / Z": "그 볼츠만 분포 exp(-E/T) / Z",
+    "Cold: only the bottoms. Hot: nearly flat.": "차가우면 바닥에만 있고, 뜨거우면 거의 고르다.",
+    "Langevin chains": "랑주뱅 사슬",
+    "14 chains, step .05. Each finds a hump soon; few cross between them.": (
+        "사슬 14개, 걸음 .05다. 저마다 곧 봉우리를 찾지만, 봉우리 사이를 건너는 일은 드물다."
+    ),
+    "Where 4,000 chains are after 300 steps": "300걸음 뒤 사슬 4,000개의 자리",
+    "Bars: the chains. Line: the law, exactly.": "막대는 사슬, 선은 정확한 분포다.",
+    "Backwards from noise": "잡음에서 거꾸로",
+    "Ancestral steps with the exact denoiser: the choice of a hump falls early.": (
+        "정확한 잡음 제거기로 밟은 조상 걸음이다. 어느 봉우리로 갈지는 일찍 정해진다."
+    ),
+    "4,000 draws": "표본 4,000개",
+    "Bars: draws. Line: the law, exactly.": "막대는 표본, 선은 정확한 분포다.",
+    "The flow from N(0, 1) to the law": "N(0, 1)에서 분포로 가는 흐름",
+    "Paths of an ODE never cross: the order on the line is kept.": (
+        "상미분 방정식의 경로는 만나지 않는다. 직선 위의 순서가 지켜진다."
+    ),
+    "4,000 rows carried along": "흐름에 실려 간 예제 4,000개",
+    "Bars: rows after 40 Heun steps. Line: the law, exactly.": (
+        "막대는 호인(Heun) 40걸음 뒤의 예제, 선은 정확한 분포다."
+    ),
+    "Forward: data into noise": "정방향: 데이터에서 잡음으로",
+    "Two humps melt into N(0, 1) as the signal's share of variance falls.": (
+        "신호가 차지하는 분산의 몫이 줄면서 두 봉우리가 N(0, 1)로 녹아든다."
+    ),
+    "What is left of the signal": "남은 신호",
+    "The cosine schedule destroys it evenly, the linear one early.": (
+        "코사인 일정은 고르게, 선형 일정은 일찍 신호를 지운다."
+    ),
+    "Signal to noise": "신호 대 잡음",
+    "In powers of ten.": "10의 거듭제곱으로 나타낸다.",
+    "The law with noise added": "잡음을 더한 분포",
+    "What denoising score matching can see at each sigma.": "각 sigma에서 잡음 제거 스코어 매칭이 볼 수 있는 것이다.",
+    "Its score": "그 스코어",
+    "Little noise: steep round each hump. Much: one gentle pull to the middle.": (
+        "잡음이 적으면 봉우리마다 가파르고, 많으면 가운데로 완만하게 당긴다."
+    ),
+}
+
+
+def korean(text: str) -> str:
+    """A title or a note in Korean; as it is where none is known."""
+    if text.endswith(GRADIENT):
+        return f"{korean(text.removesuffix(GRADIENT))}: 기울기"
+    return KOREAN.get(text, text)
