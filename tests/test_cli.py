@@ -15,13 +15,14 @@ from command import Command
 from small_study import MINE, Here
 
 from whichloss import comparison
+from whichloss.cards.terminal import columns
 from whichloss.data import read
 from whichloss.doctor.selftest import Check
 from whichloss.objectives import available
 from whichloss.objectives.find import DEFAULTS
 from whichloss.study.model import load
 
-COMMANDS = ("compare", "describe", "sample", "score", "report", "export", "explain", "list", "selftest")
+COMMANDS = ("check", "compare", "describe", "sample", "score", "report", "export", "explain", "list", "selftest")
 SMALL = ("--budget", "1e8", "--seeds", "2")
 
 
@@ -63,7 +64,7 @@ def test_no_command_shows_the_help_and_no_empty_error(command):
     ("typed", "said"),
     [
         (("compar", "x.csv"), "no command 'compar'; did you mean 'compare'? See `whichloss --help`"),
-        (("nonsense",), "no command 'nonsense'; known: compare, describe"),
+        (("nonsense",), "no command 'nonsense'; known: check, compare, describe"),
         (("compare",), "Missing argument 'DATA'. See `whichloss compare --help`"),
         (("compare", "x.csv", "--bugdet", "quick"), "No such option: --bugdet"),
         (("compare", "x.csv", "--seeds", "many"), "'--seeds': .*; got 'many'. See `whichloss compare --help`"),
@@ -213,12 +214,36 @@ def test_export_says_what_it_wrote(command, finished, tmp_path):
 
 def test_list_marks_what_compare_runs_and_explain_shows_the_card(command):
     out, _ = command("list")
-    marked = {line.split()[1] for line in out.splitlines()[:-1] if line.startswith("*")}
-    assert marked == set(DEFAULTS["generate"])
-    assert {line[2:].split()[0] for line in out.splitlines()[:-1]} == set(available())
+    first = {
+        line.split()[0] if line[0] == " " else line.split()[1]: line[0] for line in out.split("\n\n")[0].splitlines()
+    }
+    assert {name for name, mark in first.items() if mark == "*"} == set(DEFAULTS["generate"])
+    assert set(available()) <= first.keys()
+    out, _ = command("list", "--losses", "--samplers", "--ideas")
+    assert all(
+        name in out for name in ("CLASSIFICATION", "focal-loss", "langevin", "optimal-transport", "main failure")
+    )
     out, _ = command("explain", "wgan-gp")
     assert all(head in out for head in ("Definition", "Where used and why", "Pros", "Example", "Check"))
-    assert max(map(len, out.splitlines())) <= 100
+    assert max(columns(line) for line in out.splitlines() if not line.startswith("    ")) <= 100  # code stays as it is
+
+
+def test_explain_writes_a_page_and_refuses_what_it_cannot_show(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    out, _ = command("explain", "bce_critic", "--html", "--lang", "ko")
+    assert out == "written: adversarial-bce.ko.html\n" and "<math" in Path("adversarial-bce.ko.html").read_text("utf-8")
+    out, _ = command("explain", "wgan-gp", "--html", tmp_path / "a.html")
+    assert out == f"written: {tmp_path / 'a.html'}\n"
+    for arguments, says in (
+        (("wgan-pg",), "did you mean 'wgan-gp'"),
+        (("gan", "--lang", "fr"), "en and ko; got 'fr'"),
+        (("gan", "a.html"), "only with --html"),
+        (("gan", "--html", tmp_path / "no" / "a.html"), "does not exist"),
+    ):
+        _, err = command("explain", *arguments, code=2)
+        assert says in err
+    _, err = command("list", "--ideas", "--goal", "generate", code=2)
+    assert "--goal goes with objectives" in err
 
 
 @pytest.mark.parametrize(("passed", "code"), [(True, 0), (False, 1)])

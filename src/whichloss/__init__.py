@@ -8,6 +8,7 @@ __all__ = [
     "StudyError",
     "UserError",
     "WhichlossError",
+    "check",
     "compare",
     "describe",
     "load",

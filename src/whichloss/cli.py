@@ -1,6 +1,7 @@
 """The commands: parse, call, print, set the exit code. Heavy imports happen inside the commands that need them.
 
-Exit codes: 0 decided, 1 internal error, 2 the user's mistake, 3 tie or undecided, 5 data unfit, 130 stopped by Ctrl-C.
+Exit codes: 0 decided, 1 internal error, 2 the user's mistake, 3 tie or undecided, 4 faults found,
+5 data unfit, 130 stopped by Ctrl-C.
 """
 
 import os
@@ -184,31 +185,50 @@ def export(
 
 
 @app.command()
-def explain(name: Annotated[str, typer.Argument(help="An objective, such as wgan-gp.")]) -> None:
-    """Show the card of an objective: definition, use, pros and cons, an example that runs."""
+def explain(
+    name: Annotated[str, typer.Argument(help="An objective, a loss, a sampler, an idea, or a function: wgan-gp.")],
+    file: Annotated[Path | None, typer.Argument(help="With --html: the file to write, NAME.html by default.")] = None,
+    lang: Annotated[str, typer.Option(help="en or ko.")] = "en",
+    html: Annotated[bool, typer.Option("--html", help="Write one page with typeset formulas and curves.")] = False,
+) -> None:
+    """Show a card: definition, derivation, use, pros and cons, misreadings, an example and checks that run."""
     from .cards import card, render
-    from .objectives import find
 
-    find(name)
-    typer.echo(render(card(name), min(100, os.get_terminal_size().columns if sys.stdout.isatty() else 100)))
+    if not html:
+        if file is not None:
+            raise UserError(f"'{file}' is written only with --html; without it the card goes to the screen.")
+        typer.echo(render(card(name, lang), terminal_width(100)))
+        return
+    from .report.card_page import write
+
+    own = f"{card(name, lang).name}{'' if lang == 'en' else f'.{lang}'}.html"
+    typer.echo(f"written: {write(name, file or Path(own), lang)}")
 
 
 @app.command("list")
-def list_objectives(
-    goal: Annotated[str, typer.Option(help="Only objectives of this goal.")] = "generate",
+def list_cards(
+    goal: Annotated[str | None, typer.Option(help="Only objectives, or with --losses losses, of this goal.")] = None,
+    losses: Annotated[bool, typer.Option("--losses", help="The losses, by family, instead.")] = False,
+    samplers: Annotated[bool, typer.Option("--samplers", help="The samplers instead.")] = False,
+    ideas: Annotated[bool, typer.Option("--ideas", help="The ideas they rest on instead.")] = False,
 ) -> None:
-    """List the objectives, those that compare runs by default marked."""
-    from .objectives import available, find
-    from .objectives.find import DEFAULTS
-    from .study.collect import family
-    from .study.request import known_goal
+    """List the objectives in a table that helps to choose; or the losses, samplers or ideas."""
+    from .report import choose
 
-    known_goal(goal)
-    for name in available():
-        if find(name).goal == goal:
-            mark = "*" if name in DEFAULTS[goal] else " "
-            typer.echo(f"{mark} {name:26} {family(name)}")
-    typer.echo("* compared by default; all with --objectives all")
+    if goal is not None and (samplers or ideas):
+        raise UserError("--goal goes with objectives and with --losses; samplers and ideas serve several goals.")
+    width = terminal_width(120)
+    tables = [
+        *([choose.losses(goal, width)] if losses else []),
+        *([choose.samplers(width)] if samplers else []),
+        *([choose.ideas(width)] if ideas else []),
+    ]
+    typer.echo("\n\n".join(tables or [choose.objectives(goal or "generate", width)]))
+
+
+def terminal_width(most: int) -> int:
+    """Columns of the terminal, at most so many; all of them where the output goes elsewhere."""
+    return min(most, os.get_terminal_size().columns) if sys.stdout.isatty() else most
 
 
 @app.command("new-objective")
@@ -222,6 +242,23 @@ def new_objective(
     code, card = start(name, like)
     typer.echo(f"written: {code} (the objective) and {card} (its card)")
     typer.echo(f"Change the losses in {code}, then: whichloss compare DATA --objectives {like},./{code}")
+
+
+@app.command()
+def check(
+    function: Annotated[str, typer.Argument(metavar="FILE.py:FUNCTION", help="A PyTorch function of yours.")],
+    loss: Annotated[str, typer.Option("--as", help="The loss it should be, such as wgan-gp-penalty.")],
+    arguments: Annotated[str, typer.Option("--args", help="Which argument is which: real=x,fake=y.")] = "",
+    seconds: Annotated[float, typer.Option(help="The longest it may take.")] = 30.0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say whether a function of yours is the loss it should be: in value, in gradient, and if not, where they part."""
+    from .check import check as compare_with_formula
+    from .check import pairs
+
+    answer = compare_with_formula(function, loss, args=pairs(arguments), seconds=seconds)
+    typer.echo(answer.json() if json else str(answer))
+    raise typer.Exit(answer.code)
 
 
 @app.command()
