@@ -311,7 +311,7 @@ def test_a_card_is_shown_within_the_width_with_its_table_aligned(width):
     text = cards.render(cards.parse(TEXT, PATH), width)
     assert max(map(len, text.splitlines())) <= width
     assert "    min_G (a + b)/σ²" in text
-    assert normalize("NFC", "The slope ‖∇D(x̂) ‖₂ is one, see grad.") in text
+    assert normalize("NFC", "The slope ‖∇D(x̂)‖₂ is one, see grad.") in text
     table = [line for line in text.splitlines() if line.startswith(("field", "lr", "betas"))]
     assert {line.index(word) for line, word in zip(table, ("meaning", "rate", "momenta"), strict=True)} == {19}
     assert "- first\n- second" in text
@@ -327,6 +327,8 @@ def test_a_card_is_shown_within_the_width_with_its_table_aligned(width):
         (r"\theta^{k+1} \in \mathbb{R}^d", "θᵏ⁺¹ ∈ ℝ^d"),
         (r"A^\top \mathcal{N}(0, I)", "Aᵀ𝒩(0, I)"),
         (r"\left[ \tfrac12 \right] \text{if } p = q", "[ 1/2 ] if p = q"),
+        (r"\alpha - \beta A", "α - βA"),
+        (r"\lVert \hat x \rVert_2 / K", "‖x̂‖₂ / K"),
         (r"\unknown{x}", "unknownx"),
     ],
 )

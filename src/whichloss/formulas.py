@@ -23,6 +23,7 @@ _SIGNS = (
 _SYMBOL = dict(pair.split(":", 1) for pair in f"{_GREEK} {_SIGNS}".split(" ") if ":" in pair)
 _SYMBOL |= {"quad": "  ", "qquad": "    ", ",": " ", ";": " ", ":": " ", "!": "", " ": " ", "|": "‖", "{": "{"}
 _SYMBOL |= {">": " ", "}": "}", "%": "%", "_": "_", "&": "&", "#": "#", "$": "$"}
+_SYMBOL |= {name: f"\0{_SYMBOL[name]}" for name in ("rVert", "rvert", "rangle", "rfloor", "rceil")}  # no blank before
 _BLACKBOARD = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ1", "𝔸𝔹ℂ𝔻𝔼𝔽𝔾ℍ𝕀𝕁𝕂𝕃𝕄ℕ𝕆ℙℚℝ𝕊𝕋𝕌𝕍𝕎𝕏𝕐ℤ𝟙", strict=True))
 _SCRIPT = dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "𝒜ℬ𝒞𝒟ℰℱ𝒢ℋℐ𝒥𝒦ℒℳ𝒩𝒪𝒫𝒬ℛ𝒮𝒯𝒰𝒱𝒲𝒳𝒴𝒵", strict=True))
 _UP = dict(zip("0123456789+-=()niTk*", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵀᵏ*", strict=True))
@@ -30,7 +31,8 @@ _DOWN = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇�
 _ACCENT = {"hat": "\u0302", "widehat": "\u0302", "tilde": "\u0303", "widetilde": "\u0303", "bar": "\u0304"}
 _ACCENT |= {"overline": "\u0304", "dot": "\u0307", "ddot": "\u0308", "vec": "\u20d7"}
 _RELATION = re.compile(r"([≤≥≠≈~≃≡∝≪≫→←↦⇒⇔∈∉⊂±×])")
-_TOKEN = re.compile(r"\\([A-Za-z]+|.)\s*|([{}^_])|(.)", re.DOTALL)
+# the blank that ends a command is no blank of the formula, unless an operator follows
+_TOKEN = re.compile(r"\\([A-Za-z]+|.)(?:\s+(?![-+=/<>]))?|([{}^_])|(.)", re.DOTALL)
 _PLAIN = ("text", "textrm", "textit", "mathrm", "mathbf", "boldsymbol", "bm", "operatorname", "mathsf", "mathit", "rm")
 _DROPPED = (
     *("left", "right", "middle", "big", "Big", "bigl", "bigr", "Bigl", "Bigr", "bigg", "Bigg", "biggl", "biggr"),
@@ -51,7 +53,7 @@ def unicode(latex: str) -> str:
     latex = re.sub(r"\\begin\{array\}\{[^}]*\}|\\(?:begin|end)\{[^}]*\}", "", latex)
     latex = latex.replace("\\\\", "\n").replace("&", " ").replace(r"\operatorname*", r"\operatorname")
     text = re.sub(_RELATION, r" \1 ", "".join(_Reader(latex).group()))
-    text = re.sub(r" +(?=[_^ ])", "", text)
+    text = re.sub(r" +(?=[_^ ])| *\0", "", text)
     return normalize("NFC", text.strip())
 
 
