@@ -1,10 +1,14 @@
 """What the answer says of functions that are equal, nearly equal, wrong in a known way, or just different."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import autograd
 
+from whichloss.check.claims import find
+from whichloss.errors import UserError
 from whichloss.losses.contrastive import cosine_bce
 
 
@@ -102,7 +106,7 @@ def test_scores_as_a_column_and_a_second_result_are_read(ask):
 def test_a_naive_log_is_equal_and_warned_of(ask):
     answer = ask(lambda real, fake: -(real.sigmoid().log() + (1 - fake.sigmoid()).log()).mean(), "bce-critic")
     assert answer.verdict == "equal"
-    assert any(note.startswith("at scores of 200 it gives inf where the formula gives 200") for note in answer.notes)
+    assert any(note.startswith("at logits of 40 it gives inf where the formula gives 40") for note in answer.notes)
 
 
 def test_a_root_at_zero_is_equal_and_warned_of(ask):
@@ -121,11 +125,7 @@ def test_a_root_at_zero_is_equal_and_warned_of(ask):
 
 
 def test_a_difference_is_shrunk_and_shows_values_gradients_and_the_term(ask):
-    def smoothed(real, fake):
-        bce = F.binary_cross_entropy_with_logits
-        return bce(real, torch.full_like(real, 0.9)) + bce(fake, torch.zeros_like(fake))
-
-    answer = ask(smoothed, "bce-critic")
+    answer = ask(lambda real, fake: F.softplus(-0.8 * real).mean() + F.softplus(fake).mean(), "bce-critic")
     assert answer.verdict == "different" and answer.code == 4
     assert answer.term == "-log sigma(D(x))"
     seen = answer.counterexample
@@ -370,4 +370,122 @@ def test_an_error_at_large_scores_is_a_note(ask):
         return F.softplus(-fake).mean()
 
     answer = ask(loss, "bce-generator")
-    assert answer.verdict == "equal" and "at scores of 200 it raises AssertionError: too large" in answer.notes
+    assert answer.verdict == "equal" and "at logits of 100 it raises AssertionError: too large" in answer.notes
+
+
+# -- large logits, floors, reductions, numbers
+
+
+def clamped_cross_entropy(logits, y):
+    return -torch.log(torch.softmax(logits, 1).clamp(1e-8))[torch.arange(len(y)), y].mean()
+
+
+def clamped_bce(z, y):
+    p = torch.sigmoid(z).clamp(1e-7, 1 - 1e-7)
+    return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
+
+
+def clamped_asymmetric(x, y, gamma_neg=4, gamma_pos=1, clip=0.05, eps=1e-8):
+    p = torch.sigmoid(x)
+    q = (1 - p + clip).clamp(max=1)
+    logs = y * p.clamp(min=eps).log() + (1 - y) * q.clamp(min=eps).log()
+    return -(logs * (1 - p * y - q * (1 - y)) ** (gamma_pos * y + gamma_neg * (1 - y))).sum()
+
+
+@pytest.mark.parametrize(
+    "fn, name",
+    [
+        (clamped_cross_entropy, "cross-entropy"),
+        (clamped_bce, "binary-cross-entropy-with-logits"),
+        (clamped_asymmetric, "asymmetric"),
+    ],
+)
+def test_a_dead_gradient_at_large_logits_is_said(ask, fn, name):
+    answer = ask(fn, name)
+    assert answer.verdict == "equal", answer
+    (note,) = [note for note in answer.notes if note.startswith("at logits of ")]
+    assert "20 it gives" in note and "loses digits" in note and "its gradient through z is dead" in note
+
+
+@pytest.mark.parametrize("reduce", [torch.sum, torch.mean, lambda x: x, lambda x: x.sum(1), lambda x: x.sum(1).mean()])
+def test_a_loss_of_several_labels_is_equal_under_every_reduction(ask, reduce):
+    from whichloss.losses.multi_label import asymmetric
+
+    assert ask(lambda z, target: reduce(asymmetric(z, target)), "asymmetric").verdict == "equal"
+
+
+@pytest.mark.parametrize(("clamp", "said"), [(1e-4, True), (math.exp(-4), False)])
+def test_another_floor_of_symmetric_cross_entropy_is_said(ask, clamp, said):
+    def sce(pred, labels, alpha=0.1, beta=1.0):
+        target = F.one_hot(labels, pred.shape[1]).double().clamp(min=clamp)
+        reverse = -(pred.softmax(1) * target.log()).sum(1).mean()
+        return alpha * F.cross_entropy(pred, labels) + beta * reverse
+
+    answer = ask(sce, "symmetric-cross-entropy")
+    assert answer.verdict == "equal", answer
+    assert any(note.startswith("the floor differs: ") and "-9.21" in note for note in answer.notes) == said
+
+
+def test_numbers_of_a_variant_and_numbers_left_out_are_said(ask):
+    bce = F.binary_cross_entropy_with_logits
+    smooth = ask(lambda real, fake: bce(real, torch.full_like(real, 0.9)) + F.softplus(fake).mean(), "bce-critic")
+    assert "target of real rows = 0.9" in smooth.says
+    plain = ask(lambda z, y: (bce(z, y, reduction="none") * (torch.sigmoid(z) - y) ** 2).mean(), "focal")
+    assert plain.says == "equal in value and gradient, without alpha"
+
+
+def test_a_weight_that_is_not_the_one_passed_is_said(ask):
+    def penalty(D, real, fake, lambda_=10.0):
+        eps = torch.rand(len(real), 1)
+        x = (eps * real + (1 - eps) * fake).requires_grad_(True)
+        return lambda_**2 * ((autograd.grad(D(x).sum(), x, create_graph=True)[0].norm(dim=1) - 1) ** 2).mean()
+
+    answer = ask(penalty, "wgan-gp-penalty")
+    assert answer.says == "equal up to a factor: 10 times the formula, with lambda = 100"
+
+
+def test_a_gradient_of_zero_is_no_false_alarm(ask):
+    answer = ask(lambda mu, logvar: (50 + mu**2 + 0 * logvar).sum(), "normal-kl")
+    assert answer.checks["gradient = finite differences"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("zzz", "the families are adversarial, "),
+        ("triplet-loss", "the families are adversarial, "),
+        ("adversarial-bce", "did you mean 'bce-critic' or 'bce-generator'"),
+        ("hinge-loss-gan", "did you mean 'hinge-critic' or 'hinge-generator'?"),
+        ("focl", "did you mean 'focal'?"),
+    ],
+)
+def test_an_unknown_loss_gets_one_line(name, says):
+    with pytest.raises(UserError) as refused:
+        find(name)
+    assert says in str(refused.value) and len(str(refused.value)) < 300
+
+
+def test_what_is_no_network_is_not_taken_for_one(ask):
+    with pytest.raises(UserError, match="give what is left over a default"):
+        ask(lambda real, fake: -fake.mean(), "hinge-generator")
+    assert ask(lambda h, x: -h(x).mean(), "hinge-generator").verdict == "equal"
+
+
+def test_a_number_by_default_is_no_tensor(ask):
+    with pytest.raises(UserError, match=r"directions \(unit directions"):
+        ask(lambda x, y, n_projections=50: (x - y).mean(), "sliced-wasserstein")
+
+
+@pytest.mark.parametrize(
+    ("weights", "says", "fix"),
+    [
+        ((1, 0), "the term -log(1 - sigma(D(G(z)))) is missing", "Add the term."),
+        ((1, -1), "-log(1 - sigma(D(G(z)))) has its sign turned round", "Turn that sign."),
+        ((1, 3), "-log(1 - sigma(D(G(z)))) weighs 3", "Give every term the weight of the formula."),
+    ],
+)
+def test_a_term_that_is_off_is_named_with_its_fix(ask, weights, says, fix):
+    a, b = weights
+    answer = ask(lambda real, fake: (a * F.softplus(-real) + b * F.softplus(fake)).mean(), "bce-critic")
+    assert (answer.says, answer.fix) == (f"the formula with other weights: {says}", fix)
+    assert answer.term == "-log(1 - sigma(D(G(z))))"

@@ -467,7 +467,7 @@ def one_time(model, x0):
     return F.mse_loss(model(a.sqrt() * x0 + (1 - a).sqrt() * eps, a), eps)
 
 
-@told("ddpm", variant="noise of mean")
+@told("ddpm", variant="uniform noise on [0, 1)")
 def uniform_noise(model, x0):
     a = ABAR[torch.randint(0, STEPS, (len(x0), *[1] * (x0.dim() - 1)))]
     eps = torch.rand_like(x0)
@@ -480,7 +480,7 @@ def predicts_data(model, x0):
     return F.mse_loss(model(x_t, t), x0)
 
 
-@told("ddpm", "broken", "not a squared error")
+@told("ddpm", variant="absolute errors instead of squares (L1)")
 def absolute_error(model, x0):
     x_t, t, eps = _noisy(x0, ABAR)
     return F.l1_loss(model(x_t, t), eps)
@@ -552,6 +552,258 @@ def without_diagonal(z1, z2, temperature=0.5):
 @told("cosine-bce", "equal")
 def raw_cosines(z1, z2, labels):
     return F.binary_cross_entropy_with_logits(F.cosine_similarity(z1, z2), labels.float())
+
+
+# ---- on networks
+
+
+def _bce(score, target):
+    return F.binary_cross_entropy_with_logits(score, torch.full_like(score, target))
+
+
+@told("bce-critic", "scale")
+def critic_on_networks(netD, x, x_fake):
+    return 0.5 * (_bce(netD(x), 1.0) + _bce(netD(x_fake.detach()), 0.0))
+
+
+@told("bce-critic", "equal")
+def critic_with_a_sigmoid(D, G, real, noise):
+    label = lambda p, t: F.binary_cross_entropy(p.view(-1), torch.full((len(p),), t))
+    return label(D(real), 1.0) + label(D(G(noise).detach()), 0.0)
+
+
+@told("bce-generator", "equal")
+def generator_on_networks(D, G, z):
+    return _bce(D(G(z)), 1.0)
+
+
+@told("bce-generator", "gradient")
+def generator_cut_off(D, G, z):
+    return _bce(D(G(z).detach()), 1.0)
+
+
+@told("hinge-critic", variant="the loss of the batch mean")
+def hinge_of_means(D, real, fake):
+    return F.relu(1 - D(real).mean()) + F.relu(1 + D(fake).mean())
+
+
+@told("relativistic-generator", "equal")
+def relativistic_pairs(D, G, real, z):
+    return F.softplus(D(real) - D(G(z))).mean()
+
+
+@told("contrastive-divergence", "terms")
+def divergence_backwards(energy, x_pos, x_neg):
+    return energy(x_neg).mean() - energy(x_pos).mean()
+
+
+@told("hinge-critic", "equal")
+def hinges_apart(d_fake, d_real):
+    return F.relu(1 - d_real).mean(), F.relu(1 + d_fake).mean()
+
+
+@told("hinge-critic", "terms")
+def hinges_apart_and_one_twice(d_fake, d_real):
+    return {"real": F.relu(1 - d_real).mean(), "fake": 2 * F.relu(1 + d_fake).mean()}
+
+
+# ---- label smoothing of a critic
+
+
+@told("bce-critic", variant="one-sided label smoothing")
+def smooth_real(d_real, d_fake):
+    return _bce(d_real, 0.9) + _bce(d_fake, 0.0)
+
+
+@told("bce-critic", variant="label smoothing on both sides")
+def smooth_both(d_real, d_fake):
+    return 0.5 * (_bce(d_real, 0.85) + _bce(d_fake, 0.1))
+
+
+@told("bce-critic", variant="fakes smoothed")
+def smooth_fake(d_real, d_fake):
+    return _bce(d_real, 1.0) + _bce(d_fake, 0.2)
+
+
+@told("bce-critic", variant="one-sided label smoothing")
+def smooth_probabilities(p_real, p_fake):
+    return F.binary_cross_entropy(p_real, torch.full_like(p_real, 0.9)) - (1 - p_fake).log().mean()
+
+
+# ---- penalties handed their scores, or their eps
+
+
+def _slope_of(out, x, **how):
+    return torch.autograd.grad(out, x, create_graph=True, **how)[0].flatten(1)
+
+
+@told("r1-penalty", "equal")
+def r1_of_scores(d_out, x_in):
+    return 5 * _slope_of(d_out.sum(), x_in).pow(2).sum(1).mean()
+
+
+@told("r1-penalty", variant="the gradient of the batch mean of D")
+def r1_of_the_mean(d_out, x_in):
+    return _slope_of(d_out.mean(), x_in).pow(2).sum(1).mean()
+
+
+@told("r2-penalty", "equal")
+def r2_of_scores(fake_pred, fake_img):
+    return _slope_of(fake_pred.sum(), fake_img).pow(2).sum(1).mean()
+
+
+def _penalty_at(D, real, fake, eps):
+    x = (eps * real + (1 - eps) * fake).requires_grad_(True)
+    return ((_slope_of(D(x).sum(), x).norm(dim=1) - 1) ** 2).mean()
+
+
+@told("wgan-gp-penalty", "equal")
+def penalty_with_eps(D, real, fake, eps):
+    return _penalty_at(D, real, fake, eps)
+
+
+@told("wgan-gp-critic", "equal")
+def critic_with_eps(D, real, fake, alpha, weight=10.0):
+    return D(fake).mean() - D(real).mean() + weight * _penalty_at(D, real, fake, alpha)
+
+
+@told("wgan-gp-critic", variant="the penalty does not reach D")
+def critic_cut_off(D, real, fake):
+    eps = torch.rand(len(real), 1)
+    return D(fake).mean() - D(real).mean() + 5 * _penalty_at(D, real, fake, eps).detach()
+
+
+@told("wgan-gp-penalty", "scale")
+def lambda_twice(D, real, fake, lambda_=10.0):
+    return lambda_**2 * _penalty_at(D, real, fake, torch.rand(len(real), 1))
+
+
+@told("wgan-gp-critic", "terms")
+def lambda_twice_in_the_critic(D, real, fake, lambda_=10.0):
+    return D(fake).mean() - D(real).mean() + lambda_ * lambda_twice(D, real, fake, lambda_)
+
+
+# ---- KL to the standard normal law, as autoencoders write it
+
+
+@told("normal-kl", "equal")
+def kld(mu, logvar):
+    return -0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
+
+
+@told("prior-kl", "equal")
+def kld_of_variances(mu, var):
+    return 0.5 * (var + mu**2 - 1 - var.log()).sum(1)
+
+
+@told("gaussian-kl", variant="log sigma taken, not log sigma^2")
+def kld_of_log_sigma(mu, log_sigma):
+    return 0.5 * ((2 * log_sigma).exp() + mu**2 - 1 - 2 * log_sigma).sum(1).mean()
+
+
+@told("normal-kl", variant="the 1 is missing")
+def kld_without_1(logvar, mu):
+    return -0.5 * (logvar - mu.pow(2) - logvar.exp()).sum(1).mean()
+
+
+@told("normal-kl", variant="the exponential is missing")
+def kld_without_exp(mu, logvar):
+    return -0.5 * (1 + logvar - mu.pow(2) - logvar).sum(1).mean()
+
+
+@told("normal-kl", "terms")
+def kld_turned(mu, logvar):
+    return 0.5 * (1 + logvar - mu.pow(2) - logvar.exp()).sum(1).mean()
+
+
+# ---- others
+
+
+@told("ddpm", variant="the Huber loss instead of squares")
+def huber_error(model, x0):
+    x_t, t, eps = _noisy(x0, ABAR)
+    return F.huber_loss(model(x_t, t), eps, delta=0.1)
+
+
+@told("ddpm", "broken", "not an error")
+def linear_error(model, x0):
+    x_t, t, eps = _noisy(x0, ABAR)
+    return (model(x_t, t) * eps).mean()
+
+
+@told("corn", variant="averaged over the questions asked")
+def corn_of_the_authors(logits, y):
+    total, asked = 0.0, 0
+    for k in range(logits.shape[1]):
+        rows = y > k - 1
+        if rows.any():
+            total = total + F.binary_cross_entropy_with_logits(logits[rows, k], (y[rows] > k).double(), reduction="sum")
+            asked += int(rows.sum())
+    return total / asked
+
+
+@told("symmetric-cross-entropy", "terms")
+def no_reverse_term(pred, labels, alpha=0.1, beta=1.0):
+    return alpha * F.cross_entropy(pred, labels)
+
+
+@told("sinkhorn-divergence", "equal", slow=True)
+def debiased(x, y, reg=0.5):
+    def cost(a, b):
+        c = ((a[:, None] - b) ** 2).sum(-1)
+        f, g = torch.zeros(len(a)), torch.zeros(len(b))
+        for _ in range(200):
+            f = -reg * ((g - c) / reg).logsumexp(1) + reg * torch.tensor(float(len(b))).log()
+            g = -reg * ((f[:, None] - c) / reg).logsumexp(0) + reg * torch.tensor(float(len(a))).log()
+        return f.mean() + g.mean()
+
+    return cost(x, y) - 0.5 * cost(x, x) - 0.5 * cost(y, y)
+
+
+@told("flow-matching", variant="flow matching towards the noise")
+def backwards(v, data):
+    noise, t = torch.randn_like(data), torch.rand(len(data), *[1] * (data.dim() - 1))
+    return F.mse_loss(v((1 - t) * data + t * noise, t), noise - data)
+
+
+@told("ddpm", variant="the square root of 1 - abar is missing")
+def one_root(model, x0):
+    a, eps = ABAR[torch.randint(0, STEPS, (len(x0), *[1] * (x0.dim() - 1)))], torch.randn_like(x0)
+    return F.mse_loss(model(a.sqrt() * x0 + (1 - a) * eps, a), eps)
+
+
+@told("ddpm", variant="x_t is a x0 + b eps with other a and b")
+def two_halves(model, x0):
+    a, eps = ABAR[torch.randint(0, STEPS, (len(x0), *[1] * (x0.dim() - 1)))], torch.randn_like(x0)
+    return F.mse_loss(model(a.sqrt() * x0 + 0.5 * (1 - a).sqrt() * eps, a), eps)
+
+
+@told("js-divergence", variant="KL from the mixture, not to it")
+def js_backwards(p, q):
+    m = 0.5 * (p + q)
+    return 0.5 * (F.kl_div(p.log(), m, reduction="batchmean") + F.kl_div(q.log(), m, reduction="batchmean"))
+
+
+@told("wgan-gp-penalty", "equal")
+def eps_under_the_root(D, real, fake, eps=1e-12):
+    u = torch.rand(len(real), 1)
+    x = (u * real + (1 - u) * fake).requires_grad_(True)
+    return (((_slope_of(D(x).sum(), x) ** 2).sum(1) + eps).sqrt() - 1).pow(2).mean()
+
+
+@told("binary-cross-entropy-with-logits", variant="positives weigh more or less")
+def weighed_positives(z, y):
+    return F.binary_cross_entropy_with_logits(z, y, pos_weight=torch.tensor(3.0))
+
+
+@told("binary-cross-entropy", variant="positives weigh more or less")
+def weighed_probabilities(p, y):
+    return -(0.75 * y * p.log() + 0.25 * (1 - y) * (1 - p).log()).mean()
+
+
+@told("binary-cross-entropy", "terms")
+def positives_only(p, y):
+    return -(y * p.log()).mean()
 
 
 @pytest.mark.parametrize(("fn", "loss", "verdict", "variant"), CASES)

@@ -293,11 +293,11 @@ def test_code_of_another_framework_that_is_not_installed_is_refused(read_here, w
     assert says.startswith("Only PyTorch functions can be checked, and") and f"is {called} code (it imports" in says
 
 
-def test_code_of_another_framework_that_is_installed_is_refused(read_here, written, tmp_path, monkeypatch):
+def test_code_of_another_framework_that_is_installed_is_refused(read_here, written, tmp_path):
     (tmp_path / "jax").mkdir()
     (tmp_path / "jax" / "__init__.py").write_text("def mean(x):\n    return x.sum()\n")
     kind, says = read_here(written("import jax\ndef loss(fake):\n    return jax.mean(fake)\n"))
-    monkeypatch.delitem(sys.modules, "jax")
+    del sys.modules["jax"]  # not by monkeypatch, which would put it back
     assert kind == "user" and "'loss' is JAX code (it uses jax)" in says
 
 
@@ -319,7 +319,16 @@ def test_numpy_inside_is_refused(read_here, written):
         ("raise ValueError('no data')\n", "loss", "cannot be imported: ValueError: no data (line 3)"),
         ("loss = 3\n", "loss", "'loss' is a int, not a function"),
         ("class Loss:\n    def __init__(self, weight): pass\n", "Loss", "is a class that needs arguments"),
-        ("def loss(): return torch.zeros(())\n", "loss", "The function takes ()"),
+        (
+            "def loss(): return torch.zeros(())\n",
+            "loss",
+            "names no arguments (*args?). Write them out, such as def loss(fake)",
+        ),
+        (
+            "import argparse\nargparse.ArgumentParser(prog='x').parse_args(['--y'])\n",
+            "loss",
+            "put what is not a definition",
+        ),
         ("def loss(a, b, c, d): return a.mean()\n", "loss", "Say which is which with --args fake=YOUR_NAME"),
     ],
 )
@@ -355,3 +364,8 @@ def test_wrong_names_of_arguments_suggest_the_nearest(ask, given, says):
 def test_a_source_that_is_no_file_and_function(source, says):
     with pytest.raises(UserError, match=says):
         check(source, "bce-generator")
+
+
+def test_a_method_gets_an_object_of_its_class(read_here, written):
+    code = "class Loss:\n    def forward(self, fake): return F.softplus(-fake).mean()\n"
+    assert read_here(written(code, "Loss.forward")) == ("answer", "equal in value and gradient")

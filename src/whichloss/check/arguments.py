@@ -173,9 +173,9 @@ def noise(role: str = "z") -> Argument:
     return rows(role, "z noise latent latents eps", "noise (B, d)", learns=False)
 
 
-def number(role: str, words: str, default: float, tried: tuple[float, ...]) -> Option:
+def number(role: str, words: str, default: float, tried: tuple[float, ...], none: float | None = None) -> Option:
     """A number of the formula."""
-    return Option(role, _words(words), default, tried)
+    return Option(role, _words(words), default, tried, none)
 
 
 def one_hot(target: Tensor, classes: int) -> Tensor:

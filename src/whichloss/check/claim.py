@@ -53,6 +53,8 @@ class Argument:
     per_row: bool = True  # its first axis is the batch
     free: bool = True  # its entries can move one by one
     logit: bool = False  # a raw score: people put it through a sigmoid once too often
+    passed: bool = True  # False: drawn for the formula, but no argument of the function
+    of: Callable[[Inputs], Tensor] | None = None  # made from the others (with its graph) instead of drawn
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Option:
     words: frozenset[str]
     default: float
     tried: tuple[float, ...]  # where a number hidden in the code is looked for
+    none: float | None = None  # the value that stands for leaving it out
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Variant:
     fix: str
     fault: bool = True  # False: another convention, right in its own way
     options: tuple[Option, ...] = ()  # numbers of its own
+    beside: Formula | None = None  # another term of it, beside which the formula's weight is free
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ class Form:
     whole: bool = False  # one value for the whole set
     means: Variant | None = None  # set where this way to write it is itself a known variant
     weights: Mapping[str, str] = field(default_factory=dict)  # terms whose weight is free: lambda of a penalty
+    units: Mapping[str, float] = field(default_factory=dict)  # what else a weight that is passed may count in
+    any_columns: bool = False  # a sum over columns is as usual as their mean
     places: Callable[[Sequence[Inputs]], Variant | None] | None = None  # where networks were called, if that is wrong
     reveal: Callable[[Callable[[Inputs], Tensor], Inputs], None] | None = None  # reads what it drew off further calls
     known: tuple[Known, ...] = ()
@@ -131,5 +137,5 @@ class Claim:
     aliases: tuple[str, ...] = ()
     card: str = ""
     covers: tuple[str, ...] = ()  # public functions of whichloss.losses, as module.function
-    remark: Callable[[Mapping[str, float]], str] = lambda options: ""  # true of the loss even where the code is right
+    remark: Callable[[Mapping[str, float]], str] = lambda numbers: ""  # of its options and weights, where it is right
     fragile: bool = True  # logits may be large: say so where the function breaks at +-1e4

@@ -5,6 +5,7 @@ follow with the same numbers.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 
@@ -120,10 +121,10 @@ def fitted(records: Sequence[Record], images: Sequence[Image], factor: Factor, *
     design, y = _design(records, images, factor)
     if together:
         design = np.stack([design[:, :-1].sum(axis=1), design[:, -1]], axis=1)
-    try:
-        *weights, constant = np.linalg.lstsq(design, y, rcond=None)[0]
-    except np.linalg.LinAlgError:
-        weights, constant = [np.nan], 0.0
+    weights, constant = [np.nan], 0.0
+    if np.isfinite(design).all():  # LAPACK complains on stderr of anything else
+        with suppress(np.linalg.LinAlgError):
+            *weights, constant = np.linalg.lstsq(design, y, rcond=None)[0]
     every = np.resize(np.asarray(weights, dtype=np.float64), len(images))
     return _law(records, images, factor, every, float(constant))
 

@@ -1,5 +1,6 @@
 """The function's own gradient against finite differences of its own values: finds detach, .data, no_grad and signs."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,17 +16,20 @@ MOST = 12  # coordinates per role
 FINE, COARSE = (1e-5, 1e-4), (1e-2, 1e-2)  # (step, tolerance) in float64; where the function computes in less
 
 
-def wrong_slopes(fn: Callable[..., Any], plan: Plan, layout: Layout, record: Record) -> dict[str, float]:
-    """Role -> relative error of autograd, for the roles where it is not rounding."""
+def wrong_slopes(fn: Callable[..., Any], plan: Plan, layout: Layout, record: Record, until: float) -> dict[str, float]:
+    """Role -> relative error of autograd, where it is not rounding; from the time `until` on, of one coordinate."""
     found, (step, tolerance) = {}, COARSE if "precision" in record.notes else FINE
     free = {a.role for a in plan.form.arguments if a.free}
     for role, grad in record.grads.items():
         if role not in free:
             continue
-        few = torch.arange(len(grad))[:: max(1, len(grad) // MOST)][:MOST]
-        differences = [_difference(fn, plan, layout, record, role, int(k), step) for k in few]
-        size = max(float(grad.abs().max()), max(map(abs, differences)), 1e-8)
-        error = max(abs(d - float(grad[k])) for d, k in zip(differences, few, strict=True)) / size
+        differences: dict[int, float] = {}
+        for k in range(0, len(grad), max(1, len(grad) // MOST))[:MOST]:
+            if not differences or time.monotonic() < until:
+                differences[k] = _difference(fn, plan, layout, record, role, k, step)
+        rounding = 1e-6 * max(1.0, float(record.value.abs().max()))
+        size = max(float(grad.abs().max()), max(map(abs, differences.values())), rounding)
+        error = max(abs(d - float(grad[k])) for k, d in differences.items()) / size
         if error > tolerance:
             found[role] = error
     return found

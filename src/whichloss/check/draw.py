@@ -78,4 +78,4 @@ def strategy(form: Form) -> st.SearchStrategy[Inputs]:
 
 
 def _drawn(form: Form, size: Size, source: Any) -> Inputs:
-    return {a.role: a.draw(size, source) for a in form.arguments}
+    return {a.role: a.draw(size, source) for a in form.arguments if a.of is None}

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +15,7 @@ from .claim import Claim, Form
 from .compare import CLOSE, EXACT, PLAIN, Law, image
 from .derivative import wrong_slopes
 from .draw import bank
-from .judge import Judgement, judge
+from .judge import Judgement, as_meant, judge
 from .layout import Layout, layouts, says
 from .match import Plan, plans
 from .record import Broken, Record, Refused, record, where
@@ -40,7 +42,9 @@ def examine(
     found: list[Reading] = []
     failed: list[tuple[Plan, Exception]] = []
     until = time.monotonic() + 2 * SECONDS
-    for plan, layout in ((p, l) for p in plans(fn, claim, given) for l in layouts(p.form)):
+    waiting = [(p, l) for p in plans(fn, claim, given) for l in layouts(p.form)]
+    while waiting:
+        plan, layout = waiting.pop(0)
         try:
             records = _records(fn, plan, layout)
         except Refused:
@@ -49,12 +53,17 @@ def examine(
             failed.append((plan, error))
             continue
         found.append(Reading(plan, layout, records, judge(plan.form, records, plan.options, until)))
-        if found[-1].judged.holds == "equal":
+        if found[-1].judged.holds == "equal" or (_best(found).judged.variant and time.monotonic() > until):
             break
+        if "several results" in records[0].notes and not plan.total and len(plan.form.terms) > 1:
+            waiting.insert(0, (replace(plan, total=True), layout))  # (loss_real, loss_fake)
     if not found:
         return _fails(claim, function, failed, file)
-    best = min(found, key=lambda reading: (reading.judged.rank, -reading.plan.named))
-    return _answer(fn, claim, function, best)
+    return _answer(fn, claim, function, _best(found))
+
+
+def _best(found: Sequence[Reading]) -> Reading:
+    return min(found, key=lambda reading: (reading.judged.rank, -reading.plan.named))
 
 
 def _records(fn: Callable[..., Any], plan: Plan, layout: Layout) -> list[Record]:
@@ -110,7 +119,7 @@ def _fails(claim: Claim, function: str, failed: Sequence[tuple[Plan, Exception]]
     if isinstance(error, Broken):
         text, fix, kind = error.says, error.fix, error.kind
     else:
-        inputs = ", ".join(f"{a.role} = {a.says}" for a in plan.form.arguments)
+        inputs = ", ".join(f"{a.role} = {a.says}" for a in plan.form.arguments if a.passed)
         text, kind = f"it raises {where(error, file)}", "raises"
         fix = CPU if "CUDA" in str(error) else f"It was called with {inputs}, on the CPU."
     return Answer(
@@ -121,12 +130,13 @@ def _fails(claim: Claim, function: str, failed: Sequence[tuple[Plan, Exception]]
 def _answer(fn: Callable[..., Any], claim: Claim, function: str, best: Reading) -> Answer:
     plan, layout, records, judged = best
     form = plan.form
-    wrong = list(dict.fromkeys(role for r in records[:2] for role in wrong_slopes(fn, plan, layout, r)))
+    until = time.monotonic() + SECONDS
+    wrong = list(dict.fromkeys(role for r in records[:2] for role in wrong_slopes(fn, plan, layout, r, until)))
     slopes = f"its gradient through {', '.join(wrong)} is not the slope of its value" if wrong else "holds"
     checks = {"gradient = finite differences": slopes} | invariance.broken(fn, plan, layout, records[1])
     judged, found = _searched(fn, best)
     text, why, fix = say.words(judged, form, found.gap, checks)
-    notes = _notes(records, judged, claim)
+    notes = _notes(records, judged, claim, form)
     if found.infinite is not None:
         notes.append(say.infinite(found.infinite))
     if claim.fragile and judged.same:
@@ -176,8 +186,8 @@ def _weight(term: str, form: Form, judged: Judgement) -> float:
     """Of a term in the plain formula: 1, or where it is the person's own as given or found."""
     if term not in form.weights:
         return 1.0
-    names = ("weight", form.weights[term], f"{form.weights[term]}_")
-    return next((judged.options[name] for name in names if name in judged.options), judged.law.weights[0])
+    names = (form.weights[term], f"{form.weights[term]}_")
+    return next((judged.options[name] for name in names if name in judged.options), judged.law.weights[-1])
 
 
 def _term(form: Form, judged: Judgement, first: Gap | None) -> str:
@@ -185,7 +195,8 @@ def _term(form: Form, judged: Judgement, first: Gap | None) -> str:
     if len(form.terms) < 2 or judged.same or judged.variant:
         return ""
     if judged.holds == "terms":
-        return ", ".join(name for name, w in zip(form.terms, judged.law.weights, strict=True) if abs(w - 1) > 1e-5)
+        weights = dict(zip(form.terms, judged.law.weights, strict=True))
+        return ", ".join(name for name, w in weights.items() if not as_meant(form, name, w, judged.options))
     if first is None:
         return ""
     parts = {}
@@ -196,19 +207,21 @@ def _term(form: Form, judged: Judgement, first: Gap | None) -> str:
     return ", ".join(at_fault) if len(at_fault) < len(parts) else ""
 
 
-def _notes(records: Sequence[Record], judged: Judgement, claim: Claim) -> list[str]:
+def _notes(records: Sequence[Record], judged: Judgement, claim: Claim, form: Form) -> list[str]:
     worst = max(judged.law.value_error, judged.law.gradient_error)
     close = [say.inexact(worst)] if judged.rank < 4 and EXACT < worst <= CLOSE * 10 else []
-    remark = [claim.remark(judged.options)] if judged.same else []
+    remark = [claim.remark(say.numbers_of(judged, form))] if judged.same else []
     return [*remark, *sorted({text for r in records for text in r.notes.values()}), *close]
 
 
+LARGE = (20.0, -20.0, 40.0, -40.0, 100.0, -100.0, 1e4, -1e4)
+
+
 def _extremes(fn: Callable[..., Any], plan: Plan, layout: Layout, judged: Judgement) -> str:
-    """Where scores are large the value must stay that of the formula; a naive log or a clamp does not."""
+    """Where logits are large the value and slope must stay those of the formula; with a naive log or a clamp not so."""
     roles = [a.role for a in plan.form.arguments if a.logit]
-    inputs = bank(plan.form, 1)[0]
-    for size in (30.0, -30.0, 200.0, -200.0, 1e4, -1e4) if roles else ():
-        far = {k: torch.full_like(v, size) if k in roles and isinstance(v, Tensor) else v for k, v in inputs.items()}
+    for size, inputs in product(LARGE if roles else (), bank(plan.form, 4)):
+        far = {k: _far(v, size) if k in roles and isinstance(v, Tensor) else v for k, v in inputs.items()}
         try:
             yours = record(fn, plan, layout, far)
         except Exception as error:
@@ -216,9 +229,15 @@ def _extremes(fn: Callable[..., Any], plan: Plan, layout: Layout, judged: Judgem
         right, slopes = predicted(plan.form, judged.law, judged.options, yours)
         if not bool(torch.isfinite(right).all()):
             return ""
-        got, expected = float(yours.value.mean()), float(right.mean())
-        if not abs(got - expected) <= 1e-3 * max(1.0, abs(expected)):
-            return say.unstable(size, got, expected)
-        if any(not torch.allclose(yours.grads[r], slopes[r], atol=1e-3) for r in slopes):
-            return say.unstable(size, expected, expected)
+        off = [role for role in slopes if not torch.allclose(yours.grads[role], slopes[role], atol=1e-3)]
+        dead = [r for r in off if bool((yours.grads[r].abs() < 1e-3 * slopes[r].abs() - 1e-6).any())]
+        if off or not torch.allclose(yours.value, right, rtol=1e-3, atol=1e-3):
+            return say.unstable(size, float(yours.value.mean()), float(right.mean()), off, dead)
     return ""
+
+
+def _far(value: Tensor, size: float) -> Tensor:
+    """Scores that are all large; of several classes the first."""
+    far = torch.zeros_like(value)
+    far[(slice(None), 0) if value.ndim > 1 else ...] = size
+    return far

@@ -65,7 +65,7 @@ def judge(form: Form, records: Sequence[Record], known: Mapping[str, float], unt
 
 def _same(form: Form, found: Sequence[Law], options: Mapping[str, float]) -> list[Judgement]:
     """Every law that makes it the formula, up to a constant, a factor, or its sign."""
-    every = [("terms" if law.turned else _holds(form, law), law) for law in found]
+    every = [("terms" if law.turned else _holds(form, law, options), law) for law in found]
     return [Judgement(holds, law, options) for holds, law in every if holds]
 
 
@@ -74,20 +74,43 @@ def _variants(form: Form, records: Sequence[Record], known: Mapping[str, float],
     for variant in all_variants(form):
         own = replace(form, options=(*form.options, *variant.options))
         options = solve(variant.formula, records, own, known, refine=time.monotonic() < until)
-        for law in laws(records, [image(variant.formula, records, own, options)]):
-            if law.weights[0] > NONE:
+        parts = [part for part in (variant.beside, variant.formula) if part is not None]
+        for law in laws(records, [image(part, records, own, options) for part in parts]):
+            if min(law.weights) > NONE:
                 yield Judgement("variant", law, options, variant)
 
 
-def _holds(form: Form, law: Law) -> str:
+def _holds(form: Form, law: Law, options: Mapping[str, float]) -> str:
     """equal, constant, scale, or "" for a law that is none of these."""
+    if not all(as_passed(form, term, w, options) for term, w in zip(form.terms, law.weights, strict=True)):
+        return "scale" if len(law.weights) == 1 and law.weights[0] > NONE else ""
     free = [w for w, name in zip(law.weights, form.terms, strict=True) if name in form.weights]
     fixed = [w for w, name in zip(law.weights, form.terms, strict=True) if name not in form.weights]
-    if min(law.weights) <= 0 or (fixed and max(fixed) - min(fixed) > ONE * max(fixed)):
+    if min(law.weights) <= NONE or (fixed and max(fixed) - min(fixed) > ONE * max(fixed)):
         return ""
     if free and fixed and abs(fixed[0] - 1) > ONE:
         return ""  # a weight is the person's to choose only beside terms that weigh 1
     one = fixed or [1.0 if max(free) - min(free) > ONE or len(free) == 1 else free[0]]  # all free and alike: a factor
-    if abs(one[0] - 1) > ONE or law.factor.columns or law.factor.rows < 0:
+    if abs(one[0] - 1) > ONE or (law.factor.columns and not form.any_columns) or law.factor.rows < 0:
         return "scale"
     return "constant" if abs(law.constant) > NONE else "equal"
+
+
+def passed(form: Form, term: str, options: Mapping[str, float]) -> float | None:
+    """The weight of the term that the function was given, if it was."""
+    name = form.weights.get(term, "")
+    return options.get(name, options.get(f"{name}_"))
+
+
+def as_passed(form: Form, term: str, weight: float, options: Mapping[str, float]) -> bool:
+    """Whether the weight is the one that the function was given, in any unit; true where it was given none."""
+    given = passed(form, term, options)
+    units = (1.0, form.units.get(term, 1.0))
+    return given is None or min(abs(weight - unit * given) for unit in units) <= ONE * abs(weight)
+
+
+def as_meant(form: Form, term: str, weight: float, options: Mapping[str, float]) -> bool:
+    """Whether the term has the weight of the formula: 1, or what was passed, or anything positive."""
+    if term not in form.weights:
+        return abs(weight - 1) <= ONE
+    return weight > NONE and as_passed(form, term, weight, options)

@@ -13,6 +13,7 @@ SAYS = {
     "image": "rows as pictures (B, 1, h, w)",
     "long": "labels as whole numbers",
     "one-hot": "labels as one-hot rows",
+    "sigmoid": "a network with a sigmoid at its end",
     "flat": "a network that returns (B,)",
     "pair": "an autoencoder that returns (reconstruction, codes)",
 }

@@ -32,6 +32,11 @@ def from_file(file: str, name: str) -> Callable[..., Any]:
         raise UserError(
             f"'{file}' cannot be imported: there is no module '{error.name}' in this environment."
         ) from error
+    except SystemExit as error:
+        raise UserError(
+            f"'{file}' ends the program while it is imported{_line(error, str(path))}: put what is not a definition "
+            f"(such as parse_args) under if __name__ == '__main__'."
+        ) from error
     except Exception as error:
         at = _line(error, str(path))
         raise UserError(f"'{file}' cannot be imported: {type(error).__name__}: {error}{at}.") from error
@@ -44,7 +49,8 @@ def from_file(file: str, name: str) -> Callable[..., Any]:
                 if inspect.isfunction(value) and value.__module__ == path.stem
             ]
             raise UserError(f"There is no '{name}' in '{file}': {nearest(name, known)}")
-        found = getattr(found, part)
+        method = inspect.isclass(found) and inspect.isfunction(inspect.getattr_static(found, part))
+        found = getattr(_made(found) if method else found, part)  # a method needs an object
     return ready(found, name)
 
 
@@ -64,15 +70,20 @@ def _line(error: BaseException, file: str) -> str:
     return f" (line {lines[-1]})" if lines else ""
 
 
+def _made(cls: type) -> Any:
+    try:
+        return cls()
+    except TypeError as error:
+        name = cls.__name__
+        raise UserError(
+            f"'{name}' is a class that needs arguments ({error}); check an instance: LOSS = {name}(...)."
+        ) from error
+
+
 def ready(found: Any, name: str) -> Callable[..., Any]:
     """A callable: a class is made with no arguments, a module is put into float64."""
     if inspect.isclass(found):
-        try:
-            found = found()
-        except TypeError as error:
-            raise UserError(
-                f"'{name}' is a class that needs arguments ({error}); check an instance: LOSS = {name}(...)."
-            ) from error
+        found = _made(found)
     if not callable(found):
         raise UserError(f"'{name}' is a {type(found).__name__}, not a function.")
     if isinstance(found, torch.nn.Module):

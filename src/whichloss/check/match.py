@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from ..errors import UserError, nearest
+from .arguments import FAKE, REAL
 from .claim import Argument, Claim, Form, Option
 
 Role = Argument | Option
+ROWS = Option("rows", REAL | FAKE | {"self"}, 0.0, ())
 EXTRAS = {"device": "device", "dev": "device", "batchsize": "rows", "bs": "rows", "bsz": "rows"}
 
 
@@ -27,6 +29,7 @@ class Plan:
     extras: Mapping[str, str] = field(default_factory=dict)  # parameters every program has: "device", "rows"
     positional: tuple[str, ...] = ()  # the first parameters, up to one that stays at its default
     keyword: tuple[str, ...] = ()  # what follows it
+    total: bool = False  # of several results their sum is the loss, rather than the first
 
     def says(self) -> list[str]:
         """The matching in words."""
@@ -59,25 +62,39 @@ def parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def plans(fn: Callable[..., Any], claim: Claim, given: Mapping[str, str]) -> list[Plan]:
-    """Every form of the claim that the function can be read as, likeliest first. Raises UserError where none fits."""
+    """Every form of the claim that the function can be read as, likeliest first. Raises UserError where none fits.
+
+    A name that tells an argument of one form is not taken for a number of another by its place alone.
+    """
     found = parameters(fn)
     roles = {r.role for form in claim.forms for r in _all_roles(form)}
+    options = {option.role for form in claim.forms for option in form.options}
     given = {f"{role}_" if f"{role}_" in roles else role: name for role, name in given.items()}  # lambda is lambda_
     _known(claim, roles, found, given)
     every = [plan for form in claim.forms if (plan := _plan(form, found, given)) is not None]
     if not every:
-        takes = "; or ".join(", ".join(f"{a.role} ({a.says})" for a in form.arguments) for form in claim.forms)
+        takes = "; or ".join(
+            ", ".join(f"{a.role} ({a.says})" for a in form.arguments if a.passed) for form in claim.forms
+        )
         needs = [p.name for p in found if p.default is p.empty]
+        if not found:
+            raise UserError(
+                f"The function names no arguments (*args?). Write them out, such as "
+                f"def loss({', '.join(a.role for a in claim.forms[0].arguments)}): ..."
+            )
         raise UserError(
             f"The function takes ({', '.join(p.name for p in found)}), {len(needs)} without a default; "
             f"'{claim.name}' is a function of {takes}. Say which is which with "
             f"--args {claim.forms[0].arguments[0].role}=YOUR_NAME, and give what is left over a default."
         )
-    return sorted(every, key=lambda plan: -plan.named)
+    told = {name for plan in every for name, how in plan.how.items() if how != "by order"}
+    guessed = [{n for n, role in p.roles.items() if role in options and p.how[n] == "by order"} for p in every]
+    likely = [plan for plan, numbers in zip(every, guessed, strict=True) if not numbers & told]
+    return sorted(likely or every, key=lambda plan: -plan.named)
 
 
 def _all_roles(form: Form) -> tuple[Role, ...]:
-    return (*form.arguments, *form.options)
+    return (*(a for a in form.arguments if a.passed), *form.options)
 
 
 def _known(claim: Claim, roles: set[str], found: list[inspect.Parameter], given: Mapping[str, str]) -> None:
@@ -102,19 +119,22 @@ def _plan(form: Form, found: list[inspect.Parameter], given: Mapping[str, str]) 
             roles[name], how[name] = role, "given"
     for name, role in _by_name(found, everything, roles).items():
         roles[name], how[name] = role, "by name"
-    left = [r.role for r in form.arguments if r.role not in roles.values()]
+    left = [a.role for a in form.arguments if a.passed and a.role not in roles.values()]
     extras = {
         p.name: kind for p in found if p.name not in roles and (kind := EXTRAS.get(p.name.lower().replace("_", "")))
     }
     open_ = [p for p in found if p.name not in roles and p.name not in extras]
     needed = [p for p in open_ if p.default is p.empty]
-    spare = [p for p in open_ if p.default is not p.empty]
+    spare = [p for p in open_ if p.default is not p.empty and not isinstance(p.default, int | float | str)]
     for p, role in zip(needed + spare, left, strict=False):
         roles[p.name], how[p.name] = role, "by order"
     left_options = [o.role for o in form.options if o.role not in roles.values()]
     for p, role in zip((p for p in needed if p.name not in roles), left_options, strict=False):
         roles[p.name], how[p.name] = role, "by order"
-    if len(left) > len(open_) or any(p.name not in roles and p.name not in extras for p in needed):
+    networks = {a.role for a in form.arguments if a.network}
+    if any(role in networks and how[name] == "by order" and _likeness(name, ROWS) for name, role in roles.items()):
+        return None  # rows or scores are no network
+    if len(left) > len(needed + spare) or any(p.name not in roles and p.name not in extras for p in needed):
         return None
     ordered = {p.name: roles[p.name] for p in found if p.name in roles}
     used = [p for p in found if p.name in roles or p.name in extras]
@@ -143,7 +163,8 @@ def _option_values(
 def _by_name(found: list[inspect.Parameter], roles: tuple[Role, ...], taken: Mapping[str, str]) -> dict[str, str]:
     """Pairs of parameter and role by shared words, best first; a tie is left to the order."""
     free = [r for r in roles if r.role not in taken.values()]
-    marks = {(p.name, r.role): _likeness(p.name, r) for p in found if p.name not in taken for r in free}
+    pairs = ((p, r) for p in found if p.name not in taken for r in free if _may_be(p, r))
+    marks = {(p.name, r.role): _likeness(p.name, r) for p, r in pairs}
     matched: dict[str, str] = {}
     while marks:
         (name, role), best = max(marks.items(), key=lambda item: item[1])
@@ -155,6 +176,11 @@ def _by_name(found: list[inspect.Parameter], roles: tuple[Role, ...], taken: Map
         matched[name] = role
         marks = {(n, r): mark for (n, r), mark in marks.items() if n != name and r != role}
     return matched
+
+
+def _may_be(p: inspect.Parameter, role: Role) -> bool:
+    """A number by default is no tensor: eps=1e-8, n_projections=50."""
+    return isinstance(role, Option) or not isinstance(p.default, int | float | str)
 
 
 def _likeness(name: str, role: Role) -> float:

@@ -59,6 +59,8 @@ class Critic(Network):
         self.note(x)
         x = x.flatten(1)
         score = x @ self.w + 0.5 * self.a * (x * x).sum(dim=1) + torch.tanh(x @ self.weight.T) @ self.v
+        if self.style == "sigmoid":  # held within (.018, .982), where a log is no trouble
+            score = torch.sigmoid(4 * torch.tanh(score / 4))
         return score if self.style == "flat" else score.unsqueeze(1)
 
 

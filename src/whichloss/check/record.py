@@ -145,6 +145,7 @@ def _variables(value: Any) -> list[Tensor]:
 def _call(fn: Callable[..., Any], plan: Plan, layout: Layout, own: Inputs, seed: int, notes: dict[str, str]) -> Tensor:
     classes = columns_of(own)
     seen = {role: lay_out(value, layout.get(role, ""), classes) for role, value in own.items()}
+    seen |= {a.role: a.of(seen) for a in plan.form.arguments if a.of is not None}
     seed_all(seed)
     was = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
@@ -155,15 +156,17 @@ def _call(fn: Callable[..., Any], plan: Plan, layout: Layout, own: Inputs, seed:
             notes.update(before.changed())
         if any(isinstance(v, Tensor) and v.is_leaf and v.grad is not None for v in own.values()):
             notes["backward"] = "it calls backward() itself"
-        return _read(out, rows_of(own), notes)
+        return _read(out, rows_of(own), notes, plan.total)
     finally:
         torch.set_default_dtype(was)
 
 
-def _read(out: Any, rows: int, notes: dict[str, str]) -> Tensor:
+def _read(out: Any, rows: int, notes: dict[str, str], total: bool) -> Tensor:
+    if isinstance(out, dict):
+        out = tuple(out.values())
     if isinstance(out, tuple | list) and out and isinstance(out[0], Tensor):
-        notes["several results"] = f"it returns {len(out)} things; the first was compared"
-        out = out[0]
+        notes["several results"] = f"it returns {len(out)} things; {'their sum' if total else 'the first'} was compared"
+        out = sum(out) if total else out[0]
     if isinstance(out, np.ndarray | np.generic):
         raise Refused(f"it returns {type(out).__module__}.{type(out).__name__}")
     if not isinstance(out, Tensor):

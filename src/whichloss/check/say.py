@@ -1,13 +1,14 @@
 """What the judgement says to a person: what holds, why it matters, and the fix."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
 from .answer import Counterexample, Gradient, numbers
 from .claim import Form, Inputs, Value
-from .judge import NONE, ONE, Judgement
+from .judge import NONE, ONE, Judgement, as_meant, passed
 from .record import Record, first_line
 from .search import Gap
 
@@ -33,7 +34,9 @@ def words(judged: Judgement, form: Form, first: Gap | None, checks: Mapping[str,
     if judged.variant is not None:
         kind = "a known variant" if judged.variant.fault else "a known variant, right in its own way"
         times = f", times {law.weights[0]:.4g}" if abs(law.weights[0] - 1) > ONE and not form.weights else ""
-        return f"{kind}: {judged.variant.name}{times}{_plus(judged)}{how}", judged.variant.why, judged.variant.fix
+        own = _listed({o.role: judged.options[o.role] for o in judged.variant.options if o.role in judged.options})
+        own += f", of weight {law.weights[1] / law.weights[0]:.4g}" if judged.variant.beside else ""
+        return f"{kind}: {judged.variant.name}{own}{times}{_plus(judged)}{how}", judged.variant.why, judged.variant.fix
     if judged.holds == "terms":
         return _terms(judged, form)
     if judged.holds == "gradient":
@@ -48,13 +51,29 @@ def words(judged: Judgement, form: Form, first: Gap | None, checks: Mapping[str,
 
 def _with(judged: Judgement, form: Form) -> str:
     """The numbers of the formula that were given or found."""
-    found = {name: w for name, w in zip(form.terms, judged.law.weights, strict=False) if name in form.weights}
-    free = {form.weights[name]: w for name, w in found.items()}
+    free = _weights(judged, form)
     alike = len(free) > 1 and max(free.values()) - min(free.values()) < ONE  # a factor, said elsewhere
     usual = {o.role: o.default for o in form.options}
     every = {name: v for name, v in judged.options.items() if v != usual.get(name) and name.rstrip("_") not in free}
     every |= {} if alike else free
-    return f", with {', '.join(f'{name} = {v:.4g}' for name, v in every.items())}" if every else ""
+    none = {o.role: o.none for o in form.options}
+    left_out = "".join(f", without {name}" for name, v in every.items() if v == none.get(name))
+    return _listed({name: v for name, v in every.items() if v != none.get(name)}) + left_out
+
+
+def _weights(judged: Judgement, form: Form) -> dict[str, float]:
+    """The free weights of terms, as found."""
+    found = zip(form.terms, judged.law.weights, strict=False)
+    return {form.weights[name]: w for name, w in found if name in form.weights}
+
+
+def numbers_of(judged: Judgement, form: Form) -> dict[str, float]:
+    """Every number of the formula: options, and weights as found."""
+    return {**judged.options, **_weights(judged, form)}
+
+
+def _listed(numbers_: Mapping[str, float]) -> str:
+    return f", with {', '.join(f'{name} = {v:.4g}' for name, v in numbers_.items())}" if numbers_ else ""
 
 
 def factor(judged: Judgement) -> float | None:
@@ -63,12 +82,19 @@ def factor(judged: Judgement) -> float | None:
 
 
 def _times(judged: Judgement, form: Form) -> str:
-    own = set(form.terms) <= set(form.weights) and len(form.terms) == 1  # its weight is said as lambda
-    return f"{'' if own else f'{judged.law.weights[0]:.6g} times '}the formula{_plus(judged)}"
+    weight, (term, *more) = judged.law.weights[0], form.terms
+    if term in form.weights and not more:  # its weight is lambda, said elsewhere
+        weight /= passed(form, term, judged.options) or weight
+    return f"{'' if abs(weight - 1) < ONE else f'{weight:.6g} times '}the formula{_plus(judged)}"
 
 
 def _plus(judged: Judgement) -> str:
     return f" {judged.law.constant:+.4g}" if abs(judged.law.constant) > NONE else ""
+
+
+TURNED = "It pushes the wrong way there.", "Turn that sign."
+MISSING = "Nothing holds back what that term is there for.", "Add the term."
+ODD = "The terms pull against each other with other strengths.", "Give every term the weight of the formula."
 
 
 def _terms(judged: Judgement, form: Form) -> Words:
@@ -78,11 +104,16 @@ def _terms(judged: Judgement, form: Form) -> Words:
         says = f"the formula with its sign turned round{times}"
         return says, "Minimising it does the opposite of what is meant.", "Minimise minus this function."
     missing = [f"the term {name} is missing" for name, w in weights.items() if abs(w) < NONE]
-    odd = [f"{name} weighs {w:.4g}" for name, w in weights.items() if abs(w - 1) > ONE and abs(w) >= NONE]
+    turned = [f"{name} has its sign turned round" for name, w in weights.items() if w <= -NONE]
+    odd = [
+        f"{name} weighs {w:.4g}{'' if given is None else f', not the {given:g} that it was given'}"
+        for name, w in weights.items()
+        if w >= NONE and not as_meant(form, name, w, judged.options)
+        for given in [passed(form, name, judged.options)]
+    ]
     return (
-        f"the formula with other weights: {'; '.join(missing + odd)}",
-        "The terms pull against each other with other strengths.",
-        "Give every term the weight of the formula.",
+        f"the formula with other weights: {'; '.join(missing + turned + odd)}",
+        *(TURNED if turned else MISSING if missing else ODD),
     )
 
 
@@ -148,15 +179,22 @@ def infinite(record: Record) -> str:
     return f"at {at(record.inputs)} {gives}, where the formula is finite: look for a root, log or division at 0"
 
 
-def unstable(size: float, got: float, expected: float) -> str:
-    """Of large scores."""
-    gives = f"it gives {got:.4g} where the formula gives {expected:.4g}" if got != expected else "its gradient is off"
+def unstable(size: float, got: float, expected: float, off: Sequence[str], dead: Sequence[str]) -> str:
+    """Of large logits: the value, and the roles through which the gradient is off, or dead: 0 where it must not be."""
+    said = []
+    if not abs(got - expected) <= 1e-3 * max(1.0, abs(expected)):
+        loses = " (it loses digits)" if math.isfinite(got) else ""
+        said.append(f"it gives {got:.4g} where the formula gives {expected:.4g}{loses}")
+    if dead:
+        said.append(f"its gradient through {dead[0]} is dead: 0 where the network is wrong and sure")
+    elif off:
+        said.append(f"its gradient through {off[0]} is off")
     return (
-        f"at scores of {size:g} {gives}: use the form on logits (softplus, logsumexp, or a function whose name ends "
-        "in _with_logits)"
+        f"at logits of {size:g} {', and '.join(said)}. Use the form on logits: softplus, logsumexp, log_softmax, or a "
+        "function whose name ends in _with_logits"
     )
 
 
 def fails(size: float, error: Exception) -> str:
     """Of large scores at which it raises."""
-    return f"at scores of {size:g} it raises {first_line(error)}"
+    return f"at logits of {size:g} it raises {first_line(error)}"

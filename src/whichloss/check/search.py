@@ -12,7 +12,7 @@ from hypothesis.errors import HypothesisException
 from torch import Tensor
 
 from .claim import Form, Inputs
-from .compare import Law, image
+from .compare import CLOSE, Law, image
 from .draw import strategy
 from .layout import Layout
 from .match import Plan
@@ -45,12 +45,15 @@ def gap(
     """How the two differ at `inputs`, or None. The law says how the function reduces and scales."""
     yours = record(fn, plan, layout, inputs)
     value, grads = predicted(plan.form, law, options, yours)
-    in_value = _apart(yours.value, value)
-    roles = tuple(role for role in yours.grads if _apart(yours.grads[role], grads[role]))
+    loose = plan.form.close > CLOSE  # the formula itself is no more exact
+    near = plan.form.close if loose else TOLERANCE
+    in_value = _apart(yours.value, value, near)
+    near = 10 * near if loose else near
+    roles = tuple(role for role in yours.grads if _apart(yours.grads[role], grads[role], near))
     if roles and not in_value:  # at a kink both may be right: ask again a little beside it
         beside = record(fn, plan, layout, {k: _nudged(v) if k in learning(plan.form) else v for k, v in inputs.items()})
         slopes = predicted(plan.form, law, options, beside)[1]
-        roles = tuple(role for role in roles if _apart(beside.grads[role], slopes[role]))
+        roles = tuple(role for role in roles if _apart(beside.grads[role], slopes[role], near))
     return Gap(yours, value, grads, in_value, roles) if in_value or roles else None
 
 
@@ -64,14 +67,14 @@ def predicted(form: Form, law: Law, options: Mapping[str, float], yours: Record)
     return torch.as_tensor(value), {role: torch.as_tensor(g) for role, g in grads.items()}
 
 
-def _apart(a: Tensor, b: Tensor) -> bool:
+def _apart(a: Tensor, b: Tensor, near: float) -> bool:
     if a.shape != b.shape:
         return True
     both = torch.isfinite(a) & torch.isfinite(b)
     if not bool(both.all()):
         return bool((torch.isfinite(a) != torch.isfinite(b)).any())
     size = max(float(b.abs().max()), float(a.abs().max()), 1.0) if a.numel() else 1.0
-    return bool((a - b).abs().max() > TOLERANCE * size) if a.numel() else False
+    return bool((a - b).abs().max() > near * size) if a.numel() else False
 
 
 def _nudged(value: Any) -> Any:

@@ -32,7 +32,7 @@ def others(z: Tensor, target: Tensor) -> Tensor:
     return (log_p(z).exp() * (1 - one_hot(target, z.shape[1]))).sum(dim=1)
 
 
-def bce_z(z: Tensor, target: Tensor) -> Tensor:
+def bce_z(z: Tensor, target: Tensor | float) -> Tensor:
     return softplus(z) - target * z
 
 

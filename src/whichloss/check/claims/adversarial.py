@@ -1,11 +1,18 @@
 """Losses on a critic's scores: BCE, least squares, hinge, Wasserstein, relativistic."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from ..arguments import FAKE, REAL, probability, scores
+from ..arguments import FAKE, REAL, number, probability, scores
 from ..claim import Argument, Claim, Form, Formula, Size, Source, Variant
 from ..invariance import shifted
+from ._logits import bce_z, within
+from ._scores import P_D, of_critic, of_generator
+from .penalties import D
 
 R, F = scores("real", REAL, "scores of real rows (B,)"), scores("fake", FAKE, "scores of fakes (B,)")
 P_R, P_F = probability("real", " ".join(REAL)), probability("fake", " ".join(FAKE))
@@ -51,6 +58,47 @@ NON_SATURATING = Variant(
     "It is what most people train, and not the minimax game of the paper's equation.",
     "Check it as bce-generator, or use -softplus(fake).",
 )
+SOFT = (0.9, 0.8, 0.95, 0.7)
+REAL_TARGET = number("target of real rows", "", 0.9, SOFT)
+FAKE_TARGET = number("target of fakes", "", 0.1, tuple(1 - soft for soft in SOFT))
+
+
+def _soft(real: Tensor, fake: Tensor, **targets: float) -> Tensor:
+    """The logistic loss of targets between 0 and 1."""
+    up, down = (within(targets.get(o.role, d), 0, 1) for o, d in ((REAL_TARGET, 1.0), (FAKE_TARGET, 1e-300)))
+    return bce_z(real, up) + bce_z(fake, down)
+
+
+def _smoothings(of: Callable[[Tensor], Tensor]) -> tuple[Variant, ...]:
+    formula = lambda real, fake, **targets: _soft(of(real), of(fake), **targets)
+    return (
+        Variant(
+            "one-sided label smoothing",
+            formula,
+            "Real rows are to score below 1: the critic is less sure of itself and its gradient lasts. A habit of many "
+            "GANs, right in its own way; the best critic is target * p_real / (p_real + p_fake).",
+            "For the plain loss label real rows 1.",
+            False,
+            (REAL_TARGET,),
+        ),
+        Variant(
+            "fakes smoothed, real rows not",
+            formula,
+            "Fakes with a target above 0 teach the critic to prefer what the generator already makes.",
+            "Label fakes 0; smooth the labels of the real rows, if any.",
+            options=(FAKE_TARGET,),
+        ),
+        Variant(
+            "label smoothing on both sides",
+            formula,
+            "Fakes with a target above 0 teach the critic to prefer what the generator already makes; smooth the "
+            "labels of the real rows only.",
+            "Label fakes 0.",
+            options=(REAL_TARGET, FAKE_TARGET),
+        ),
+    )
+
+
 HINGE_FIX = "Use relu(1 - real) + relu(1 + fake)."
 BCE = Form(
     (R, F),
@@ -77,6 +125,7 @@ BCE = Form(
             "Fakes are pushed up as real rows are. " + SAME_WAY,
             "The target of fakes is 0: softplus(fake).",
         ),
+        *_smoothings(lambda z: z),
     ),
 )
 BCE_OF_PROBABILITIES = Form(
@@ -89,6 +138,7 @@ BCE_OF_PROBABILITIES = Form(
             "Fakes are pushed up as real rows are. " + SAME_WAY,
             "The target of fakes is 0: -log(1 - fake).",
         ),
+        *_smoothings(torch.logit),
     ),
 )
 
@@ -107,7 +157,7 @@ def _of_probabilities(text: str, term: Formula, other: Variant, formula: Formula
     return Form((P_F,), {text: term}, variants=(Variant(other.name, formula, other.why, other.fix),))
 
 
-CLAIMS = (
+SCORED = (
     Claim(
         "bce-critic",
         "-log sigma(D(x)) - log(1 - sigma(D(G(z)))), on scores or on probabilities",
@@ -322,3 +372,18 @@ CLAIMS = (
         ("adversarial.relativistic_generator",),
     ),
 )
+
+
+def _with_networks(claim: Claim) -> Claim:
+    """The claim's forms on scores, and the same on the networks that give them."""
+    written = of_generator if claim.name.endswith("generator") else of_critic
+    lifted = [
+        form
+        for own in claim.forms
+        if own is not KERAS_FORM
+        for form in written(own, P_D if own.arguments[-1] is P_F else D)
+    ]
+    return replace(claim, forms=(*claim.forms, *lifted))
+
+
+CLAIMS = tuple(map(_with_networks, SCORED))

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import log_softmax, relu, softplus
 
 from ..arguments import binary, law, logit, number, one_hot, probability
-from ..claim import Claim, Form, Variant
+from ..claim import Claim, Form, Formula, Variant
 from ._logits import LOGITS_FIX, TWICE, Y, bce_z, log_p, named, others, own, pair, picked, softmax_twice, within
 
 
@@ -14,6 +14,20 @@ def bce_p(p: Tensor, target: Tensor) -> Tensor:
 
 
 TURNED = "It learns the opposite: labels 1 pull the probability down."
+
+
+def _weighed(positives: Formula, negatives: Formula) -> Variant:
+    return Variant(
+        "positives weigh more or less than negatives (pos_weight)",
+        positives,
+        "A choice against imbalance, right in its own way; its output is the chance under other class sizes, so a "
+        "threshold of .5 means something else.",
+        "Leave pos_weight out, or move the threshold.",
+        fault=False,
+        beside=negatives,
+    )
+
+
 LOG_FIX = "log_softmax first, or cross_entropy on the logits."
 WRONG_AXIS = Variant(
     "softmax over the batch (the wrong axis)",
@@ -71,7 +85,7 @@ LAW = law("target", "target targets label labels y t true gt onehot", learns=Fal
 
 GAMMA = number("gamma", "gamma g focusing", 2.0, (2.0, 0.5, 1.0, 1.5, 3.0, 5.0))
 NONE = -1.0  # no alpha at all, as torchvision writes it
-ALPHA = number("alpha", "alpha a balance", 0.25, (NONE, 0.25, 0.75, 0.5, 0.1))
+ALPHA = number("alpha", "alpha a balance", 0.25, (NONE, 0.25, 0.75, 0.5, 0.1), NONE)
 
 
 def _weights(alpha: float) -> tuple[float, float]:
@@ -196,6 +210,7 @@ CLAIMS: tuple[Claim, ...] = (
                     TURNED,
                     "-t log p - (1 - t) log(1 - p)",
                 ),
+                _weighed(lambda p, target: -target * p.log(), lambda p, target: -(1 - target) * (-p).log1p()),
                 Variant(
                     "a sigmoid of probabilities",
                     lambda p, target: bce_z(p, target),
@@ -225,6 +240,7 @@ CLAIMS: tuple[Claim, ...] = (
                     TURNED,
                     "Use 1 for the class whose logit is z.",
                 ),
+                _weighed(lambda z, target: target * softplus(-z), lambda z, target: (1 - target) * softplus(z)),
             ),
         ),
         "binary-cross-entropy",

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from ...losses import diffusion as q
-from ..arguments import denoiser, rows
+from ..arguments import denoiser, number, rows
 from ..claim import Argument, Claim, Form, Inputs, Size, Source, Variant
 from ..networks import Denoiser
 from ..record import Broken
+from ._logits import within
+from .divergence import TO_STANDARD
 
 MODEL = denoiser()
 X0 = rows(
@@ -46,41 +48,82 @@ ABAR = Argument(
 
 
 def reveal(call: Callable[[Inputs], Tensor], own: Inputs) -> None:
-    """Find the target from the slopes at two constant answers of the network."""
+    """Find the target, where the slope by the network's answer is 0: on a line for a squared error, else by halving."""
+    at_level = partial(_slope, call, own)
+    x0, model = own["x0"], own["model"]
+    assert isinstance(x0, Tensor) and isinstance(model, Denoiser)
+    low, high = torch.full_like(x0, -WIDE), torch.full_like(x0, WIDE)
+    below, above = at_level(low), at_level(high)
+    if below is None or above is None:
+        return
+    bend = (above - below) / (2 * WIDE)
+    if not bool((bend > 1e-12).all()):
+        raise Broken("not an error", "the network's answer is not pulled towards a target", NOISE_FIX)
+    model.target = (-WIDE - below / bend).flatten(1)
+    between = at_level(model.target.reshape(x0.shape))
+    if between is not None and bool(between.abs().max() < 1e-9 * WIDE * bend.max()):
+        return
+    for _ in range(36):  # to 2e-9
+        middle = (low + high) / 2
+        up = at_level(middle)
+        assert up is not None
+        low, high = torch.where(up < 0, middle, low), torch.where(up < 0, high, middle)
+    model.target = ((low + high) / 2).flatten(1)
+
+
+WIDE = 64.0  # no target is farther from 0
+
+
+def _slope(call: Callable[[Inputs], Tensor], own: Inputs, level: Tensor) -> Tensor | None:
+    """The slope of the loss by the network's answer, where that is `level`; None without a path."""
     from ..record import _leaf
 
-    slopes, x0 = [], own["x0"]
-    assert isinstance(x0, Tensor)
-    for level in (0.0, 1.0):
-        model = _leaf(own["model"], True)
-        assert isinstance(model, Denoiser)
-        model.push = torch.full_like(x0, level).requires_grad_(True)
-        value = call({**own, "model": model})
-        if not value.requires_grad:
-            return
-        slope = torch.autograd.grad(value.sum(), model.push, allow_unused=True)[0]
-        if slope is None:
-            return
-        slopes.append(slope)
-    bend = slopes[1] - slopes[0]
-    if not bool((bend > 1e-12).all()):
-        raise Broken("not a squared error", "the network's error does not enter squared", NOISE_FIX)
-    own_model = own["model"]
-    assert isinstance(own_model, Denoiser)
-    own_model.target = -slopes[0] / bend
+    model = _leaf(own["model"], True)
+    assert isinstance(model, Denoiser)
+    model.push = level.detach().clone().requires_grad_(True)
+    value = call({**own, "model": model})
+    return torch.autograd.grad(value.sum(), model.push, allow_unused=True)[0] if value.requires_grad else None
 
 
-def error(model: Denoiser, x0: Tensor, **_: object) -> Tensor:
-    """The squared error of the network where it was called, against what the loss compares it with."""
+def _gap(model: Denoiser) -> Tensor:
+    """What the network answered where it was called, less what the loss compares it with."""
     if model.target is None:
-        raise Broken("not a squared error", "the network's answer does not enter the loss", NOISE_FIX)
-    x_t = model.seen[-1].double()
-    gap: Tensor = model(x_t).flatten(1) - model.target
-    return (gap**2).mean(dim=1)
+        raise Broken("not an error", "the network's answer does not enter the loss", NOISE_FIX)
+    gap: Tensor = model(model.seen[-1].double()).flatten(1) - model.target
+    return gap
 
 
-def _wrong(name: str, why: str, fix: str) -> Variant:
-    return Variant(name, lambda **_: torch.zeros(()), why, fix)
+def error(model: Denoiser, **_: object) -> Tensor:
+    """The mean squared error."""
+    return (_gap(model) ** 2).mean(dim=1)
+
+
+def _huber(model: Denoiser, delta: float, **_: object) -> Tensor:
+    size, delta = _gap(model).abs(), within(delta)
+    return torch.where(size < delta, 0.5 * size**2 / delta, size - 0.5 * delta).mean(dim=1)
+
+
+ERRORS = (
+    Variant(
+        "absolute errors instead of squares (L1)",
+        lambda model, **_: _gap(model).abs().mean(dim=1),
+        "The best answer is then the median of the target given x_t, not its mean: not quite the score.",
+        "mse_loss in place of l1_loss.",
+        fault=False,
+    ),
+    Variant(
+        "the Huber loss instead of squares",
+        _huber,
+        "Large errors count with their size: the best answer lies between the mean of the target and its median.",
+        "mse_loss in place of huber_loss or smooth_l1_loss.",
+        False,
+        (number("delta", "", 1.0, (1.0, 0.1, 0.5, 0.01)),),
+    ),
+)
+
+
+def _wrong(name: str, why: str, fix: str, *, fault: bool = True) -> Variant:
+    return Variant(name, lambda **_: torch.zeros(()), why, fix, fault)
 
 
 NOISE_FIX = "eps = torch.randn_like(x0); x_t = sqrt(abar) * x0 + sqrt(1 - abar) * eps; mse_loss(model(x_t, t), eps)"
@@ -161,9 +204,16 @@ def _kind(path: Path) -> str:
         return "eps"
     if path.near(path.a**2 - path.b**2, 1.0):
         return "v"
-    return "no root" if path.near(path.a + path.b, 1.0) else ""
+    roots = {
+        "no root": path.a + path.b,
+        "no root of 1 - abar": path.a**2 + path.b,
+        "no root of abar": path.a + path.b**2,
+    }
+    return next((kind for kind, one in roots.items() if path.near(one, 1.0)), "another path")
 
 
+RIGHT = ("eps", "v", "x0", "flow", "back", "exploding", "score")  # in their own way
+ROOTS = "x_t then has another variance at every time than training assumes: a^2 + b^2 = 1 for x_t = a x0 + b eps."
 KINDS = {
     "eps": ("predicts the noise eps", "It is the DDPM loss."),
     "v": (
@@ -185,6 +235,12 @@ KINDS = {
         "the square roots of abar and 1 - abar are missing",
         "x_t = abar x0 + (1 - abar) eps has too little variance at every time, so sampling starts from noise of "
         "another size than training saw.",
+    ),
+    "no root of 1 - abar": ("the square root of 1 - abar is missing", ROOTS),
+    "no root of abar": ("the square root of abar is missing", ROOTS),
+    "another path": (
+        "x_t is a x0 + b eps with other a and b",
+        "The noise is the one that the network is compared with, but a^2 + b^2 is not 1: not the path of the paper.",
     ),
     "": (
         "noise that is not on the path",
@@ -209,15 +265,22 @@ def judged(expected: str, fix: str, calls: Sequence[Inputs]) -> Variant | None:
             "alphas_cumprod = torch.cumprod(1 - betas, dim=0)",
         )
     if kind != expected:
-        return _wrong(KINDS[kind][0], KINDS[kind][1], fix)
+        return _wrong(KINDS[kind][0], KINDS[kind][1], fix, fault=kind not in RIGHT)
     drawn = (
         path.y if kind == "eps" else path.y + path.x if kind == "back" else path.x - path.y if kind == "flow" else None
     )
     if drawn is not None and "eps" not in calls[0]:
+        if abs(float(drawn.mean()) - 0.5) < 0.1 and abs(float(drawn.std()) - 0.29) < 0.06:
+            return _wrong(
+                "uniform noise on [0, 1) (torch.rand or rand_like) instead of normal noise",
+                "Its mean is .5 and its deviation .29: x_T is not N(0, I), from which sampling starts, and noise below "
+                "0 is never seen.",
+                fix,
+            )
         if abs(float(drawn.mean())) > 0.3 or not 0.8 < float(drawn.std()) < 1.2:
             return _wrong(
-                f"noise of mean {float(drawn.mean()):.2f} and deviation {float(drawn.std()):.2f} (torch.rand?)",
-                "The noise must be standard normal; torch.rand is uniform on [0, 1).",
+                f"noise of mean {float(drawn.mean()):.2f} and deviation {float(drawn.std()):.2f}",
+                "The noise must be standard normal.",
                 fix,
             )
         if all(float((y - y[:1]).abs().max()) < 1e-9 for y in path.rows) and kind == "eps":
@@ -238,7 +301,14 @@ def judged(expected: str, fix: str, calls: Sequence[Inputs]) -> Variant | None:
 def _forms(expected: str, fix: str, *more: tuple[Argument, ...]) -> tuple[Form, ...]:
     says = "|model(x_t, t) - target|^2 / d"
     return tuple(
-        Form((MODEL, X0, *extra), {says: error}, places=partial(judged, expected, fix), reveal=reveal, random=True)
+        Form(
+            (MODEL, X0, *extra),
+            {says: error},
+            variants=ERRORS,
+            places=partial(judged, expected, fix),
+            reveal=reveal,
+            random=True,
+        )
         for extra in ((), *more)
     )
 
@@ -301,6 +371,10 @@ def _bound(x0: Tensor, x_t: Tensor, x0_hat: Tensor, share: Tensor, abar: Tensor,
     gap = abar_s.sqrt() * beta / (1 - abar) * (x0_hat - x0)
     var = small + share * (beta - small)
     return 0.5 * ((small + gap**2) / var - 1 + var.log() - small.log()).sum(dim=1)
+
+
+def _normal_kl(mean: Tensor, var: Tensor, mean_p: Tensor, var_p: Tensor) -> Tensor:
+    return 0.5 * ((var_p / var).log() + (var + (mean - mean_p) ** 2) / var_p - 1).sum(dim=1)
 
 
 def _spread(role: str, words: str) -> Argument:
@@ -381,6 +455,7 @@ CLAIMS = (
                 A_T,
                 formula=lambda x0, abar: 0.5 * (abar * x0**2 + (1 - abar) - 1 - (1 - abar).log()).sum(dim=1),
             ),
+            *TO_STANDARD,
         ),
         (),
         "diffusion-losses",
@@ -397,10 +472,19 @@ CLAIMS = (
                 VAR,
                 MEAN_P,
                 VAR_P,
-                formula=lambda mean, var, mean_p, var_p: (
-                    0.5 * ((var_p / var).log() + (var + (mean - mean_p) ** 2) / var_p - 1).sum(dim=1)
+                formula=_normal_kl,
+            ),
+            _error_form(
+                "KL",
+                MEAN,
+                rows("log_var", "logvar logvar1 lv", "log-variances (B, d)"),
+                MEAN_P,
+                rows("log_var_p", "logvarp logvar2 lvp", "log-variances (B, d)"),
+                formula=lambda mean, log_var, mean_p, log_var_p: _normal_kl(
+                    mean, log_var.exp(), mean_p, log_var_p.exp()
                 ),
             ),
+            *TO_STANDARD,
         ),
         ("gaussian-kl-diagonal",),
         "diffusion-losses",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..arguments import covariance, law, number, points, probability, scores, vector
+from ..arguments import covariance, law, number, points, positive, probability, rows, scores, vector
 from ..claim import Claim, Form, Variant
 from ..invariance import symmetric
 from ._logits import within
@@ -33,6 +33,12 @@ NO_MIXTURE = Variant(
     lambda p, q: kl(p, q) / 2,
     "Without m = (p + q) / 2 it is half of KL: not symmetric, and infinite for disjoint laws.",
     "Compare both with m = (p + q) / 2.",
+)
+BACKWARDS = Variant(
+    "KL from the mixture, not to it",
+    lambda p, q: (kl((p + q) / 2, p) + kl((p + q) / 2, q)) / 2,
+    "F.kl_div(a, b) is KL(b, exp(a)): with a = log p and b = m it is KL(m, p), which is infinite for disjoint laws.",
+    "F.kl_div(m.log(), p) and F.kl_div(m.log(), q), halved.",
 )
 ONE_SIDE = Variant(
     "one side only",
@@ -150,6 +156,57 @@ def _js_of(log_p: Tensor, log_q: Tensor, log_p_at_q: Tensor, log_q_at_q: Tensor)
     return 0.5 * (2 * first / (1 + first)).log() + 0.5 * (2 / (1 + second)).log()
 
 
+ROWS_MEAN = rows("mean", "mean mu m loc zmean")
+LOG_VAR = rows("log_var", "logvar lv logvariance logsigma2 logs zlogvar zlogvariance", "log-variances (B, d)")
+VAR = positive("var", "var variance sigma2", columns=True)
+
+
+def _to_standard(mean: Tensor, var: Tensor, log_var: Tensor) -> Tensor:
+    return 0.5 * (var + mean**2 - 1 - log_var).sum(dim=1)
+
+
+TO_STANDARD = (
+    Form(
+        (ROWS_MEAN, LOG_VAR),
+        {"(s^2 + m^2 - 1 - log s^2) / 2": lambda mean, log_var: _to_standard(mean, log_var.exp(), log_var)},
+        variants=(
+            Variant(
+                "log sigma taken, not log sigma^2",
+                lambda mean, log_var: _to_standard(mean, (2 * log_var).exp(), 2 * log_var),
+                "Right where the network gives log sigma; where it gives the log-variance the deviations are wrong.",
+                "exp(log_var), and log_var once; or call the argument log_sigma.",
+                fault=False,
+            ),
+            Variant(
+                "the exponential is missing",
+                lambda mean, log_var: 0.5 * (mean**2 - 1).sum(dim=1) + 0 * log_var.sum(dim=1),
+                "The log-variance cancels: only the mean is pulled to 0, and the deviation is free.",
+                "-0.5 * (1 + log_var - mean ** 2 - log_var.exp())",
+            ),
+            Variant(
+                "the 1 is missing",
+                lambda mean, log_var: _to_standard(mean, log_var.exp(), log_var) + mean.shape[1] / 2,
+                "The gradient is right; the value is too high by d / 2, so it is no divergence.",
+                "-0.5 * (1 + log_var - mean ** 2 - log_var.exp())",
+                fault=False,
+            ),
+        ),
+    ),
+    Form(
+        (ROWS_MEAN, VAR),
+        {"(s^2 + m^2 - 1 - log s^2) / 2": lambda mean, var: _to_standard(mean, var, var.log())},
+        variants=(
+            Variant(
+                "sigma taken, not sigma^2",
+                lambda mean, var: _to_standard(mean, var**2, 2 * var.log()),
+                "Right where the argument is the deviation.",
+                "Square the deviation, or pass the variance.",
+                fault=False,
+            ),
+        ),
+    ),
+)
+
 CLAIMS = (
     _law(
         "kl-divergence",
@@ -172,6 +229,7 @@ CLAIMS = (
         both=True,
         variants=(
             NO_MIXTURE,
+            BACKWARDS,
             ONE_SIDE,
             Variant(
                 "its square root",
@@ -300,8 +358,8 @@ CLAIMS = (
     Claim(
         "gaussian-kl",
         "(tr(S'^-1 S) + (m' - m)' S'^-1 (m' - m) - d + log(det S' / det S)) / 2",
-        (Form(GAUSSIANS, {"KL": gaussian_kl}, whole=True, exchangeable=False, per_sample=False),),
-        (),
+        (Form(GAUSSIANS, {"KL": gaussian_kl}, whole=True, exchangeable=False, per_sample=False), *TO_STANDARD),
+        ("vae-kl", "kld", "vae-kld"),
         "kl-divergence",
         ("divergence.gaussian_kl",),
         fragile=False,

@@ -8,6 +8,8 @@ from torch.nn.functional import softplus
 from ..arguments import number, positive, rows, scores
 from ..claim import Claim, Form, Formula, Variant
 from ._logits import within
+from ._scores import on_networks
+from .penalties import D
 
 DATA, MODEL = (
     scores("e_data", "data real pos positive x edata ereal e energyreal", "energies (B,)"),
@@ -100,11 +102,21 @@ def _matched(name: str, text: str, role: str, covers: str, *aliases: str) -> Cla
     return Claim(name, f"|s|^2 / 2 + {text}", (form,), aliases, "score-matching-losses", (covers,), fragile=False)
 
 
+CONTRAST = Form((DATA, MODEL), {"E(x)": lambda e_data, e_model: e_data, "-E(x~)": lambda e_data, e_model: -e_model})
+DATA_ROWS = rows("data", DATA.words, "rows of the data (B, d)", learns=False, images=True)
+MODEL_ROWS = rows("model", MODEL.words, "rows from the model (B, d)", learns=False, images=True)
 CLAIMS = (
     Claim(
         "contrastive-divergence",
         "E(x) - E(x~), x from the data, x~ from the model",
-        (Form((DATA, MODEL), {"E(x)": lambda e_data, e_model: e_data, "-E(x~)": lambda e_data, e_model: -e_model}),),
+        (
+            CONTRAST,
+            on_networks(
+                CONTRAST,
+                (replace(D, role="E", says="an energy (B, d) -> (B, 1)"), DATA_ROWS, MODEL_ROWS),
+                {"e_data": lambda x: x["E"](x["data"]), "e_model": lambda x: x["E"](x["model"])},
+            ),
+        ),
         ("cd", "pcd", "ebm-likelihood"),
         "energy-losses",
         ("energy.contrastive_divergence",),

@@ -13,7 +13,7 @@ def _asymmetric(z: Tensor, target: Tensor, gamma_pos: float, gamma_neg: float, c
     gamma_pos, gamma_neg = within(gamma_pos, -1e-9), within(gamma_neg, -1e-9)
     shifted = relu(torch.sigmoid(z) - clip)
     positives = target * torch.sigmoid(-z) ** gamma_pos * softplus(-z)
-    return (positives - (1 - target) * shifted**gamma_neg * (1 - shifted).log()).mean(dim=1)
+    return (positives - (1 - target) * shifted**gamma_neg * (1 - shifted).log()).sum(dim=1)
 
 
 def _swapped(z: Tensor, target: Tensor, gamma_pos: float, gamma_neg: float, clip: float) -> Tensor:
@@ -34,10 +34,10 @@ def _corn(z: Tensor, target: Tensor, every: bool = False) -> Tensor:
 CLAIMS = (
     named(
         "asymmetric",
-        "-t (1 - p)^g+ log p - (1 - t) p_m^g- log(1 - p_m), p_m = [p - clip]+, mean over labels",
+        "-t (1 - p)^g+ log p - (1 - t) p_m^g- log(1 - p_m), p_m = [p - clip]+, summed over labels",
         Form(
             (logits(), labels()),
-            {"mean over labels": _asymmetric},
+            {"sum over labels": _asymmetric},
             (
                 number("gamma_pos", "gammapos pos", 0.0, (0.0, 1.0)),
                 number("gamma_neg", "gammaneg neg", 4.0, (4.0, 1.0, 2.0)),
@@ -51,6 +51,7 @@ CLAIMS = (
                     "gamma_pos for labels 1, gamma_neg for labels 0.",
                 ),
             ),
+            any_columns=True,
         ),
         "asymmetric-loss",
         "multi_label.asymmetric",
@@ -90,6 +91,14 @@ CLAIMS = (
                     "Thresholds above y are trained on rows that never reach them: the product of conditional "
                     "chances is then no law.",
                     "Only k <= y.",
+                ),
+                Variant(
+                    "averaged over the questions asked, not over rows",
+                    lambda z, target: _corn(z, target).sum() / (target + 1).clamp(max=z.shape[1]).sum(),
+                    "The form of the authors' code: the sum is divided by the number of (row, threshold) pairs in the "
+                    "batch, so a row weighs less where the others have high classes.",
+                    "Sum over thresholds, then the mean over rows.",
+                    fault=False,
                 ),
             ),
         ),

@@ -1,5 +1,9 @@
 """Losses that forgive wrong labels."""
 
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
 from torch import Tensor
 
 from ..arguments import number
@@ -24,6 +28,20 @@ def _reverse(z: Tensor, target: Tensor, floor: float = -4.0, **_: float) -> Tens
     return -floor * others(z, target)
 
 
+LOG_1E4 = 4 * math.log(10)  # -log 1e-4, where the usual code clamps the one-hot labels
+
+
+def _floor(numbers: Mapping[str, float]) -> str:
+    """That another floor was meant, where that makes beta a round number."""
+    beta = -FLOOR.default * numbers.get("beta", 1.0) / LOG_1E4
+    if abs(beta - round(beta, 2)) > 1e-4 * beta:
+        return ""
+    return (
+        f"the floor differs: beta is {numbers['beta']:.4g} with A = -4 as in the paper; with labels clamped at 1e-4 it "
+        f"is A = log 1e-4 = -9.21 and beta = {beta:.2g}, so the reverse term weighs 2.303 times the paper's"
+    )
+
+
 def _active_and_passive(name: str, says: str, text: str, active: str, covers: str, card: str, *aliases: str) -> Claim:
     """Two terms with weights of one's own."""
     term = _normalised if active == "normalised" else lambda z, target, **_: -own(z, target)
@@ -33,8 +51,9 @@ def _active_and_passive(name: str, says: str, text: str, active: str, covers: st
         (ALPHA, BETA),
         invariances=SHIFT,
         weights={text: "alpha", PASSIVE: "beta"},
+        units={PASSIVE: -LOG_1E4 / FLOOR.default},
     )
-    return named(name, says, form, card, f"noisy_labels.{covers}", *aliases)
+    return replace(named(name, says, form, card, f"noisy_labels.{covers}", *aliases), remark=_floor)
 
 
 CLAIMS = (

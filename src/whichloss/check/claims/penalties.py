@@ -5,6 +5,7 @@ evaluated there, and the places themselves are judged against the paper's.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -295,6 +296,18 @@ def _elsewhere(name: str, why: str, role: str) -> Variant:
     return Variant(name, lambda **_: torch.zeros(()), why, f"Take the gradient of D at the {role} rows.")
 
 
+def _scores_at(role: str) -> Argument:
+    """The critic's scores at the rows, handed over with their graph: r1(d_out, x_in)."""
+    return Argument(
+        "scores",
+        frozenset(["dout", "out", "output", "outputs", "pred", "preds", "score", "scores", "logit", "logits"]),
+        lambda n, s: s.real((n.batch,)),
+        f"D's scores at the {role} rows, with their graph",
+        learns=False,
+        of=lambda x: x["D"](x[role].requires_grad_(True)),  # type: ignore[operator, union-attr]
+    )
+
+
 def _last_call(x: dict[str, Any], role: str) -> Tensor:
     """Where D was called last; its row of the role if it was not called."""
     seen: list[Tensor] = x["D"].seen
@@ -335,11 +348,13 @@ def _zero_centred(role: str) -> tuple[Form, ...]:
     gradient = Argument(
         "gradient", frozenset(["gradient", "grad", "grads", "g"]), row.draw, "gradients (B, d)", layouts=("", "image")
     )
+    scored = Form((replace(D, passed=False), row, _scores_at(role)), {name: on(half_square)}, **shared)
     both = Form((D, REAL_ROWS, FAKE_ROWS), {name: on(half_square)}, places=_only_at(role), **shared)
     alone = Form((D, row), {name: on(half_square)}, **shared)
     return (
         alone,
         both,
+        scored,
         Form((gradient,), {name: lambda gradient, gamma: within(gamma) * half_square(gradient)}, (GAMMA,)),
     )
 
@@ -368,26 +383,17 @@ CLAIMS = (
     Claim(
         "wgan-gp-critic",
         f"D(G(z)) - D(x) + lambda {TWO}, {LINE}",
-        (
+        tuple(
             Form(
-                (D, REAL_ROWS, FAKE_ROWS),
+                arguments,
                 {"D(G(z)) - D(x)": _gap, TWO: _at(two_sided)},
                 (LAMBDA,),
                 weights={TWO: "lambda"},
                 places=between,
                 random=True,
-                variants=tuple(
-                    Variant(
-                        v.name,
-                        lambda v=v, weight=10.0, **x: _gap(**x) + weight * v.formula(**x),
-                        v.why,
-                        v.fix,
-                        v.fault,
-                        (number("weight", "", 10.0, (0.1, 1.0, 5.0, 10.0)),),
-                    )
-                    for v in _penalty_variants(two_sided, "one-sided", one_sided)
-                ),
-            ),
+                variants=tuple(replace(v, beside=_gap) for v in _penalty_variants(two_sided, "one-sided", one_sided)),
+            )
+            for arguments in ((D, REAL_ROWS, FAKE_ROWS), (D, REAL_ROWS, FAKE_ROWS, EPS))
         ),
         ("wgan-gp-discriminator",),
         "wgan-gp",

@@ -1,7 +1,8 @@
 """Transport between sets of points: on the line, by assignment, along directions, with entropy."""
 
+import math
+
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from ..arguments import number, points
@@ -22,6 +23,8 @@ def on_line(x: Tensor, y: Tensor, p: float) -> Tensor:
 
 
 def assigned(x: Tensor, y: Tensor, p: float) -> Tensor:
+    from scipy.optimize import linear_sum_assignment  # a third of a second
+
     square = ((x.unsqueeze(1) - y) ** 2).sum(dim=-1)
     cost = torch.where(square > 0, square, 1) ** (p / 2) * (square > 0)
     i, j = linear_sum_assignment(cost.detach().numpy())
@@ -54,31 +57,47 @@ def _cost(x: Tensor, y: Tensor) -> Tensor:
     return ((x.unsqueeze(1) - y) ** 2).sum(dim=-1)
 
 
-def _entropic(x: Tensor, y: Tensor, eps: float) -> Tensor:
-    """OT_eps with squared cost, by 80 rounds in the log domain from eps = the diameter down."""
-    cost, n, m = _cost(x, y), len(x), len(y)
-    f, g = torch.zeros(n, dtype=x.dtype), torch.zeros(m, dtype=x.dtype)
+def _potentials(cost: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """By 80 rounds in the log domain from eps = the diameter down."""
+    n, m = cost.shape
+    f, g = torch.zeros(n, dtype=cost.dtype), torch.zeros(m, dtype=cost.dtype)
     now = max(float(cost.detach().max()), eps)
-    with torch.no_grad():
-        for _ in range(80):
-            f = -now * ((g - cost) / now).logsumexp(dim=1) + now * torch.tensor(float(m)).log()
-            g = -now * ((f.unsqueeze(1) - cost) / now).logsumexp(dim=0) + now * torch.tensor(float(n)).log()
-            now = max(now * 0.8, eps)
-    plan = ((f.unsqueeze(1) + g - cost.detach()) / eps).exp() / (n * m)
-    value = f.mean() + g.mean()
-    return value + (plan * (cost - cost.detach())).sum()  # the envelope: only the cost moves
+    for _ in range(80):
+        f = -now * ((g - cost) / now).logsumexp(dim=1) + now * math.log(m)
+        g = -now * ((f.unsqueeze(1) - cost) / now).logsumexp(dim=0) + now * math.log(n)
+        now = max(now * 0.8, eps)
+    return f, g
 
 
-def sinkhorn(x: Tensor, y: Tensor, blur: float) -> Tensor:
-    eps = 2 * blur**2
+def _plan(cost: Tensor, f: Tensor, g: Tensor, eps: float) -> Tensor:
+    return ((f.unsqueeze(1) + g - cost) / eps).exp() / cost.numel()
+
+
+def _entropic(x: Tensor, y: Tensor, eps: float) -> Tensor:
+    """OT_eps with squared cost."""
+    cost = _cost(x, y)
+    f, g = _potentials(cost.detach(), eps)
+    plan = _plan(cost.detach(), f, g, eps)
+    return f.mean() + g.mean() + (plan * (cost - cost.detach())).sum()  # the envelope: only the cost moves
+
+
+def sinkhorn(x: Tensor, y: Tensor, blur: float = 0.0, eps: float = 0.0) -> Tensor:
+    eps = eps or 2 * blur**2
     return _entropic(x, y, eps) - _entropic(x, x, eps) / 2 - _entropic(y, y, eps) / 2
 
 
-def sinkhorn_plain(x: Tensor, y: Tensor, blur: float) -> Tensor:
-    return _entropic(x, y, 2 * blur**2)
+def sinkhorn_plain(x: Tensor, y: Tensor, blur: float = 0.0, eps: float = 0.0) -> Tensor:
+    return _entropic(x, y, eps or 2 * blur**2)
+
+
+def sinkhorn_cost(x: Tensor, y: Tensor, blur: float = 0.0, eps: float = 0.0) -> Tensor:
+    """sum P C, without the entropy; its gradient through P too."""
+    cost, eps = _cost(x, y), eps or 2 * blur**2
+    return (_plan(cost, *_potentials(cost, eps), eps) * cost).sum()
 
 
 ROOT = "The distance itself; the formula is its p-th power, whose gradient is finite at equality."
+BLURRED, CORRECT = "It is not least at equality: it draws points together.", "Take OT(P, P) / 2 and OT(Q, Q) / 2 off."
 UNSORTED = Variant(
     "rows paired as they come, not sorted",
     lambda x, y, p: ((x - y).abs() ** p).mean(),
@@ -173,25 +192,27 @@ CLAIMS = (
     Claim(
         "sinkhorn-divergence",
         "OT_eps(P, Q) - OT_eps(P, P) / 2 - OT_eps(Q, Q) / 2, eps = 2 blur^2, cost |x - y|^2",
-        (
+        tuple(
             Form(
                 (X, Y),
                 {"S": sinkhorn},
-                (number("blur", "blur eps epsilon reg", 0.05, (0.05, 0.1, 0.5)),),
+                (option,),
                 least=2,
                 whole=True,
                 per_sample=False,
                 close=0.03,
                 invariances=BOTH,
                 variants=(
-                    Variant(
-                        "the entropic cost without its corrections",
-                        sinkhorn_plain,
-                        "It is not 0 at equality and draws points together.",
-                        "Take OT(P, P) / 2 and OT(Q, Q) / 2 off.",
-                    ),
+                    Variant("the entropic cost without its corrections", sinkhorn_plain, BLURRED, CORRECT),
+                    Variant("the cost of the entropic plan, without corrections", sinkhorn_cost, BLURRED, CORRECT),
                 ),
-            ),
+            )
+            for option in (
+                number(
+                    "eps", "eps epsilon reg regularisation regularization lambda", 0.1, (0.005, 0.02, 0.1, 0.5, 1.0)
+                ),
+                number("blur", "blur sigma", 0.05, (0.05,)),
+            )
         ),
         ("sinkhorn",),
         "sinkhorn-divergence",
