@@ -110,7 +110,7 @@ class Page:
 def browser() -> Iterator[Page]:
     """A page of a fresh browser that is closed afterwards."""
     (theirs, to), (back, answers) = os.pipe(), os.pipe()
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
 
         def wire() -> None:
             ends = os.dup(theirs), os.dup(answers)  # first out of the way of 3 and 4
