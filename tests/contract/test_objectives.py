@@ -13,17 +13,20 @@ import torch
 
 from whichloss.errors import UserError
 from whichloss.nets import builder
-from whichloss.objectives import Generative, available, find
+from whichloss.objectives import Classifier, Generative, available, find
 from whichloss.objectives.find import DEFAULTS
 from whichloss.rng import Rng
 from whichloss.task import Batch, Goal, Task
-from whichloss.train import Lanes, Loop, State, sampling_weights
+from whichloss.train import Lanes, Loop, State, sampling_weights, train
 
 NAMES = available()
 SEEDS = (3, 4)
-N, D, B = 120, 2, 256
+LABELS = ("one", "several", "ordered")
+N, D, K, B = 120, 2, 3, 256
 STEPS = 4
 each = pytest.mark.parametrize("name", NAMES)
+each_generator = pytest.mark.parametrize("name", available("generate"))
+each_classifier = pytest.mark.parametrize("name", available("classify"))
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +36,39 @@ def float64():
     torch.set_default_dtype(torch.float32)
 
 
-def make(name, seeds=SEEDS, hyper=None, salt=""):
-    data = torch.stack([Rng.of(s)["data"].normal("x", (N, D)) for s in seeds])
-    full, jitter = torch.full((len(seeds),), N), torch.zeros(len(seeds), D)
-    task, build, rng = Task("generate", D, N), builder(8, 2), Rng(Rng.of(*seeds, 0).key[:-1])
-    return Lanes(find(name)(), task, build, rng, data, full, jitter, hyper or {}, batch=B, salt=salt)
+def task_of(name, dim=D):
+    """A task of the objective's goal, with the first labels that it takes."""
+    objective = find(name)()
+    if objective.goal == "generate":
+        return Task("generate", dim, N)
+    tasks = [Task(objective.goal, dim, N, K, labels) for labels in LABELS]
+    return next(task for task in tasks if objective.unfit(task) is None)
+
+
+def rows_of(task, seed):
+    """Random rows with random labels behind them: what every lane of `Lanes.data` holds."""
+    rng = Rng.of(seed)["data"]
+    x = rng.normal("x", (N, task.dim))
+    if not task.labels:
+        return x
+    several = task.labels == "several"
+    return torch.cat([x, rng.integers("y", (N, K if several else 1), 2 if several else K).to(x)], dim=1)
+
+
+def make(name, seeds=SEEDS, hyper=None, salt="", task=None):
+    task = task or task_of(name)
+    data = torch.stack([rows_of(task, s) for s in seeds])
+    full, jitter = torch.full((len(seeds),), N), torch.zeros(len(seeds), task.dim)
+    rng = Rng(Rng.of(*seeds, 0).key[:-1])
+    return Lanes(find(name)(), task, builder(8, 2), rng, data, full, jitter, hyper or {}, batch=B, salt=salt)
+
+
+def made(lanes, weights, n, label):
+    """What the trained networks are for: n rows drawn, or the logits of n rows, by every lane."""
+    if lanes.task.goal == "generate":
+        return lanes.sample(weights, n, label)
+    x = Rng.of(1)[label].normal("x", (n, lanes.task.dim))
+    return lanes.map(lambda objective, rng, w: objective.logits(lanes.nets(w), x, lanes.task), dict(weights))
 
 
 def defaults(name, lanes):
@@ -128,10 +159,10 @@ def test_a_searched_number_reaches_the_run(name):
             loop.step()
         for key, value in loop.state.flat().items():
             assert torch.allclose(as_tensor.flat()[key], value, rtol=1e-9, atol=1e-12), (field, key)
-        rows = by_tensor.sample(as_tensor.weights, 5, "a")
-        assert torch.allclose(rows, lanes.sample(loop.state.weights, 5, "a"), rtol=1e-9, atol=1e-12), field
+        rows = made(by_tensor, as_tensor.weights, 5, "a")
+        assert torch.allclose(rows, made(lanes, loop.state.weights, 5, "a"), rtol=1e-9, atol=1e-12), field
         another, other = solo(name, 0, defaults(name, 1) | {field: torch.tensor([high])})
-        assert not torch.equal(rows, another.sample(other.weights, 5, "a")), field
+        assert not torch.equal(rows, made(another, other.weights, 5, "a")), field
 
 
 @each
@@ -170,16 +201,16 @@ def test_losses_weights_and_watched_numbers_are_finite(name):
 
 
 @each
-def test_steps_and_samples_draw_from_no_global_generator(name):
+def test_steps_and_use_draw_from_no_global_generator(name):
     run = trained(name)
     assert run.before == run.after
     before = generators()
-    run.lanes.sample(run.loop.state.weights, 4, "a")
+    made(run.lanes, run.loop.state.weights, 4, "a")
     run.lanes.watch(run.loop.state, STEPS)
     assert generators() == before
 
 
-@each
+@each_generator
 def test_samples_have_their_shape_are_finite_and_belong_to_their_key(name):
     run = trained(name)
     assert issubclass(find(name), Generative)
@@ -190,6 +221,29 @@ def test_samples_have_their_shape_are_finite_and_belong_to_their_key(name):
     assert not torch.equal(rows, run.lanes.sample(weights, 7, "b"))
     assert not torch.equal(rows[0], rows[1])
     assert run.lanes.sample(weights, 1, "a").shape == (2, 1, D)
+
+
+@each_classifier
+@pytest.mark.parametrize("labels", LABELS)
+def test_logits_are_a_finite_number_per_row_and_class(name, labels):
+    assert issubclass(find(name), Classifier)
+    task = Task("classify", D, N, K, labels)
+    if find(name)().unfit(task):
+        return
+    lanes = make(name, task=task)
+    (*_, (state, losses)) = train(lanes, 3)
+    assert all(torch.isfinite(loss).all() for loss in losses.values())
+    for n in (7, 1):
+        logits = made(lanes, state.weights, n, "a")
+        assert logits.shape == (2, n, K) and torch.isfinite(logits).all()
+        assert n == 1 or not torch.equal(logits[0], logits[1])
+
+
+@each_classifier
+def test_a_classifier_takes_some_labels_and_says_why_not_others(name):
+    reasons = [find(name)().unfit(Task("classify", D, N, K, labels)) for labels in LABELS]
+    assert None in reasons
+    assert all(reason is None or len(reason.split()) > 3 for reason in reasons)
 
 
 @each
@@ -207,25 +261,22 @@ def test_a_killed_run_resumes_to_the_same_bits(name):
 @each
 def test_batches_are_the_same_for_every_objective(name):
     rows, other = make(name), make("gan", salt="twin")
-    assert all(torch.equal(rows.rows(i), other.rows(i)) for i in (0, 1, 17))
+    assert all(torch.equal(rows.rows(i)[..., :D], other.rows(i)) for i in (0, 1, 17))
 
 
 @each
 def test_it_runs_on_one_column_and_on_many(name):
     for dim in (1, 9):
-        task = Task("generate", dim, N)
-        objective = find(name)()
-        assert objective.unfit(task) is None
-        data = Rng.of(0)["data"].normal("x", (1, N, dim))
-        key = Rng(Rng.of(0, 1).key[:1])
-        lanes = Lanes(objective, task, builder(8, 2), key, data, torch.tensor([N]), torch.zeros(1, dim), batch=B)
+        task = task_of(name, dim)
+        assert find(name)().unfit(task) is None
+        lanes = make(name, seeds=(0,), task=task)
         loop = Loop(lanes, lanes.start(), 2)
         loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}
         assert all(torch.isfinite(v).all() for v in loop.step().values())
-        assert lanes.sample(loop.state.weights, 3, "a").shape == (1, 3, dim)
+        assert made(lanes, loop.state.weights, 3, "a").shape == (1, 3, dim if task.goal == "generate" else K)
 
 
-@each
+@each_generator
 def test_scores_are_one_finite_number_per_row_and_ranges_are_ordered(name):
     run = trained(name)
     objective = find(name)()

@@ -283,7 +283,7 @@ def test_pcd_samples_the_energy_it_was_told():
 
 def test_pcd_chains_live_on_but_for_a_share():
     objective = PCD(restart=0.25, chains=4000, step=1e-8)
-    before = objective.memory(data(10), RNG)["chains"] + 100
+    before = objective.memory(Batch(data(10)), RNG)["chains"] + 100
     after = objective.refresh(Nets({"E": energy}), Batch(data(10), {"chains": before}), RNG)["chains"]
     moved = ((after - before).abs() > 1).any(1).double().mean().item()
     assert before.shape == after.shape == (4000, 2)

@@ -42,7 +42,7 @@ def one(objective, x, seed=0):
     """Flat weights of one lane, its networks as a function of them, and its batch."""
     lanes = replace(group("gan"), objective=objective).alone(0)
     weights = {role: w[0] for role, w in lanes.start().weights.items()}
-    return weights, lanes.nets, Batch(x, objective.memory(x, RNG))
+    return weights, lanes.nets, Batch(x, objective.memory(Batch(x), RNG))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -135,7 +135,7 @@ def test_levels_of_a_critic_that_cannot_tell(name):
     score, critic, generator = LEVELS[name]
     objective = find(name)()
     x = rows(16)
-    nets, batch = known(torch.zeros(3), score), Batch(x, objective.memory(x, RNG))
+    nets, batch = known(torch.zeros(3), score), Batch(x, objective.memory(Batch(x), RNG))
     losses = [u.loss(nets, batch, RNG).item() for u in objective.updates()]
     assert losses == pytest.approx([critic, generator], abs=1e-12)
 
@@ -175,7 +175,7 @@ def test_wgan_gp_critic_between_two_points_has_slope_1_plus_d_over_2_lambda():
 def test_r3gan_with_a_linear_critic():
     """R1 + R2 = gamma s2 |w|^2, s2 the mean variance; the rest is log(1 + exp(D(fake) - D(x))) of pairs."""
     objective, x = find("r3gan")(gamma=0.4), rows(16)
-    memory = objective.memory(x, RNG)
+    memory = objective.memory(Batch(x), RNG)
     assert memory["variance"].item() == pytest.approx(x.var(0, correction=0).mean().item())
     nets, batch = known(W), Batch(x, memory)
     gap = (x - objective.sample(nets, (16, 3), RNG)) @ W
@@ -196,7 +196,7 @@ def test_the_unit_of_the_data_does_not_matter(name):
         "Enc": lambda x: nets.Enc(x / c),
         "Dec": lambda s: c * nets.Dec(s),
     }
-    other = Batch(c * x, objective.memory(c * x, RNG))
+    other = Batch(c * x, objective.memory(Batch(c * x), RNG))
     factor = c**2 if name == "ebgan" else 1.0
     for update in objective.updates():
         torch.testing.assert_close(update.loss(Nets(in_unit), other, RNG), factor * update.loss(nets, batch, RNG))
@@ -243,7 +243,7 @@ def autoencoder(a, shift=0.3):
 def test_ebgan_with_a_linear_autoencoder():
     """E(x) = (a - 1)^2 |x|^2 / d; each fake below the margin is charged by itself."""
     objective, x, a = find("ebgan")(noise=0.0), rows(16), 0.4
-    nets, batch = autoencoder(a), Batch(x, objective.memory(x, RNG))
+    nets, batch = autoencoder(a), Batch(x, objective.memory(Batch(x), RNG))
     m = objective.margin * x.var(0, correction=0).mean()
     fake = objective.sample(nets, (16, 3), RNG)
     energy = lambda x: (a - 1) ** 2 * (x**2).mean(1)

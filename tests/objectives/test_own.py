@@ -44,13 +44,15 @@ def mine(tmp_path):
 def losses_and_gradients(kind):
     """Every update's loss on fixed networks and draws, with its gradient."""
     objective, found = kind(), []
-    modules = objective.networks(Task("generate", 2, 64), builder(8, 2))
+    labels = "ordered" if objective.goal == "classify" else ""
+    modules = objective.networks(Task(objective.goal, 2, 64, 3, labels), builder(8, 2))
     generator = torch.Generator().manual_seed(0)
     for module in modules.values():
         for p in module.parameters():
             p.data = torch.randn(p.shape, generator=generator)
     x = torch.randn(256, 2, generator=generator)
-    batch = Batch(x, objective.memory(x, Rng.of(1)), torch.tensor(0.5))
+    y = torch.nn.functional.one_hot(torch.arange(256) % 3, 3).float()
+    batch = Batch(x, objective.memory(Batch(x, y=y), Rng.of(1)), torch.tensor(0.5), y)
     for update in objective.updates():
         loss = update.loss(Nets(modules), batch, Rng.of(2))
         moved = [p for role in update.moves for p in modules[role].parameters()]

@@ -86,8 +86,8 @@ class Objective(ABC):
     def updates(self) -> Sequence[Update]:
         """The updates of one step, in order."""
 
-    def memory(self, x: Tensor, rng: Rng) -> dict[str, Tensor]:
-        """What lives between steps, made from one lane's training rows x (n, d)."""
+    def memory(self, data: Batch, rng: Rng) -> dict[str, Tensor]:
+        """What lives between steps, made from all training rows of one lane."""
         return {}
 
     def refresh(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
@@ -117,3 +117,14 @@ class Generative(Objective):
     def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
         """(loss of a trivial predictor, least loss) on new rows, where both are known; else None."""
         return None
+
+
+@dataclass(frozen=True)
+class Classifier(Objective):
+    """An objective that learns the classes of rows."""
+
+    goal = "classify"
+
+    @abstractmethod
+    def logits(self, nets: Nets, x: Tensor, task: Task) -> Tensor:
+        """(B, K): p = softmax of a row over the classes; sigmoid of each number where rows have several labels."""

@@ -39,8 +39,8 @@ class EBGAN(Generative):
         adam = Adam(self.lr, betas=(0.5, 0.9))
         return [Update(("Enc", "Dec"), self.critic, adam), Update(("G",), self.generator, adam)]
 
-    def memory(self, x: Tensor, rng: Rng) -> dict[str, Tensor]:
-        return {"variance": x.var(dim=0, correction=0).mean()}  # the energy of the best constant reconstruction
+    def memory(self, data: Batch, rng: Rng) -> dict[str, Tensor]:
+        return {"variance": data.x.var(dim=0, correction=0).mean()}  # the energy of the best constant reconstruction
 
     def critic(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         x, variance = batch.x, batch.memory["variance"]

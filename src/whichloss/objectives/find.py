@@ -21,14 +21,30 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
         "denoising-score-matching",
         "ddpm",
         "flow-matching",
-    )
+    ),
+    "classify": (
+        "cross-entropy",
+        "label-smoothing",
+        "weighted-cross-entropy",
+        "bce",
+        "focal",
+        "asymmetric",
+        "squared",
+        "multi-margin",
+        "gce",
+        "symmetric-ce",
+        "logit-adjusted",
+        "logit-adjusted-gce",
+        "ordinal",
+    ),
 }
 
 
-def available() -> tuple[str, ...]:
-    """The names of all shipped objectives, sorted."""
-    names = {path.stem for path in HERE.glob("*.py")} - {"__init__", "base", "find", "own"}
-    return tuple(sorted(name.replace("_", "-") for name in names))
+def available(goal: str | None = None) -> tuple[str, ...]:
+    """The names of all shipped objectives, or of those that serve a goal, sorted."""
+    stems = {path.stem for path in HERE.glob("*.py")} - {"__init__", "base", "find", "own"}
+    names = sorted(stem.replace("_", "-") for stem in stems)
+    return tuple(name for name in names if goal is None or find(name).goal == goal)
 
 
 def find(name: str) -> type[Objective]:

@@ -37,8 +37,8 @@ class PCD(Generative):
     def updates(self) -> Sequence[Update]:
         return [Update(("E",), self.loss, Adam(self.lr))]
 
-    def memory(self, x: Tensor, rng: Rng) -> dict[str, Tensor]:
-        return {"chains": rng.normal("chains", (self.chains, x.shape[1]))}
+    def memory(self, data: Batch, rng: Rng) -> dict[str, Tensor]:
+        return {"chains": rng.normal("chains", (self.chains, data.x.shape[1]))}
 
     def refresh(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
         """A share of the chains starts again from noise; all of them walk on."""

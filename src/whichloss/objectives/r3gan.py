@@ -31,8 +31,8 @@ class R3GAN(Generative):
         adam = Adam(self.lr, betas=(0.0, 0.99))
         return [Update(("D",), self.critic, adam), Update(("G",), self.generator, adam)]
 
-    def memory(self, x: Tensor, rng: Rng) -> dict[str, Tensor]:
-        return {"variance": x.var(dim=0, correction=0).mean()}  # a slope's unit is 1 / that of x
+    def memory(self, data: Batch, rng: Rng) -> dict[str, Tensor]:
+        return {"variance": data.x.var(dim=0, correction=0).mean()}  # a slope's unit is 1 / that of x
 
     def critic(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         x_fake = self.sample(nets, batch.x.shape, rng)

@@ -1,11 +1,13 @@
 """Tables that help to choose: what each objective, loss or sampler is good at, how it fails first, what it costs."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from .. import cards
 from ..cards.terminal import aligned, fill, fitted
 from ..errors import UserError
+from ..task import Labels, Task
 
 GOALS: Mapping[str, tuple[str, ...]] = MappingProxyType(  # goal -> the families of losses that serve it
     {
@@ -21,32 +23,50 @@ GOALS: Mapping[str, tuple[str, ...]] = MappingProxyType(  # goal -> the families
 FAMILIES = tuple(dict.fromkeys(family for families in GOALS.values() for family in families))
 COST = "Cost: compute of a training step, where gan's is 1 x; and passes through a network per sample."
 NARROW = 96  # a terminal below this has no room for a table of objectives
+_SAME = "A step costs the same for all: one network, one pass."
 _OBJECTIVES = ("", "name", "what it is", "good at", "main failure", "cost")
+_CLASSIFIERS = _OBJECTIVES[:-1]
 _OTHERS = ("name", "good at", "main failure", "cost")
 
 
 def objectives(goal: str, width: int) -> str:
     """The objectives of a goal. Raises UserError for an unknown goal."""
-    from ..objectives import available, find
+    from ..objectives import available
     from ..objectives.find import DEFAULTS
     from ..study.request import known_goal
 
-    if goal in GOALS and goal != "generate":
+    names = available(goal)
+    if goal in GOALS and not names:
         raise UserError(
-            f"No objective of the goal '{goal}' is available in this version. Supported: generate (leave --goal out). "
+            f"No objective of the goal '{goal}' is available in this version. Supported: "
+            f"{', '.join(other for other in GOALS if available(other))}. "
             f"Its losses: `whichloss list --losses --goal {goal}`."
         )
     known_goal(goal)
-    names = [name for name in available() if find(name).goal == goal]
+    marks = {name: "*" if name in DEFAULTS.get(goal, ()) else " " for name in names}
     found = [cards.card(name) for name in names]
-    marks = ["*" if name in DEFAULTS.get(goal, ()) else " " for name in names]
-    if width < NARROW:
-        lines = [line for mark, card in zip(marks, found, strict=True) for line in _paragraph(card, width, f"{mark} ")]
+    if goal == "classify":
+        found = [replace(card, cost="") for card in found]  # one network each: they cost the same
+        lines = _by_family(found, GOALS[goal], _CLASSIFIERS, width, marks)
+        says = f"{_labels(names)} {_SAME}"
     else:
-        rows = [(m, c.name, c.short or c.title, c.good, c.fails, c.cost) for m, c in zip(marks, found, strict=True)]
-        lines = [*_shown(_table(_OBJECTIVES, rows), width, 2), ""]
-    notes = (f"* compared by default; all with --objectives all. {COST}", _more("losses", "samplers", "ideas"))
+        lines = _shown(_table(_OBJECTIVES, (_row(card, _OBJECTIVES, marks) for card in found)), width, 2)
+        lines = [*lines, ""] if width >= NARROW else _paragraphs(found, width, marks)
+        says = f"{COST} For labelled rows: `whichloss list --goal classify`."
+    notes = (f"* compared by default; all with --objectives all. {says}", _more("losses", "samplers", "ideas"))
     return "\n".join([*lines, *(line for note in notes for line in fill(note, width))])
+
+
+def _labels(names: Iterable[str]) -> str:
+    """Which objectives take several labels a row, and which want classes in an order, as they say themselves."""
+    from ..objectives import find
+
+    def taking(kind: Labels) -> list[str]:
+        return [name for name in names if find(name)().unfit(Task("classify", 1, 1, 3, kind)) is None]
+
+    ordered = ", ".join(sorted({*taking("ordered")} - {*taking("one")}))
+    several = ", ".join(taking("several"))
+    return f"Several labels a row: {several}. One label a row: all, {ordered} only where the classes have an order."
 
 
 def losses(goal: str | None, width: int) -> str:
@@ -58,16 +78,7 @@ def losses(goal: str | None, width: int) -> str:
     shown = FAMILIES if goal is None else GOALS[goal]
     found = [card for card in _all("loss") if card.family in shown or (goal is None and card.family not in FAMILIES)]
     families = sorted({card.family for card in found}, key=lambda f: (shown.index(f) if f in shown else 99, f))
-    widths = fitted(_table(_OTHERS, map(_row, found)), width, 1)
-    lines: list[str] = []
-    for family in families:
-        members = [card for card in found if card.family == family]
-        if width < NARROW:
-            rows = [line for card in members for line in _paragraph(card, width)][:-1]
-        else:
-            head, rule, *rows = aligned(_table(_OTHERS, map(_row, members)), width, widths)
-            lines += [] if lines else [head, rule]
-        lines += [family.upper(), *rows, ""]
+    lines = _by_family(found, families, _OTHERS, width)
     note = "Cost: 'one pass' reads the scores once; n, m: rows; d: dimensions. Several functions may share a card."
     return "\n".join([*lines, *fill(note, width), *fill(_more(), width)])
 
@@ -75,10 +86,8 @@ def losses(goal: str | None, width: int) -> str:
 def samplers(width: int) -> str:
     """The samplers."""
     found = _all("sampler")
-    if width < NARROW:
-        lines = [line for card in found for line in _paragraph(card, width)]
-    else:
-        lines = [*_shown(_table(_OTHERS, map(_row, found)), width, 1), ""]
+    table = [*_shown(_table(_OTHERS, map(_row, found)), width, 1), ""]
+    lines = table if width >= NARROW else _paragraphs(found, width)
     return "\n".join([*lines, *fill(_more(), width)])
 
 
@@ -97,21 +106,57 @@ def _all(kind: str) -> list[cards.Card]:
     return [cards.card(name) for name in cards.names(kind)]
 
 
-def _row(card: cards.Card) -> tuple[str, ...]:
-    return card.name, card.good or card.title, card.fails, card.cost
+def _by_family(
+    found: Iterable[cards.Card],
+    families: Iterable[str],
+    head: tuple[str, ...],
+    width: int,
+    marks: Mapping[str, str] = {},
+) -> list[str]:
+    """One table in parts, a family each; paragraphs where the terminal is narrow."""
+    found = list(found)
+    widths = fitted(_table(head, (_row(card, head, marks) for card in found)), width, head.index("name") + 1)
+    lines: list[str] = []
+    for family in families:
+        members = [card for card in found if card.family == family]
+        if not members:
+            continue
+        if width < NARROW:
+            rows = _paragraphs(members, width, marks)[:-1]
+        else:
+            table = _table(head, (_row(card, head, marks) for card in members))
+            names, rule, *rows = aligned(table, width, widths)
+            lines += [] if lines else [names, rule]
+        lines += [family.upper(), *rows, ""]
+    return lines
+
+
+def _row(card: cards.Card, head: tuple[str, ...] = _OTHERS, marks: Mapping[str, str] = {}) -> tuple[str, ...]:
+    cell = {
+        "": marks.get(card.name, ""),
+        "name": card.name,
+        "what it is": card.short or card.title,
+        "good at": card.good or card.title,
+        "main failure": card.fails,
+        "cost": card.cost,
+    }
+    return tuple(cell[column] for column in head)
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     return ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in (head, *rows)]
 
 
-def _paragraph(card: cards.Card, width: int, mark: str = "") -> list[str]:
+def _paragraphs(found: Iterable[cards.Card], width: int, marks: Mapping[str, str] = {}) -> list[str]:
     """The same for a narrow terminal."""
-    says = (("", card.short), ("good at: ", card.good), ("fails: ", card.fails), ("cost: ", card.cost))
-    lines = [f"{mark}{card.name}"]
-    for name, text in says:
-        lines += ("    " + line for line in fill(name + text, width - 4, later=" " * len(name))) if text else ()
-    return [*lines, ""]
+    lines: list[str] = []
+    for card in found:
+        says = (("", card.short), ("good at: ", card.good), ("fails: ", card.fails), ("cost: ", card.cost))
+        lines += [f"{marks[card.name]} {card.name}" if marks else card.name]
+        for name, text in says:
+            lines += ("    " + line for line in fill(name + text, width - 4, later=" " * len(name))) if text else ()
+        lines += [""]
+    return lines
 
 
 def _more(*others: str) -> str:

@@ -341,24 +341,23 @@ def information() -> list[Panel]:
     ]
 
 
-OF = {
-    "binary-cross-entropy": binary_cross_entropy,
-    "logit": logit,
-    "categorical-cross-entropy": categorical_cross_entropy,
-    "label-smoothing-loss": label_smoothing,
-    "focal-loss": focal,
-    "asymmetric-loss": asymmetric,
-    "poly1": poly1,
-    "margin-losses": margins,
-    "squared-one-hot": squared_one_hot,
-    "logit-adjustment": long_tail_losses,
-    "balanced-softmax-loss": long_tail_losses,
-    "class-balanced-weights": weights,
-    "ldam": rows_of_a_class,
-    "zlpr": sets_of_labels,
-    "corn": thresholds,
-    "information": information,
-    "entropy": information,
-} | dict.fromkeys(
-    ("generalised-cross-entropy", "symmetric-cross-entropy", "mean-absolute-error", "normalised-losses"), robust
+OF = (
+    dict.fromkeys(("binary-cross-entropy", "bce"), binary_cross_entropy)
+    | {"logit": logit}
+    | dict.fromkeys(("categorical-cross-entropy", "cross-entropy"), categorical_cross_entropy)
+    | dict.fromkeys(("label-smoothing-loss", "label-smoothing"), label_smoothing)
+    | dict.fromkeys(("focal-loss", "focal"), focal)
+    | dict.fromkeys(("asymmetric-loss", "asymmetric"), asymmetric)
+    | dict.fromkeys(("poly1", "poly"), poly1)
+    | dict.fromkeys(("margin-losses", "multi-margin"), margins)
+    | dict.fromkeys(("squared-one-hot", "squared"), squared_one_hot)
+    | dict.fromkeys(
+        ("logit-adjustment", "balanced-softmax-loss", "logit-adjusted", "balanced-softmax"), long_tail_losses
+    )
+    | dict.fromkeys(("class-balanced-weights", "weighted-cross-entropy"), weights)
+    | {"ldam": rows_of_a_class, "zlpr": sets_of_labels}
+    | dict.fromkeys(("corn", "ordinal"), thresholds)
+    | dict.fromkeys(("information", "entropy"), information)
+    | dict.fromkeys(("generalised-cross-entropy", "symmetric-cross-entropy", "gce", "symmetric-ce"), robust)
+    | dict.fromkeys(("mean-absolute-error", "normalised-losses", "logit-adjusted-gce"), robust)
 )

@@ -1,0 +1,37 @@
+"""Balanced softmax: trained with the class counts in, used without them (Ren et al., 2020)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from ..losses.long_tail import balanced_softmax
+from ..rng import Rng
+from ..task import Batch, Task
+from .base import Adam, Build, Classifier, Nets, Update
+
+
+@dataclass(frozen=True)
+class BalancedSoftmax(Classifier):
+    """min_F E -log softmax(F(x) + log n)_y, n the counts of the classes."""
+
+    lr: float = 1e-3
+    search = {"lr": (3e-4, 1e-3, 3e-3)}
+
+    def unfit(self, task: Task) -> str | None:
+        return "rows have several labels; bce and asymmetric serve those" if task.labels == "several" else None
+
+    def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
+        return {"F": build("F", task.dim, task.classes)}
+
+    def updates(self) -> Sequence[Update]:
+        return [Update(("F",), self.loss, Adam(self.lr))]
+
+    def memory(self, data: Batch, rng: Rng) -> dict[str, Tensor]:
+        return {"counts": data.y.sum(dim=0).clamp(min=1)}  # a class that this seed's rows lack counts as one row
+
+    def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
+        return balanced_softmax(nets.F(batch.x), batch.labels, batch.memory["counts"]).mean()
+
+    def logits(self, nets: Nets, x: Tensor, task: Task) -> Tensor:
+        return nets.F(x)
