@@ -63,19 +63,19 @@ def measured(
     own = (kernel(y, y).sum() - rows) / (rows * (rows - 1))
     made = []
     for number in range(count):
-        values, witness = [], np.zeros(rows)
+        values, influence = [], np.zeros(rows)
         for seed in range(n + SCREEN):
             x = rng.normal(size=(rows, 2)) + shift + spread * rng.normal(size=2)
             inside, w = (kernel(x, x).sum() - rows) / (rows * (rows - 1)), kernel(x, y).mean(0)
             values.append(inside + own - 2 * w.mean())
-            witness += w / n * (seed < n)
-        made.append(Scores(f"o{number}", tuple(values), witness, 0, 1.0, 1.0))
+            influence += -2 * w / n * (seed < n)
+        made.append(Scores(f"o{number}", tuple(values), influence, 0, 1.0, 1.0))
     return made, 0.0
 
 
 def fresh(s: Scores, n: int) -> Scores:
     """The same finalist on its first n seeds; the rest are the screen."""
-    return Scores(s.name, s.values[:n], s.witness, 0, s.sampling_cost, s.training_cost)
+    return Scores(s.name, s.values[:n], s.influence, 0, s.sampling_cost, s.training_cost)
 
 
 def studies(draw: Draw, n: int, count: int, master: int, overlap: float) -> tuple[float, ...]:

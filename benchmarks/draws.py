@@ -18,7 +18,7 @@ from scipy import stats
 from whichloss.data import read
 from whichloss.objectives import find
 from whichloss.rng import Rng
-from whichloss.study.judge import Judge
+from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.plan import Run, settings
 from whichloss.study.work import make_lanes
 from whichloss.train import Loop
@@ -69,7 +69,7 @@ def costs(rounds: int) -> list[dict[str, Any]]:
 
 def shares(rounds: int) -> list[dict[str, Any]]:
     """The part of a step that draws: batches, keys of the step and the objective's own normals."""
-    judge, rows = Judge(read("toy:ring8")), []
+    judge, rows = SampleJudge(read("toy:ring8")), []
     for name, normals in (("gan", [(256, 8), (256, 8)]), ("flow-matching", [(256, 2), ()])):
         for lanes in LANES:
             setting = settings(find(name), 1)[0]

@@ -19,7 +19,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from whichloss.data import read
 from whichloss.objectives import find
-from whichloss.study.judge import Judge
+from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.plan import Run, settings
 from whichloss.study.work import BATCH, make_lanes
 from whichloss.train import Loop, count, flops_per_step
@@ -30,7 +30,7 @@ WARM = 10
 CHECKED, SAME = 2, 1e-6  # weights may differ by SAME after CHECKED steps; Adam soon makes rounding errors grow
 
 
-def loop(judge: Judge, lanes: int, width: int) -> Loop:
+def loop(judge: SampleJudge, lanes: int, width: int) -> Loop:
     """whichloss's training of this many seeds, as a study sets it up."""
     kind = find("wgan-gp")
     setting = settings(kind, 1)[0]
@@ -52,7 +52,7 @@ def plain(x: torch.Tensor, width: int, *, average: bool, fused: bool) -> Iterato
     )  # fmt: skip
 
 
-def check(judge: Judge, width: int) -> dict[str, float]:
+def check(judge: SampleJudge, width: int) -> dict[str, float]:
     """CHECKED steps of both from equal weights on equal draws: weights, parameters, updates, operations."""
     own = loop(judge, 1, width)
     theirs = plain(own.lanes.data[0], width, average=True, fused=False)
@@ -88,7 +88,7 @@ def times(step: Callable[[], object], number: int) -> Callable[[], None]:
     return work
 
 
-def measured(judge: Judge, width: int, rounds: int) -> dict[str, Any]:
+def measured(judge: SampleJudge, width: int, rounds: int) -> dict[str, Any]:
     """Seconds per seed-step of every way, their ratios, and the check."""
     torch.manual_seed(0)
     own = {n: loop(judge, n, width) for n in (1, 4, LANES)}
@@ -129,7 +129,7 @@ def main() -> None:
     settings_.add_argument("--rounds", type=int, default=7)
     given = settings_.parse_args()
     settle()
-    judge = Judge(read("toy:ring8"))
+    judge = SampleJudge(read("toy:ring8"))
     found = [measured(judge, width, given.rounds) for width in WIDTHS]
     rows, verdicts = [], []
     for entry in found:

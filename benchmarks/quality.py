@@ -34,7 +34,7 @@ from scipy import stats
 from whichloss.data import Encoder, read
 from whichloss.objectives import find
 from whichloss.study.budget import BUDGETS
-from whichloss.study.judge import Judge
+from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.plan import LANES, Run, settings
 from whichloss.study.work import BATCH, make_lanes
 from whichloss.train import Lanes, Loop, flops_per_step, sampling_weights
@@ -46,21 +46,21 @@ LOOPS: dict[str, Callable[..., Iterator[plain.Trained]]] = {
 }  # fmt: skip
 
 
-def lanes_of(judge: Judge, name: str, seeds: list[int], width: int) -> tuple[list[Encoder], Lanes]:
+def lanes_of(judge: SampleJudge, name: str, seeds: list[int], width: int) -> tuple[list[Encoder], Lanes]:
     """The lanes of these seeds at the objective's defaults, as a study makes them."""
     setting = settings(find(name), 1)[0]
     made = [Run(data="", objective=name, code="", setting=setting, seed=s, flops=0.0, width=width) for s in seeds]
     return make_lanes(judge, tuple(made), None)
 
 
-def score(judge: Judge, encoder: Encoder, x: torch.Tensor, seed: int) -> float:
+def score(judge: SampleJudge, encoder: Encoder, x: torch.Tensor, seed: int) -> float:
     """MMD^2 on the test rows, as a study scores a run; infinite if the samples are."""
     if not torch.isfinite(x).all():
         return float("inf")
     return judge.score(encoder.decode(x.numpy()), seed, "test").value
 
 
-def own(judge: Judge, encoders: list[Encoder], lanes: Lanes, seeds: list[int], steps: int) -> list[float]:
+def own(judge: SampleJudge, encoders: list[Encoder], lanes: Lanes, seeds: list[int], steps: int) -> list[float]:
     """whichloss's scores, seed by seed."""
     loop = Loop(lanes, lanes.start(), steps)
     while loop.state.step < steps:
@@ -81,7 +81,7 @@ def hyperparameters(name: str) -> dict[str, Any]:
 
 
 def by_hand(
-    judge: Judge, name: str, encoder: Encoder, lanes: Lanes, lane: int, seed: int, steps: int, draws: str
+    judge: SampleJudge, name: str, encoder: Encoder, lanes: Lanes, lane: int, seed: int, steps: int, draws: str
 ) -> float:
     """The plain loop's score of one seed, from the same first weights."""
     torch.manual_seed(seed)
@@ -110,7 +110,7 @@ def begin_alike(trained: plain.Trained, lanes: Lanes, lane: int) -> None:
             torch.nn.utils.vector_to_parameters(first[role][lane], net.parameters())
 
 
-def noise(judge: Judge) -> float:
+def noise(judge: SampleJudge) -> float:
     """Standard deviation of MMD^2 of real rows against real rows at a study's n: the spread that the estimator
     states for equal laws, the mean over a few draws (smaller than the rope a study uses, so stricter)."""
     generator = np.random.default_rng(0)
@@ -118,7 +118,7 @@ def noise(judge: Judge) -> float:
     return float(np.mean([judge.score(judge.table.values[rows], 1, "test").null_se for rows in drawn]))
 
 
-def compared(judge: Judge, toy: str, name: str, given: Any) -> dict[str, Any]:
+def compared(judge: SampleJudge, toy: str, name: str, given: Any) -> dict[str, Any]:
     """One objective on one toy."""
     seeds, mine, theirs, seconds = list(range(1, given.seeds + 1)), [], [], [0.0, 0.0]
     steps = given.updates or int(
@@ -155,7 +155,7 @@ def main() -> None:
     settle()
     found = []
     for toy in given.toys.split(","):
-        judge = Judge(read(f"toy:{toy}"))
+        judge = SampleJudge(read(f"toy:{toy}"))
         for name in given.objectives.split(","):
             found.append(compared(judge, toy, name, given))
             print(f"  {toy}, {name}: {found[-1]['verdict']}", flush=True)

@@ -34,15 +34,16 @@ def cpu() -> float:
     return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, who))
 
 
-def measured(name: str, folder: Path, budget: str) -> dict:
+def measured(name: str, folder: Path, budget: str, data: object = None, **asked) -> dict:
     """One comparison, its times and its answer."""
     wall, used = time.perf_counter(), cpu()
-    found = whichloss.compare(table(name), budget=budget, out=folder / name)
+    found = whichloss.compare(table(name) if data is None else data, budget=budget, out=folder / name, **asked)
     study = found.study
     return {
         "data": name,
         "rows": study.data.rows,
         "dimensions": study.data.dim,
+        "peak GiB": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, 2),
         "wall s": round(time.perf_counter() - wall, 1),
         "cpu s": round(cpu() - used, 1),
         "verdict": study.answer.kind,
@@ -50,7 +51,7 @@ def measured(name: str, folder: Path, budget: str) -> dict:
         "tied": study.answer.tied,
         "sentence": study.answer.sentence,
         "caution": study.answer.caution,
-        "noise of the score": study.power["rope"],
+        "noise of the score": study.preflight["rope"],
         "ranking": [
             [row.name, row.role, row.stage, row.mean, row.low, row.high, row.failures, row.skill]
             for row in study.ranked()

@@ -24,9 +24,10 @@ class Command:
         self.capsys = capsys
 
     def __call__(self, *arguments: object, code: int = 0, engine: Here | None = None) -> tuple[str, str]:
-        from whichloss.study import anchors, work
+        from whichloss.study import goals
+        from whichloss.study.generate import anchors
 
-        work.judge_of.cache_clear()  # a worker serves one study; this process serves many in one folder
+        goals.judge_of.cache_clear()  # a worker serves one study; this process serves many in one folder
         here = engine or Here()
         with ExitStack() as stack:
             stack.enter_context(patch.object(sys, "argv", ["whichloss", *map(str, arguments)]))

@@ -47,7 +47,7 @@ def small(table_csv: Path, mine: str) -> Small:
     """small(out, seeds=2, engine=Here(), ...) runs a whole small study in this process and returns it."""
     from unittest.mock import patch
 
-    from whichloss.study import anchors
+    from whichloss.study.generate import anchors
     from whichloss.study.request import request
     from whichloss.study.run import Silent
 

@@ -145,7 +145,7 @@ def test_a_dry_run_writes_nothing_and_its_json_has_the_same_numbers(command, tab
 def test_all_stands_for_every_shipped_objective_and_can_be_joined(command, table_csv, mine, tmp_path):
     typed = ("compare", table_csv, "--dry-run", "--json", "--out", tmp_path / "run", "--objectives")
     plan = json.loads(command(*typed, f"gan, all ,{mine}")[0])
-    assert plan["objectives"] == [*available(), mine]
+    assert plan["objectives"] == [*available("generate"), mine]
 
 
 def test_rich_markup_in_names_is_printed_as_it_is(command, tmp_path):
@@ -218,7 +218,7 @@ def test_list_marks_what_compare_runs_and_explain_shows_the_card(command):
         line.split()[0] if line[0] == " " else line.split()[1]: line[0] for line in out.split("\n\n")[0].splitlines()
     }
     assert {name for name, mark in first.items() if mark == "*"} == set(DEFAULTS["generate"])
-    assert set(available()) <= first.keys()
+    assert set(available("generate")) <= first.keys()
     out, _ = command("list", "--losses", "--samplers", "--ideas")
     assert all(
         name in out for name in ("CLASSIFICATION", "focal-loss", "langevin", "optimal-transport", "main failure")

@@ -4,13 +4,17 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from whichloss.data import read
-from whichloss.live import SPEED, START, Terminal, duration, plain, plan_lines
+from whichloss.live import SPEED, START, Terminal, duration, measured_lines, plain, plan_lines
 from whichloss.study.budget import budget
-from whichloss.study.judge import Judge
+from whichloss.study.classify.judge import LabelJudge
+from whichloss.study.classify.signal import Leak, Signal
+from whichloss.study.generate.judge import SampleJudge
+from whichloss.study.judge import Preflight
 from whichloss.study.plan import Group, Run
 from whichloss.study.run import make_plan
 from whichloss.task import Finding
@@ -105,7 +109,7 @@ def test_numbers_of_operations_are_written_as_they_are_typed(number, said):
 
 @pytest.fixture(scope="module")
 def judge():
-    return Judge(read("toy:moons:300"))
+    return SampleJudge(read("toy:moons:300"))
 
 
 @pytest.mark.parametrize("size", ["quick", "standard", "thorough", 1e9])
@@ -134,9 +138,61 @@ def test_an_objective_that_is_skipped_and_runs_that_are_kept_are_said(judge, tmp
     )
     plan = make_plan(judge, budget("quick"), ["gan", str(own)], None)
     (tmp_path / "runs").mkdir()
-    for name in ("power-1", "anchors-1", "gan-1", "gan-2"):
+    for name in ("preflight-1", "anchors-1", "gan-1", "gan-2"):
         (tmp_path / "runs" / f"{name}.safetensors").write_bytes(b"")
     lines = plan_lines(plan, judge, tmp_path)
     assert any("skipped" in line and f"{own}: only 1-D " in line for line in lines)
     assert any(f"2 finished runs in {tmp_path}" in line for line in lines)
     assert not any("finished run" in line for line in plan_lines(plan, judge, tmp_path / "nowhere"))
+
+
+def labelled(**columns):
+    """60 rows with two columns to predict from."""
+    return read({"a": np.arange(60) / 7, "b": np.arange(60) % 5 / 3, **columns})
+
+
+@pytest.mark.parametrize(
+    ("columns", "target", "said"),
+    [
+        ({"kind": np.array(["x", "[b]y"], object)[np.arange(60) % 2]}, ("kind",), "kind: 2 classes ([b]y, x); decided"),
+        ({"stars": np.arange(60) % 3}, ("stars",), "stars: 3 classes in order (0, 1, 2); decided by auroc"),
+        (
+            {"p": np.arange(60) % 2, "q": np.arange(60) % 3 // 2},
+            ("p", "q"),
+            "2 labels, of which a row may have several: p, q; decided",
+        ),
+    ],
+)
+def test_the_plan_says_what_is_predicted(columns, target, said, tmp_path):
+    judge = LabelJudge(labelled(**columns), target, "auroc")
+    lines = plan_lines(make_plan(judge, budget("quick"), ["cross-entropy", "bce"], None), judge, tmp_path)
+    console = Console(file=io.StringIO(), width=200)
+    for line in lines:
+        console.print(line)
+    text = console.file.getvalue()
+    assert f"predicts {said}" in text
+    assert f"60 rows, 2 columns (2 encoded dimensions); {len(judge.split(1).train)} train" in text
+    assert "goal classify" in text
+
+
+FOUND = Signal(
+    rows=96, rope=0.01, p=0.002, accuracy=0.91, chance_low=0.28, chance_high=0.39, probed=480,
+    counts={"x": 90, "y": 10}, duplicates=0, contradicting=0, leaks=(Leak(("[late]",), 0.995),), absences=(),
+    noise=0.2, suspects=(),
+)  # fmt: skip
+
+
+def test_what_was_measured_of_labels_is_said_before_training(live, screen):
+    live.measured(FOUND)
+    first, *rest = screen.getvalue().replace("\x1b[2K", "").strip().splitlines()
+    assert "signal: a cheap probe predicts 91.0%, balanced over classes (28.0% to 39.0% with shuffled labels" in first
+    notes = " ".join(rest)
+    assert "note 20% of the labels contradict a cheap probe" in notes and "note The classes are uneven" in notes
+    assert "note [late] alone gives the label away" in notes
+
+
+def test_no_signal_is_said_and_samples_have_nothing_to_say():
+    import msgspec
+
+    assert measured_lines(msgspec.structs.replace(FOUND, p=0.2))[0].startswith("no signal that a cheap probe can see:")
+    assert measured_lines(Preflight(rows=10, rope=0.1)) == []

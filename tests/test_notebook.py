@@ -13,7 +13,7 @@ from whichloss import comparison
 from whichloss.data import read
 from whichloss.notebook import Notebook
 from whichloss.study.budget import budget
-from whichloss.study.judge import Judge
+from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.plan import Group, Run
 from whichloss.study.run import Silent, make_plan
 from whichloss.study.store import Store
@@ -62,13 +62,29 @@ def test_the_display_shows_real_rows_then_the_table_and_samples_beside_them(smal
 
 
 def test_a_table_of_one_column_is_a_histogram(shown, tmp_path):
-    watcher, judge = Notebook(), Judge(read("toy:normal1d:400"))
+    watcher, judge = Notebook(), SampleJudge(read("toy:normal1d:400"))
     plan = make_plan(judge, budget("quick"), ["gan"], None)
     watcher.planned(plan, judge, Store(tmp_path))
     heights = [float(h) for h in re.findall(r'<rect [^>]*height="([\d.]+)"', shown.pages[-1])]
     assert len(heights) == 40 and max(heights) == 140 and "<circle" not in shown.pages[-1]
     counts, _ = np.histogram(judge.table.values[judge.rest], bins=40)
     assert np.isclose(sum(h > 0 for h in heights), (counts > 0).sum(), atol=4)  # a margin of 5 % on each side
+
+
+def test_a_study_of_labels_draws_no_rows_but_says_what_was_measured(shown, tmp_path):
+    from whichloss.study.classify.judge import LabelJudge
+
+    g = np.random.default_rng(0)
+    judge = LabelJudge(
+        read({"x": g.normal(size=80), "kind": np.array(["a", "b"], object)[np.arange(80) % 2]}), ("kind",)
+    )
+    plan = make_plan(judge, budget("quick"), ["cross-entropy"], None)
+    notebook, store = Notebook(), Store(tmp_path)
+    notebook.planned(plan, judge, store)
+    notebook.measured(judge.preflight())
+    run = Run(data="", objective="cross-entropy", code="", setting={}, seed=1, flops=1e6, width=8)
+    notebook.finished(Group("screen", (run,)), [{"failed": "", "score": 0.5, "quarters": []}])
+    assert "<svg" not in shown.pages[-1] and "a cheap probe predicts" in shown.pages[-1]
 
 
 def test_progress_redraws_now_and_then_and_results_at_once(shown, monkeypatch):
@@ -112,7 +128,7 @@ def test_in_a_notebook_the_display_is_the_default(shown, monkeypatch):
 
 
 def test_compare_from_python_returns_a_study_that_shows_itself(table_csv, mine, tmp_path, monkeypatch):
-    from whichloss.study import anchors
+    from whichloss.study.generate import anchors
 
     monkeypatch.setattr("whichloss.study.request.Local", lambda workers: Here())
     monkeypatch.setattr(anchors, "COMPONENTS", (1, 2))

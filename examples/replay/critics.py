@@ -47,8 +47,8 @@ class Held(Objective):
 
         return [replace(critic, loss=loss)]
 
-    def memory(self, x: Tensor, rng: Rng) -> dict[str, Tensor]:
-        return self.rule.memory(x, rng)
+    def memory(self, data: Batch, rng: Rng) -> dict[str, Tensor]:
+        return self.rule.memory(data, rng)
 
     def both(self, nets: Nets) -> Nets:
         """The critic and the held generator."""

@@ -36,8 +36,13 @@ Drop = Annotated[list[str] | None, typer.Option(help="Leave this column out. May
 @app.command()
 def compare(
     data: Source,
-    goal: Annotated[str | None, typer.Option(help="generate (the default).")] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict; belongs to the goal classify.")] = None,
+    goal: Annotated[str | None, typer.Option(help="generate (the default), or classify (with --target).")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The column of labels to predict, or several 0/1 columns with commas.")
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="What decides between classifiers: log-loss, accuracy, auroc ...")
+    ] = None,
     budget: Annotated[
         str, typer.Option(help="quick, standard, thorough, or operations per run, such as 3e11.")
     ] = "quick",
@@ -52,6 +57,7 @@ def compare(
     engine: Annotated[str, typer.Option(help="local: the processes of this machine.")] = "local",
     workers: Annotated[int | None, typer.Option(help="Processes; one per core by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where results go; whichloss-NAME by default.")] = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Train although the data look unfit.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the study as JSON and nothing else.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
 ) -> None:
@@ -64,9 +70,9 @@ def compare(
     from .study.request import request
 
     asked = request(
-        data, goal=goal, target=target, size=budget, objectives=objective_names(objectives), nets=nets, group=group,
-        time=time, drop=drop or (), seeds=seeds, out=out, engine=engine, workers=workers,
-        command=as_command(sys.argv[1:]),
+        data, goal=goal, target=target, metric=metric, anyway=anyway, size=budget,
+        objectives=objective_names(objectives), nets=nets, group=group, time=time, drop=drop or (), seeds=seeds,
+        out=out, engine=engine, workers=workers, command=as_command(sys.argv[1:]),
     )  # fmt: skip
     if not json:
         for line in plan_lines(asked.plan, asked.judge, asked.folder):
@@ -160,6 +166,22 @@ def score(
     with aside(output) as part:
         part.write_text("\n".join(lines) + "\n")
     typer.echo(f"{len(values):,} values of the {model.scores} written to {output}")
+
+
+@app.command()
+def predict(
+    run: RunFolder,
+    data: Source,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .csv or .parquet file.")] = Path("predicted.csv"),
+    nets: Annotated[Path | None, typer.Option(help="The file with your own networks, if the run used one.")] = None,
+) -> None:
+    """Write the labels of every row of DATA and their calibrated probabilities."""
+    _writer(output)
+    rows = _load(run, nets).predict(data)
+    _write_table(rows, output)
+    for note in rows.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"{len(rows):,} predictions written to {output}")
 
 
 @app.command()

@@ -9,11 +9,10 @@ import msgspec
 
 from . import report
 from .errors import StudyError, UserError
-from .objectives import available, find
 from .study.model import Model, load
 from .study.nets import Makers
 from .study.records import Study
-from .study.request import GOALS, Request, request
+from .study.request import Request, request
 from .study.run import Silent, Watcher
 
 
@@ -54,7 +53,8 @@ def compare(
     data: object,
     *,
     goal: str | None = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
+    metric: str | None = None,
     budget: str | float = "quick",
     objectives: Sequence[str] | None = None,
     nets: Makers | str | Path | None = None,
@@ -65,19 +65,23 @@ def compare(
     out: str | Path | None = None,
     engine: str = "local",
     workers: int | None = None,
+    anyway: bool = False,
     watcher: Watcher | None = None,
 ) -> Comparison:
     """Which training objective fits this data best, and why? Trains them all and judges them on unseen rows.
 
     data: a path (.csv, .parquet, .npy, .npz), "toy:ring8", an array, tensor, data frame or dict of columns.
+    target: the column of labels (goal classify), or several 0/1 columns; metric: what decides then, log-loss at first.
     budget: "quick", "standard", "thorough", or floating-point operations per run. nets: your own networks, makers
-    f(inputs, outputs) by role ({"G": f, "D": g}) or a file that defines them. Running it again resumes.
+    f(inputs, outputs) by role ({"G": f, "D": g}) or a file that defines them. anyway: train although the data look
+    unfit. Running it again resumes.
     Raises UserError for what cannot be asked, DataUnfit for data that cannot be compared, StudyError for the folder.
     """
+    others = {"target": target, "metric": metric, "group": group, "time": time, "drop": drop, "anyway": anyway}
     asked = request(
-        data, goal=goal, target=target, size=budget, objectives=objectives, nets=nets, group=group, time=time,
-        drop=drop, seeds=seeds, out=out, engine=engine, workers=workers,
-        command=as_python(data, budget, objectives, seeds, {"group": group, "time": time, "drop": drop}),
+        data, goal=goal, target=target, metric=metric, anyway=anyway, size=budget, objectives=objectives, nets=nets,
+        group=group, time=time, drop=drop, seeds=seeds, out=out, engine=engine, workers=workers,
+        command=as_python(data, budget, objectives, seeds, others),
     )  # fmt: skip
     return carry_out(asked, watcher or default_watcher())
 
@@ -122,9 +126,6 @@ def objective_names(text: str | None) -> list[str] | None:
     names = [part.strip() for part in text.split(",") if part.strip()]
     if not names:
         raise UserError("--objectives is empty: give names with commas, or 'all'.")
-    if "all" in names:
-        shipped = [name for name in available() if find(name).goal == GOALS[0]]
-        names = shipped + [name for name in names if name not in ("all", *shipped)]
     return names
 
 

@@ -12,7 +12,9 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from .study.judge import Judge
+from .study.classify.judge import LabelJudge
+from .study.classify.signal import LEVEL, Signal
+from .study.judge import Judge, Preflight
 from .study.plan import Group, Plan
 from .study.store import Store
 from .task import Finding
@@ -33,11 +35,13 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path) -> list[str]:
     parts, b = judge.split(1), plan.budget
     total = sum(flops for _, _, flops in plan.stages())
     cores = len(os.sched_getaffinity(0))
-    columns, dims = len(judge.table.schema.columns), judge.space.dim
+    labels = judge.target if isinstance(judge, LabelJudge) else ()
+    columns, dims = len(judge.table.schema.columns) - len(labels), judge.task.dim
     lines = [
         f"[bold]{escape(judge.table.source)}[/]: {len(judge.table):,} rows, {columns} column{'s' * (columns > 1)} "
         f"({dims} encoded dimension{'s' * (dims > 1)}); {len(parts.train):,} train, {len(parts.validation):,} tune, "
         f"{len(parts.test):,} judge",
+        *target_lines(judge),
         f"goal {plan.goal}, budget {escape(b.name)}: {plain(b.flops)} operations per run, networks of 3 x {b.width}",
         f"objectives: {escape(', '.join(plan.objectives))}",
         *(f"[yellow]skipped[/] {escape(f'{name}: {why}')}" for name, why in plan.skipped.items()),
@@ -55,9 +59,32 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path) -> list[str]:
     return lines
 
 
+def target_lines(judge: Judge) -> list[str]:
+    """What is to be predicted, and what decides."""
+    if not isinstance(judge, LabelJudge):
+        return []
+    names, kind = judge.labels.names, judge.labels.kind
+    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    if kind == "several":
+        what = f"{len(names)} labels, of which a row may have several: {shown}"
+    else:
+        what = f"{', '.join(judge.target)}: {len(names)} classes{' in order' * (kind == 'ordered')} ({shown})"
+    return [f"predicts {escape(what)}; decided by {judge.metric}"]
+
+
+def measured_lines(preflight: Preflight) -> list[str]:
+    """What the preflight found of labels: signal, and what to beware of."""
+    if not isinstance(preflight, Signal):
+        return []
+    found = "signal" if preflight.p < LEVEL else "no signal that a cheap probe can see"
+    chance = f"{preflight.chance_low:.1%} to {preflight.chance_high:.1%} with shuffled labels"
+    said = f"a cheap probe predicts {preflight.accuracy:.1%}, balanced over classes ({chance}; p = {preflight.p:.2g})"
+    return [f"{found}: {said}", *preflight.why(), *preflight.cautions()]
+
+
 def kept_lines(folder: Path) -> list[str]:
     """What an earlier command left in the folder."""
-    shared = ("power-", "anchors-")
+    shared = ("preflight-", "anchors-")
     kept = sum(not path.name.startswith(shared) for path in (folder / "runs").glob("*.safetensors"))
     says = f"{kept} finished run{'s' * (kept > 1)} in {folder}: those of this plan are not run again"
     return [escape(says)] if kept else []
@@ -99,6 +126,14 @@ class Terminal:
 
     def planned(self, plan: Plan, judge: Judge, store: Store) -> None:
         """The plan is printed before."""
+
+    def measured(self, preflight: Preflight) -> None:
+        """What was measured before training: the first line plain, what to beware of as notes."""
+        for number, said in enumerate(measured_lines(preflight)):
+            if number:
+                self.note(said)
+            else:
+                self.console.print(said, soft_wrap=True, highlight=False)
 
     def stage(self, name: str, groups: Sequence[Group]) -> None:
         """A stage begins."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from .live import Terminal
-from .study.judge import Judge
+from .live import Terminal, measured_lines
+from .study.judge import Judge, Preflight
 from .study.plan import Group, Plan
 from .study.store import Store
 from .task import Finding
@@ -36,6 +36,9 @@ class Notebook(Terminal):
     def planned(self, plan: Plan, judge: Judge, store: Store) -> None:
         """Draw the real rows first."""
         self.store = store
+        if judge.goal == "classify":  # no rows are drawn
+            self.draw()
+            return
         values = judge.table.values[judge.rest]
         varying = [j for j, c in enumerate(judge.table.schema.columns) if not c.constant][:2]
         self.columns = varying
@@ -54,9 +57,14 @@ class Notebook(Terminal):
         """A group is on disk: draw its first sample."""
         super().finished(group, records)
         assert self.store is not None
-        if group.stage != "tune" and not records[0]["failed"]:
+        if self.pictures and group.stage != "tune" and not records[0]["failed"]:
             values = self.store.read(group.runs[0].id)[1]["samples"]
             self.pictures[group.runs[0].objective] = self.picture(values)
+        self.draw()
+
+    def measured(self, preflight: Preflight) -> None:
+        """What was measured before training."""
+        self.lines += measured_lines(preflight)
         self.draw()
 
     def found(self, finding: Finding) -> None:

@@ -8,24 +8,39 @@ import torch
 from torch import Tensor
 
 Goal = Literal["generate", "classify", "embed", "align"]
+Labels = Literal["", "one", "several", "ordered"]
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned: the goal, the width of an encoded row, the number of training rows."""
+    """What is to be learned: the goal, the width of an encoded row, the number of training rows.
+
+    labels: what a row is labelled with: nothing, one of `classes`, several of them (0/1 each), or one in an order.
+    """
 
     goal: Goal
     dim: int
     rows: int
+    classes: int = 0
+    labels: Labels = ""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step sees: rows x (B, d), the objective's memory, and how far the run is, a number in [0, 1]."""
+    """What one step sees: rows x (B, d), the objective's memory, how far the run is, a number in [0, 1], and labels.
+
+    y: (B, K) of 0 and 1, one 1 a row or, where rows have several labels, any number; (B, 0) where rows have none.
+    """
 
     x: Tensor
     memory: Mapping[str, Tensor] = field(default_factory=dict)
     progress: Tensor = field(default_factory=lambda: torch.zeros(()))
+    y: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+
+    @property
+    def labels(self) -> Tensor:
+        """The class of each row (B,), a whole number."""
+        return self.y.argmax(dim=1)
 
 
 @dataclass(frozen=True)

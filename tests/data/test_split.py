@@ -116,3 +116,38 @@ def test_three_times_of_any_sizes_are_enough():
 def test_two_distinct_times_cannot_be_split():
     with pytest.raises(DataUnfit, match=r"too few distinct times"):
         split(table(40, times=np.arange(40.0) % 2), seed=0)
+
+
+@SETTINGS
+@given(
+    st.sampled_from([60, 344, 1999, 2000, 2503]),
+    st.lists(st.integers(0, 30), min_size=1, max_size=4),
+    st.integers(0, 20),
+)
+def test_strata_keep_their_shares_to_one_row_in_every_part(rows, rare, seed):
+    strata = np.random.default_rng(seed).permutation(np.repeat(range(len(rare) + 1), [*rare, rows - sum(rare)]))
+    s = split(table(rows), seed=seed, strata=strata)
+    check(s, rows)
+    share = 0.25 if rows >= 2000 else 0.2
+    for name in np.unique(strata):
+        whole, test, validation = (int((strata[part] == name).sum()) for part in (slice(None), s.test, s.validation))
+        assert abs(test - 0.2 * whole) < 1
+        assert abs(validation - share * (whole - test)) < 1
+
+
+def test_with_strata_five_seeds_validate_every_row_once_and_the_test_part_stays():
+    strata = np.arange(344) % 7
+    splits = [split(table(344), seed=seed, strata=strata) for seed in range(10)]
+    rows = np.concatenate([s.validation for s in splits[:5]])
+    assert sorted(rows.tolist() + splits[0].test.tolist()) == list(range(344))
+    assert not np.array_equal(splits[0].validation, splits[5].validation)
+    assert all(np.array_equal(s.test, splits[0].test) for s in splits)
+    many = [split(table(2000), seed=seed, strata=np.arange(2000) % 7).validation for seed in range(2)]
+    assert not np.array_equal(*many)
+
+
+def test_groups_and_times_come_before_strata():
+    groups, times, strata = np.arange(90) % 9, np.arange(90.0), np.arange(90) % 2
+    for grouped, timed in ((groups, None), (None, times), (groups, times)):
+        plain, with_strata = (split(table(90, grouped, timed), seed=3, strata=s) for s in (None, strata))
+        assert parts(plain) == parts(with_strata)

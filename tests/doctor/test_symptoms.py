@@ -16,7 +16,6 @@ from whichloss.train import Lanes, train
 GOOD = Outcome(
     score=0.004,
     baseline=0.05,
-    ceiling=0.0,
     noise=0.001,
     spread_ratio=1.0,
     coverage=0.9,
@@ -68,7 +67,7 @@ def test_a_bad_score_alone_is_no_symptom():
 
 
 def test_nothing_measured_is_no_symptom():
-    assert symptoms("toy", {}, Outcome(score=0.004, baseline=0.05, ceiling=0.0, noise=0.001)) == ()
+    assert symptoms("toy", {}, Outcome(score=0.004, baseline=0.05, noise=0.001)) == ()
     assert symptoms("toy", {"loss 0:D": []}, replace(GOOD, quarter_scores=(None, None))) == ()
 
 

@@ -162,7 +162,7 @@ def objective(name: str, number: int, final: bool, toy: bool) -> Row:
         parameters={"G": 9026, "D": 8577} if "gan" in name else {"F": 13000},
         training_flops=1e12,
         state="needs longer" if name == "wgan-gp" else "",
-        sampling_flops=1.8e4 * (1 if "gan" in name else 60 if name == "flow-matching" else 2000),
+        use_flops=1.8e4 * (1 if "gan" in name else 60 if name == "flow-matching" else 2000),
         last=None if dead else mean * 1.1,
         loss_skill=0.83 if name in ("ddpm", "flow-matching") else None,
         curves={} if dead else {c: curve(c) for c in CURVES.get(name, ("loss 0:F",))},
@@ -210,7 +210,7 @@ def make(
     store.write(folder / "runs" / "anchors-1.safetensors", store.pack({}, arrays))
     g = np.random.default_rng(0)
     final = [
-        rank.Scores(r.name, r.scores, 0.001 * g.normal(size=400), 0, r.sampling_flops, r.training_flops)
+        rank.Scores(r.name, r.scores, 0.001 * g.normal(size=400), 0, r.use_flops, r.training_flops)
         for r in rows
         if r.role == "objective" and r.stage == "final"
     ]
@@ -221,6 +221,7 @@ def make(
         version="0.1.0",
         command="whichloss compare 'my data.csv' --budget standard",
         goal="generate",
+        score_name="MMD^2",
         budget={
             "name": "standard",
             "flops": 1e12,
@@ -257,7 +258,7 @@ def make(
         rows=tuple(rows),
         skipped={"clip": "it aligns two modalities"},
         findings=tuple(f for f in findings if f.objective in names),
-        power={
+        preflight={
             "rows": 96,
             "rope": ROPE,
             "marginals_seen": True,

@@ -207,9 +207,9 @@ def test_nothing_known_and_everything_failed(page, tmp_path):
                 (None,) * 4,
                 (({}, None),),
             )
-            row.training_flops = row.sampling_flops = 0.0
+            row.training_flops = row.use_flops = 0.0
             row.loss_skill = row.last = row.log_likelihood = None
-    study.clock, study.audit, study.power, study.skipped = {}, {}, {"rope": 0.0}, {}
+    study.clock, study.audit, study.preflight, study.skipped = {}, {}, {"rope": 0.0}, {}
     (tmp_path / "runs" / "anchors-1.safetensors").write_bytes(b"damaged")
     sound(page, write(study, tmp_path))
     said = page.js("document.body.innerText")

@@ -3,6 +3,8 @@
 from html.parser import HTMLParser
 from io import StringIO
 
+import made_up_labels
+import pytest
 from made_up import make, mixed
 from rich.console import Console
 
@@ -73,3 +75,55 @@ def test_the_notebooks_html_is_whole_and_escapes_names(tmp_path):
     parser = Tags()
     parser.feed(text.notebook(study))
     assert parser.open == [] and "img" not in parser.seen and "table" in parser.seen
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    """A study of labels."""
+    return made_up_labels.make(tmp_path)
+
+
+def test_predictions_have_columns_of_their_own(predictions):
+    shown = printed(text.table(predictions))
+    assert "skill" not in shown and "MMD" not in shown and "Score: log-loss" in shown
+    row = predictions.row("gce")
+    line = next(line for line in shown.splitlines() if " gce " in line)
+    accuracy, area, error = (row.metrics[name][0] for name in ("accuracy", "auroc", "calibration error"))
+    for number in (f"{row.mean:.3f} ±", f" {row.last:.3f} ", f" {100 * accuracy:.1f} ", f"{area:.3f}", f"{error:.3f}"):
+        assert number in line
+    assert "squared (3 of 3 failed)" in shown
+
+
+@pytest.mark.parametrize(("noise", "whole"), [(0.015, True), (0.0012, False)])
+def test_predictions_fit_a_terminal_of_eighty_columns(predictions, noise, whole):
+    predictions.preflight = {**predictions.preflight, "rope": noise}
+    console = Console(file=StringIO(), width=80)
+    console.print(text.table(predictions))
+    shown = console.file.getvalue()
+    assert ("weighted-cross-entropy" in shown or not whole) and "…" not in shown
+    assert " 18\u00a0k" in shown and f"{predictions.row('gce').mean:.{3 if whole else 4}f} ±" in shown
+
+
+def test_the_last_lines_say_what_labels_are_like_and_how_good_predictions_are(predictions):
+    lines = text.closing(predictions)
+    assert [line for line in lines if line.startswith("why: ")] == [
+        f"why: {fact}" for fact in predictions.preflight["why"]
+    ]
+    (best,) = [line for line in lines if line.startswith("cross-entropy: log-loss ")]
+    row = predictions.row("cross-entropy")
+    assert f"accuracy {100 * row.metrics['accuracy'][0]:.1f}\u00a0%, balanced" in best
+    assert "at the last epoch" in best and "accuracy 81.2\u00a0%" in best
+    assert f"({row.metrics['calibration error if calibrated'][0]:.3f} if calibrated)" in best
+    assert best.endswith(f"to {row.metrics['log-loss, scaled'][0]:.2g}")
+    (simple,) = [line for line in lines if line.startswith("logistic regression: ")]
+    assert "temperature" not in simple and "at the last epoch" not in simple
+
+
+def test_the_last_lines_of_a_study_of_samples_know_nothing_of_labels(study):
+    assert text.why(study) == [] == text.quality(study)
+
+
+def test_a_study_of_labels_of_which_nothing_is_known_has_lines_too(predictions):
+    for row in predictions.rows:
+        row.metrics, row.last_metrics, row.last = {}, {}, None
+    assert "log-loss" in printed(text.table(predictions), *text.closing(predictions))

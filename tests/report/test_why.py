@@ -1,6 +1,10 @@
 """The sentences say what was measured, and no more than four things."""
 
-from whichloss.report.why import sentences
+import made_up_labels
+import pytest
+
+from whichloss.objectives import available
+from whichloss.report.why import NOISE, TAILS, sentences
 
 
 def said(study, name: str) -> str:
@@ -43,3 +47,47 @@ def test_a_row_that_knows_nothing_still_has_a_place(study):
     row = study.row("gan")
     row.metrics, row.tuning, row.quarters, row.last, row.loss_skill = {}, (), (), None, None
     assert said(study, "gan").startswith("It came 6 of 8")
+
+
+@pytest.fixture
+def predictions(tmp_path):
+    """A study of labels."""
+    return made_up_labels.make(tmp_path)
+
+
+def test_every_objective_that_predicts_has_sentences(predictions):
+    for row in predictions.rows:
+        if row.role == "objective":
+            assert 1 <= len(sentences(predictions, row)) <= 4, row.name
+
+
+def test_predictions_are_held_against_the_best_simple_baseline(predictions):
+    text = said(predictions, "cross-entropy")
+    assert "It predicts 97.1\u00a0% of the rows (balanced over classes 96.4\u00a0%)." in text
+    assert "is lower (better) than that of the best simple baseline, logistic regression (0.29)." in text
+    predictions.row("cross-entropy").mean = predictions.row("logistic regression").mean + 0.01
+    assert "is higher (worse)" in said(predictions, "cross-entropy")
+    assert "a difference within the noise" in said(predictions, "cross-entropy")
+
+
+def test_what_a_loss_was_made_for_is_held_against_what_was_measured(predictions):
+    assert "made for wrong labels; here 12\u00a0% contradict a cheap probe" in said(predictions, "gce")
+    assert "made for uneven classes; here the most frequent has 5.3 times" in said(
+        predictions, "weighted-cross-entropy"
+    )
+    assert "made for" not in said(predictions, "cross-entropy")
+
+
+def test_the_losses_made_for_something_exist():
+    assert {*NOISE, *TAILS} <= set(available("classify"))
+
+
+@pytest.mark.parametrize(
+    ("heat", "after", "word"),
+    [(2.0, 0.1, "too sure"), (0.5, 0.1, "not sure enough"), (2.0, 0.199, ""), (1.01, 0.1, "")],
+)
+def test_a_temperature_that_gains_is_said_with_its_direction(predictions, heat, after, word):
+    row = predictions.row("cross-entropy")
+    row.metrics = {"temperature": (heat, 0.0), "log-loss": (0.2, 0.0), "log-loss, scaled": (after, 0.0)}
+    text = said(predictions, "cross-entropy")
+    assert ("Its probabilities are" in text) == bool(word) and word in text

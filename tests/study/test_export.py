@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import dataclasses
 import runpy
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from whichloss.nets import MLP
 from whichloss.objectives import available
 from whichloss.study.export import LONGEST, chosen, export
 from whichloss.study.export import source as source_of
-from whichloss.study.judge import Judge
+from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.model import Model, load
 from whichloss.study.plan import Run
 from whichloss.study.store import Store
@@ -58,13 +59,13 @@ def run(script):
 
 def made(source, tmp_path, name="flow-matching", steps=8):
     """The script of a model that was never trained, run up to its functions; its judge and its encoder."""
-    judge = Judge(read(str(source)))
+    judge = SampleJudge(read(str(source)))
     run = Run(data="", objective=name, code="", setting={}, seed=0, flops=1.0, width=16)
     (encoder,), lanes = make_lanes(judge, (run,), None)
     record = {
         "run": msgspec.to_builtins(run),
         "encoder": msgspec.to_builtins(encoder),
-        "rows": len(judge.rest),
+        "task": dataclasses.asdict(judge.task),
         "source": 'C:\\x"""data.csv',
         "own networks": [],
         "score": 0.1,
@@ -95,7 +96,7 @@ def test_the_file_is_short_alone_and_runs(finished, table_csv, tmp_path):
     script, rows = export(finished, tmp_path / "train.py")
     check_text(script.read_text())
     model = load(finished)
-    train = Judge(read(str(table_csv))).split(model.run.seed).train
+    train = SampleJudge(read(str(table_csv))).split(model.run.seed).train
     assert len(rows.read_text().splitlines()) == len(train) + 1
     done = run(script)
     assert done.returncode == 0, done.stderr
@@ -148,7 +149,7 @@ def test_it_stops_where_the_study_found_the_model_best(table_csv, tmp_path):
     assert (alone["STEPS"], alone["STOP"]) == (10, 5)  # the second quarter's score is the lowest
 
 
-@pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize("name", available("generate"))
 def test_every_objective_fits_and_takes_a_step(name, table_csv, tmp_path):
     alone, text, judge, encoder = made(table_csv, tmp_path, name, steps=3)
     check_text(text)
@@ -194,7 +195,7 @@ def test_what_cannot_be_exported(finished, tmp_path, small):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize("name", available("generate"))
 def test_every_objective_goes_home_and_reaches_its_score(name, small, tmp_path):
     """The file's MMD on the test rows lies within the spread of the study's own seeds."""
     data, seeds = "toy:moons:1000", 4
@@ -203,7 +204,7 @@ def test_every_objective_goes_home_and_reaches_its_score(name, small, tmp_path):
     check_text(script.read_text())
     done = run(script)
     assert done.returncode == 0, done.stderr
-    judge = Judge(read(data))
+    judge = SampleJudge(read(data))
     seed = load(tmp_path / "run").run.seed
     values = rows_of(tmp_path / "new_rows.csv", judge.table)[: judge.size(seed)]
     own = [Store(tmp_path / "run").read(p.stem)[0] for p in (tmp_path / "run" / "runs").glob(f"{name}-*")]

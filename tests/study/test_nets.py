@@ -8,7 +8,7 @@ from torch import nn
 from whichloss.data import read
 from whichloss.errors import UserError
 from whichloss.study.budget import budget
-from whichloss.study.judge import Judge
+from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.nets import load_file, own_networks, packed
 from whichloss.study.run import make_plan
 
@@ -36,7 +36,7 @@ def _helper(a, b):
 
 @pytest.fixture(scope="module")
 def judge():
-    return Judge(read("toy:moons:300"))
+    return SampleJudge(read("toy:moons:300"))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from whichloss.data import read
 from whichloss.objectives import find
 from whichloss.objectives.find import DEFAULTS
 from whichloss.study.budget import budget
-from whichloss.study.judge import Judge
+from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.plan import Group, Run, settings
 from whichloss.study.run import make_plan
 
@@ -77,7 +77,7 @@ def test_dry_run_as_json_is_exact(size, monkeypatch, capsys, tmp_path):
 
 @pytest.fixture(scope="module")
 def plan():
-    return make_plan(Judge(read("toy:ring8:300")), budget("thorough"), ["gan", "wgan-gp", "flow-matching"], None)
+    return make_plan(SampleJudge(read("toy:ring8:300")), budget("thorough"), ["gan", "wgan-gp", "flow-matching"], None)
 
 
 def runs(groups):
@@ -136,7 +136,7 @@ def test_every_field_is_part_of_the_name():
 
 
 def test_more_seeds_begin_with_the_same_runs():
-    judge, name = Judge(read("toy:ring8:300")), "flow-matching"
+    judge, name = SampleJudge(read("toy:ring8:300")), "flow-matching"
     few, many = (make_plan(judge, budget("quick", n), [name], None) for n in (3, 11))
     chosen = {name: few.settings[name][0]}
     assert runs(many.final(chosen, (name,)))[:3] == runs(few.final(chosen, (name,)))[:3]

@@ -26,12 +26,12 @@ X, Y = (0.12, 0.08, 0.15, 0.11, 0.09), (0.10, 0.09, 0.12, 0.13, 0.05)
 FLAT = np.full(50, 0.3)
 
 
-def scores(name: str, values, witness=FLAT, failures: int = 0) -> Scores:
-    return Scores(name, tuple(values), witness, failures, 1.0, 1.0)
+def scores(name: str, values, influence=FLAT, failures: int = 0) -> Scores:
+    return Scores(name, tuple(values), influence, failures, 1.0, 1.0)
 
 
-def one(values=X, others=Y, witness=FLAT, overlap: float = 0.0, level: float = 0.95) -> Difference:
-    a, b = scores("a", values, witness), scores("b", others)
+def one(values=X, others=Y, influence=FLAT, overlap: float = 0.0, level: float = 0.95) -> Difference:
+    a, b = scores("a", values, influence), scores("b", others)
     return difference(a, b, overlap=overlap, level=level)
 
 
@@ -42,10 +42,10 @@ def test_seeds_alone_give_the_paired_t_interval() -> None:
         assert d.mean == pytest.approx(np.mean(X) - np.mean(Y))
 
 
-def test_test_rows_alone_give_the_one_sample_t_interval_of_the_witness() -> None:
-    witness = FLAT + np.random.default_rng(0).normal(size=50)
-    d = one(np.array(Y) + 0.5, Y, witness)
-    known = stats.ttest_1samp(2 * (witness - FLAT), 0.0).confidence_interval(0.95)
+def test_test_rows_alone_give_the_one_sample_t_interval_of_the_influence() -> None:
+    influence = FLAT + np.random.default_rng(0).normal(size=50)
+    d = one(np.array(Y) + 0.5, Y, influence)
+    known = stats.ttest_1samp(influence - FLAT, 0.0).confidence_interval(0.95)
     assert d.seed_variance == 0
     assert d.high - d.low == pytest.approx(known.high - known.low, rel=1e-9)
 
@@ -61,12 +61,12 @@ def test_nadeau_bengio_by_hand() -> None:
 
 
 def test_both_parts_by_hand() -> None:
-    # V_s = .00067 / 5 = .000134; the witness difference is ±.05 in 50 rows: 4 * .0025 * 50/49 / 50
-    witness = FLAT + 0.05 * np.tile([1, -1], 25)
+    # V_s = .00067 / 5 = .000134; the influence difference is ±.1 in 50 rows: .01 * 50/49 / 50
+    influence = FLAT + 0.1 * np.tile([1, -1], 25)
     v_s, v_t = 0.000134, 4 * 0.0025 / 49
     df = (v_s + v_t) ** 2 / (v_s**2 / 4 + v_t**2 / 49)
     half = stats.t.ppf(0.975, df) * math.sqrt(v_s + v_t)
-    d = one(witness=witness)
+    d = one(influence=influence)
     assert d.test_variance == pytest.approx(v_t)
     assert (d.low, d.high) == pytest.approx((0.012 - half, 0.012 + half))
     assert 4 < df < 53
@@ -86,9 +86,9 @@ def test_equal_scores_tie_and_a_constant_gap_without_spread_is_no_evidence() -> 
 
 @given(st.integers(-20, 20), st.lists(st.floats(-1, 1), min_size=5, max_size=5))
 def test_scaling_and_swapping(power: int, values: list[float]) -> None:
-    scale, witness = 2.0**power, FLAT + np.linspace(0, 1, 50) ** 2
-    a, b = scores("a", values, witness), scores("b", Y)
-    big = [scores(s.name, scale * np.array(s.values), scale * s.witness) for s in (a, b)]
+    scale, influence = 2.0**power, FLAT + np.linspace(0, 1, 50) ** 2
+    a, b = scores("a", values, influence), scores("b", Y)
+    big = [scores(s.name, scale * np.array(s.values), scale * s.influence) for s in (a, b)]
     d, scaled = difference(a, b, overlap=0.1), difference(*big, overlap=0.1)
     assert (scaled.low, scaled.high) == (scale * d.low, scale * d.high)
     back = difference(b, a, overlap=0.1)
@@ -127,7 +127,7 @@ def test_numbers_that_cannot_be_ranked_are_refused() -> None:
         scores("a", (0.1, math.nan))
     with pytest.raises(UserError, match="none"):
         scores("a", ())
-    with pytest.raises(UserError, match="witness"):
+    with pytest.raises(UserError, match="influence"):
         scores("a", X, np.array([1.0, math.inf]))
     with pytest.raises(UserError, match="7 failures among 5"):
         scores("a", X, failures=7)
@@ -153,7 +153,7 @@ def test_smallest_gap_is_what_the_interval_finds_four_times_in_five() -> None:
 
 
 def test_seeds_for_is_the_first_number_that_is_enough() -> None:
-    d = one(witness=FLAT + 0.01 * np.tile([1, -1], 25))
+    d = one(influence=FLAT + 0.02 * np.tile([1, -1], 25))
     n = seeds_for(d, 0.012)
     assert n is not None
     assert smallest_gap(d, seeds=n) <= 0.012 < smallest_gap(d, seeds=n - 1)
@@ -163,7 +163,7 @@ def test_seeds_for_is_the_first_number_that_is_enough() -> None:
 
 
 def test_rows_for_makes_a_number_of_seeds_enough() -> None:
-    d = one(witness=FLAT + 0.1 * np.tile([1, -1], 25))
+    d = one(influence=FLAT + 0.2 * np.tile([1, -1], 25))
     assert seeds_for(d, 0.012) is None
     m = rows_for(d, 0.012)
     assert m is not None
@@ -208,7 +208,7 @@ def coverage(n: int, fail: tuple[float, float], *, sims: int = 2000) -> float:
         for mean, share in zip((0.5, 0.0), fail, strict=True):
             x = np.where(rng.random(n) < share, baseline, mean + rng.normal(size=n))
             rows = rng.normal(size=400) * 6
-            pair.append(scores("ab"[len(pair)], x + rows.mean(), -rows / 2))
+            pair.append(scores("ab"[len(pair)], x + rows.mean(), rows))
         d = difference(*pair, overlap=0.0)
         covered += d.low <= truth <= d.high
     return covered / sims

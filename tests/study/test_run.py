@@ -12,7 +12,7 @@ from small_study import MINE, Here
 from whichloss.data import read
 from whichloss.errors import DataUnfit, StudyError, UserError
 from whichloss.study.budget import budget
-from whichloss.study.judge import Judge
+from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.plan import Group
 from whichloss.study.records import without_clock
 from whichloss.study.run import Silent, best_or_first, default_folder, make_plan, tuning_score
@@ -71,7 +71,7 @@ def test_another_budget_keeps_the_old_runs(copy, small):
     assert engine.done == []
 
 
-@pytest.mark.parametrize("what", ["mine", "power", "anchors"])
+@pytest.mark.parametrize("what", ["mine", "preflight", "anchors"])
 @pytest.mark.parametrize("keep", [0, 0.5, "flip"])
 def test_a_damaged_file_is_made_again_alike(copy, few, small, what, keep):
     path = next((copy / "runs").glob(f"{what}*"))
@@ -184,7 +184,7 @@ def test_independent_columns_are_refused(tmp_path, small):
 
 @pytest.fixture(scope="module")
 def judge():
-    return Judge(read("toy:moons:300"))
+    return SampleJudge(read("toy:moons:300"))
 
 
 def test_plans_refuse_what_cannot_be_run(judge, tmp_path):
@@ -222,9 +222,9 @@ def test_an_edited_objective_has_other_runs(judge, tmp_path):
 
 
 def test_tuning_scores():
-    assert tuning_score({"failed": "", "quarters": [0.3, 0.1, None, 0.2]}) == 0.1
-    assert tuning_score({"failed": "", "quarters": [None]}) == math.inf
-    assert tuning_score({"failed": "died", "quarters": [0.1]}) == math.inf
+    assert tuning_score({"failed": "", "best": 0.1}) == 0.1
+    assert tuning_score({"failed": "", "best": None}) == math.inf
+    assert tuning_score({"failed": "died"}) == math.inf
 
 
 def test_the_default_stays_where_one_seed_cannot_tell():

@@ -12,8 +12,8 @@ from whichloss.study.verdict import Verdict, judge, letters
 ROWS = 400
 
 
-def scores(name, values, *, witness=None, failures=0, sampling=1.0, training=1.0) -> Scores:
-    flat = np.zeros(ROWS) if witness is None else witness
+def scores(name, values, *, influence=None, failures=0, sampling=1.0, training=1.0) -> Scores:
+    flat = np.zeros(ROWS) if influence is None else influence
     return Scores(name, tuple(values), flat, failures, sampling, training)
 
 
@@ -74,7 +74,7 @@ def test_undecided_names_the_seeds_that_decide_four_times_in_five() -> None:
 
 def test_undecided_asks_for_rows_where_seeds_cannot_decide() -> None:
     noise = 10 * np.tile([1.0, -1.0], ROWS // 2)
-    rows = verdict([scores("a", np.zeros(16)), scores("b", around(0.4), witness=noise)])
+    rows = verdict([scores("a", np.zeros(16)), scores("b", around(0.4), influence=2 * noise)])
     assert (rows.kind, rows.seeds_needed) == ("undecided", None)
     assert rows.rows_needed is not None
     # 2 (1.96 + .84)^2 * Var / gap^2, Var = 400
@@ -172,13 +172,15 @@ def test_two_share_a_letter_exactly_if_they_are_not_apart(seed: int) -> None:
 def test_order_and_scale_change_nothing() -> None:
     rng = np.random.default_rng(4)
     three = [
-        scores(name, rng.normal(size=8), witness=rng.normal(size=ROWS), sampling=cost)
+        scores(name, rng.normal(size=8), influence=2 * rng.normal(size=ROWS), sampling=cost)
         for name, cost in (("a", 3.0), ("b", 2.0), ("c", 1.0))
     ]
     found = verdict(three, rope=0.25)
     for order in permutations(three):
         assert verdict(order, rope=0.25) == found
-    eighth = [scores(s.name, np.array(s.values) / 8, witness=s.witness / 8, sampling=s.sampling_cost) for s in three]
+    eighth = [
+        scores(s.name, np.array(s.values) / 8, influence=s.influence / 8, sampling=s.sampling_cost) for s in three
+    ]
     small = verdict(eighth, rope=0.25 / 8)
     for field in ("kind", "leader", "recommended", "tied", "reason", "letters", "seeds_needed"):
         assert getattr(small, field) == getattr(found, field)
@@ -215,7 +217,7 @@ def winners(
         for number, mean in enumerate(means):
             rows = row_sd * rng.normal(size=ROWS)
             x = np.where(rng.random(n) < fail, 6.0, mean + rng.normal(size=n)) + rows.mean()
-            three.append(scores("abc"[number], x, witness=-rows / 2))
+            three.append(scores("abc"[number], x, influence=rows))
         found = verdict(three)
         won += [found.leader] if found.kind == "better" else []
     return won

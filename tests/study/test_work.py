@@ -12,8 +12,8 @@ from torch import nn
 
 from whichloss.data import read
 from whichloss.nets import MLP
-from whichloss.study import work
-from whichloss.study.judge import Judge
+from whichloss.study import goals, work
+from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.nets import packed
 from whichloss.study.plan import Group, Run
 from whichloss.study.store import Store
@@ -23,7 +23,8 @@ from whichloss.train import Loop
 @pytest.fixture
 def folder(tmp_path, table_csv):
     read(str(table_csv)).save(tmp_path / "data.safetensors")
-    work.judge_of.cache_clear()
+    (tmp_path / "plan.json").write_text('{"plan": {"goal": "generate", "asked": {}}}')
+    goals.judge_of.cache_clear()
     return tmp_path
 
 
@@ -102,7 +103,7 @@ def test_the_best_snapshot_is_kept_and_both_are_told(folder, mine, monkeypatch):
     these = group(mine)
     t, scores = trainer(folder, these), iter([5.0, 6.0, 1.0, 7.0, 3.0, 2.0, 4.0, math.nan])
     snapshots = []
-    real = Judge.score
+    real = SampleJudge.score
 
     def scripted(judge, values, seed, which):
         found = real(judge, values, seed, which)
@@ -114,7 +115,7 @@ def test_the_best_snapshot_is_kept_and_both_are_told(folder, mine, monkeypatch):
 
         return replace(found, value=value)
 
-    monkeypatch.setattr(Judge, "score", scripted)
+    monkeypatch.setattr(SampleJudge, "score", scripted)
     look = t.look
 
     def looking(state):
@@ -140,7 +141,7 @@ def test_what_a_record_holds(folder):
         assert record["lanes"] == [r.id for r in these.runs]
         assert record["flops"] <= run.flops < record["flops"] + t.flops
         assert record["parameters"] == {"u": sum(p.numel() for p in t.lanes.modules["u"].parameters())}
-        assert set(arrays) == {"weights/u", "samples", "witness"}
+        assert set(arrays) == {"weights/u", "samples", "influence"}
         values = arrays["samples"]
         assert values.shape == (t.judge.size(run.seed), 5)
         assert record["score"] == t.judge.score(values, run.seed, "validation").value
@@ -169,7 +170,7 @@ def test_a_lane_equals_its_seed_alone(folder, mine):
 
 
 def test_fewer_rows_are_a_part_of_the_same_rows(folder, mine):
-    judge = work.judge_of(str(folder))
+    judge = goals.judge_of(str(folder))
     _, whole = work.make_lanes(judge, group(mine).runs, None)
     encoders, half = work.make_lanes(judge, group(mine, share=0.5).runs, None)
     assert [round(n / 2) for n in whole.sizes.tolist()] == half.sizes.tolist()
@@ -228,7 +229,7 @@ def test_log_likelihood_is_a_density_over_the_judges_space(tmp_path):
     """The same Gaussian in two encodings: log p differs by the log of the stretch, and the result must not."""
     rng = np.random.default_rng(0)
     table = read(rng.normal(size=(400, 2)) * [1.0, 30.0] + 5)
-    judge = Judge(table)
+    judge = SampleJudge(table)
     train = judge.split(1).train
     from whichloss.data import Encoder
 
@@ -247,4 +248,4 @@ def test_log_likelihood_is_a_density_over_the_judges_space(tmp_path):
 
     y = judge.place(table.values[judge.numbers(1, "test")])
     exact = torch.distributions.Normal(low, high).log_prob(y).sum(1).mean()
-    assert work.log_likelihood(judge, encoder, 1, "test", log_p) == pytest.approx(float(exact), abs=1e-3)
+    assert judge.log_likelihood(encoder, 1, "test", log_p) == pytest.approx(float(exact), abs=1e-3)

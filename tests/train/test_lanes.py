@@ -124,7 +124,8 @@ class Remembering(Generative):
     def updates(self):
         return [Update(("f",), self.loss, Adam(self.lr))]
 
-    def memory(self, x, rng):
+    def memory(self, data, rng):
+        x = data.x
         return {"chains": x[:5] + rng.normal("noise", (5, x.shape[1])), "mean": x.mean(0)}
 
     def refresh(self, nets, batch, rng):

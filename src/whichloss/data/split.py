@@ -27,8 +27,11 @@ class Split:
     test: np.ndarray
 
 
-def split(table: Table, *, seed: int, study_seed: int = 0) -> Split:
-    """The rows of this seed. Raises DataUnfit if groups or times leave a part empty."""
+def split(table: Table, *, seed: int, study_seed: int = 0, strata: np.ndarray | None = None) -> Split:
+    """The rows of this seed. Raises DataUnfit if groups or times leave a part empty.
+
+    strata: (rows,) classes whose shares every part keeps, to one row each, unless groups or times part the rows.
+    """
     rows = np.arange(len(table))
     many = len(table) >= MANY_ROWS
     if table.times is not None:
@@ -39,6 +42,8 @@ def split(table: Table, *, seed: int, study_seed: int = 0) -> Split:
             f"{table.source} has {len(np.unique(units))} groups; at least 3 are needed (training, validation, test). "
             "Choose another --group column, or none."
         )
+    if strata is not None and table.groups is None:
+        return _by_strata(rows, strata, many, seed, study_seed)
     test = _draw(units, TEST, 2, _generator("test", study_seed))
     rest = rows[~test]
     if many:
@@ -65,6 +70,25 @@ def _draw(units: np.ndarray, share: float, left: int, generator: np.random.Gener
     if not taken.any():
         taken[np.argmin(sizes)] = True
     return np.asarray(taken[place])
+
+
+def _by_strata(rows: np.ndarray, strata: np.ndarray, many: bool, seed: int, study_seed: int) -> Split:
+    test = np.isin(rows, _spread(rows, strata, _generator("test", study_seed))[:: round(1 / TEST)])
+    rest = rows[~test]
+    if many:
+        order = _spread(rest, strata[rest], _generator("validation", study_seed, seed))
+        taken = order[:: round(1 / VALIDATION)]
+    else:
+        order = _spread(rest, strata[rest], _generator("folds", study_seed, seed // FOLDS))
+        taken = order[seed % FOLDS :: FOLDS]
+    validation = np.isin(rest, taken)
+    return Split(rest[~validation], rest[validation], rows[test])
+
+
+def _spread(rows: np.ndarray, strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """The rows, shuffled, then put in the order of their strata: every k-th has the strata's shares."""
+    order = generator.permutation(len(rows))
+    return np.asarray(rows[order[np.argsort(strata[order], kind="stable")]])
 
 
 def _folds(units: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -12,11 +12,10 @@ Curve = Sequence[float | None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run ended. Scores are MMD^2 (lower is better); None = not measured."""
+    """How one run ended. Scores: lower is better; None = not measured."""
 
     score: float
     baseline: float  # the best simple model's score
-    ceiling: float  # fresh real rows
     noise: float  # standard deviation of the score of real rows
     failed: bool = False
     why_failed: str = ""
@@ -26,6 +25,10 @@ class Outcome:
     precision: float | None = None
     copies_p: float | None = None
     loss_skill: float | None = None
+    training_accuracy: float | None = None
+    accuracy: float | None = None
+    chance: float | None = None  # accuracy of always the commonest class
+    rows: int = 0  # judged
     quarter_scores: tuple[float | None, ...] = ()  # validation scores at 25, 50, 75 and 100 % of the budget
 
     @property

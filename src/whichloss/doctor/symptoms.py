@@ -238,6 +238,24 @@ def copying(record: Record) -> Iterator[Finding]:
         )
 
 
+def rote(record: Record) -> Iterator[Finding]:
+    """B4: training labels are known by heart and new ones guessed (Zhang et al., 2017)."""
+    out = record.outcome
+    if out.training_accuracy is None or out.accuracy is None or out.chance is None:
+        return
+    band = 2 * math.sqrt(out.chance * (1 - out.chance) / max(out.rows, 1))
+    if out.training_accuracy >= 0.9 and out.accuracy <= out.chance + band:
+        yield record.say.fault(
+            "labels learnt by heart",
+            f"{out.training_accuracy:.0%} of the training labels are predicted and {out.accuracy:.0%} of new ones; the "
+            f"commonest class alone gives {out.chance:.0%}.",
+            "The labels do not depend on the columns: shuffled rows, a wrong join, or columns that do not tell.",
+            "Compare a few rows and their labels by hand; no loss can help.",
+            {"training accuracy": out.training_accuracy, "accuracy": out.accuracy, "chance": out.chance},
+            "Zhang et al., 2017",
+        )
+
+
 def not_started(record: Record) -> Iterator[Finding]:
     """E1: the loss is no better than a trivial predictor's."""
     skill = record.outcome.loss_skill
@@ -272,7 +290,7 @@ def overtrained(record: Record) -> Iterator[Finding]:
         yield record.say.note(
             "overtrained",
             f"The score was {min(known):.3g} at best and {known[-1]:.3g} at the end of the run.",
-            "The game between the networks wandered off, or training rows were learnt by heart.",
+            "Training rows were learnt by heart, or, of two networks, their game wandered off.",
             "The best snapshot is kept; a lower lr or a smaller budget would end nearer to it.",
             {"best score": min(known), "last score": known[-1]},
         )
@@ -293,6 +311,6 @@ RULES = tuple(
     _gated(rule)
     for rule in (
         non_finite, collapse, dropping, spread, saturated, blind, slope, hinge, energy_gap, chains, prior,
-        copying, not_started, needs_longer, overtrained,
+        copying, rote, not_started, needs_longer, overtrained,
     )
 )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from ..objectives.base import Generative, Nets
+from ..objectives.base import Classifier, Generative, Nets
 from ..task import Finding
 from ..train import Lanes, Loop
 from .bench import ROWS, Bench, generators, global_draws
@@ -70,10 +70,23 @@ def check_use(bench: Bench) -> Iterator[Finding]:
             )
         if isinstance(objective, Generative):
             yield from _check_sample(bench, objective, nets)
+        if isinstance(objective, Classifier):
+            yield from _check_logits(bench, objective, nets)
     except Exception as error:
         yield say.raised("Sampling, watching or scoring", error)
     if before != generators():
         yield global_draws(say, "Sampling, watching or scoring")
+
+
+def _check_logits(bench: Bench, objective: Classifier, nets: Nets) -> Iterator[Finding]:
+    z, shape = objective.logits(nets, bench.x(), bench.lanes.task), (ROWS, bench.lanes.task.classes)
+    if tuple(z.shape) != shape or not torch.isfinite(z).all():
+        yield bench.say.fault(
+            "contract: logits",
+            f"logits of {ROWS} rows have shape {tuple(z.shape)} or are not finite.",
+            "`logits` gives one finite number per row and class.",
+            f"Return a tensor of shape {shape}.",
+        )
 
 
 def _check_sample(bench: Bench, objective: Generative, nets: Nets) -> Iterator[Finding]:

@@ -42,6 +42,11 @@ class Mmd:
     witness: Tensor
     null_se: float
 
+    @property
+    def influence(self) -> Tensor:
+        """What each row of y adds: -2 w_j, up to what all models share."""
+        return -2 * self.witness
+
 
 @dataclass(frozen=True, eq=False)
 class _Sums:

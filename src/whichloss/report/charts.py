@@ -7,8 +7,8 @@ from typing import Any
 
 import altair as alt
 
-from ..study.records import Study
-from .lookup import rope
+from ..study.records import Row, Study
+from .lookup import level, of_role, rope, span
 
 # Colours are the page's CSS variables, so charts turn dark, and print, with the page.
 INK, SOFT, FAINT, PAPER = "var(--ink)", "var(--soft)", "var(--faint)", "var(--paper)"
@@ -18,6 +18,7 @@ COLOURS = {
     "baseline": "var(--ochre)",
     "ceiling": "var(--green)",
     "cheat": "var(--violet)",
+    "derived": "var(--violet)",
 }
 SMALL = (176, 140)  # of a small multiple; the page scales it to its place
 
@@ -127,12 +128,29 @@ class Axis:
 
 def score_axis(study: Study) -> Axis:
     """The axis that holds every score in the study."""
-    found: list[float] = [0.0]
+    found: list[float] = []
     for row in study.rows:
-        found += [*row.scores, *row.screen, row.low, row.high]
-        found += [q for q in row.quarters if q is not None]
-        found += [score for _, score in row.tuning if score is not None]
-    known = [x for x in found if math.isfinite(x)]
-    noise = rope(study)
+        found += [*row.scores, *row.screen, *span(study, row), *tried(row)]
+    return axis_of(study, found)
+
+
+def trained_axis(study: Study) -> Axis:
+    """The axis of scores over budget and settings: of predictions no further than these go, for a majority class
+    stands far off."""
+    if study.goal == "generate":
+        return score_axis(study)
+    rows = of_role(study, "objective")
+    return axis_of(study, [x for row in rows for x in (*tried(row), row.mean)] + [level(study)])
+
+
+def tried(row: Row) -> list[float]:
+    """Scores over the budget, and of settings."""
+    return [q for q in row.quarters if q is not None] + [score for _, score in row.tuning if score is not None]
+
+
+def axis_of(study: Study, found: Sequence[float]) -> Axis:
+    """The axis that holds these scores and 0; scores of predictions that cannot be negative start there."""
+    known, noise = [0.0, *(x for x in found if math.isfinite(x))], rope(study)
     low, high = min(known), max(known)
-    return Axis(noise, min(low, -2 * noise) * 1.05, max(high, 4 * noise) * 1.05)
+    below = 0.0 if study.goal == "classify" and low >= 0 else min(low, -2 * noise) * 1.05
+    return Axis(noise, below, max(high, 4 * noise) * 1.05)

@@ -1,4 +1,4 @@
-"""Charts of quality against cost: training compute and the compute of a sampled row."""
+"""Charts of quality against cost: training compute and the compute of a sampled or predicted row."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,10 @@ import altair as alt
 
 from ..study.records import Study
 from ..study.verdict import SAME_COST
-from .charts import BLUE, FAINT, INK, PAPER, SOFT, Axis, Figure, data, figure, hover, score_axis, wide
+from .charts import BLUE, FAINT, INK, PAPER, SOFT, Axis, Figure, data, figure, hover, trained_axis, wide
 from .evidence import band
 from .lookup import of_role
+from .wording import wording
 from .words import figures, flop
 
 PLOT = (330.0, 290.0)  # pixels a chart is at least wide, and high, for placing its labels
@@ -30,7 +31,7 @@ def frontier(points: Points) -> Points:
 
 
 def costs(study: Study) -> list[Figure]:
-    """Quality against training compute (at every quarter of the budget) and against sampling compute."""
+    """Quality against training compute (at every quarter of the budget) and against the compute of a row."""
     rows = of_role(study, "objective")
     training = [
         {"n": r.name, "x": r.training_flops * (i + 1) / len(r.quarters), "v": q, "w": f"{25 * (i + 1)} % of the budget"}
@@ -39,25 +40,31 @@ def costs(study: Study) -> list[Figure]:
         if q is not None and r.training_flops > 0
     ]
     sampling = [
-        {"n": r.name, "x": r.sampling_flops, "v": r.mean, "w": "judged" if r.stage == "final" else "screened"}
+        {"n": r.name, "x": r.use_flops, "v": r.mean, "w": "judged" if r.stage == "final" else "screened"}
         for r in rows
-        if r.sampling_flops > 0
+        if r.use_flops > 0
     ]
     made = []
     if training:
         last = {p["n"]: p for p in training}
         title = "Score against training compute"
         made.append(chart_of(study, ("training", title, "FLOP of training"), training, list(last.values())))
-    if sampling:
+    if sampling and (study.goal == "generate" or apart([r.use_flops for r in rows if r.use_flops > 0])):
         title = "Score against the cost of a row"
-        made.append(chart_of(study, ("sampling", title, "FLOP per sampled row"), sampling, sampling))
+        label = f"FLOP per {wording(study).use} row"
+        made.append(chart_of(study, ("sampling", title, label), sampling, sampling))
     return made
+
+
+def apart(costs: Sequence[float]) -> bool:
+    """Do any two differ by more than counts as equal?"""
+    return max(costs) > SAME_COST * min(costs)
 
 
 def chart_of(study: Study, titles: tuple[str, str, str], points: Points, ends: Points) -> Figure:
     """Score against a cost; a line joins what nothing is both cheaper and better than."""
     name, title, label = titles
-    axis, edge = score_axis(study), frontier(points)
+    axis, edge = trained_axis(study), frontier(points)
     low = min(p["x"] for p in points) / 1.6
     high = max(p["x"] for p in points) * (8 if name == "training" else 4)  # room for labels
     below = alt.Axis(title=label, format="~s", tickCount=4, grid=False)
@@ -107,8 +114,8 @@ def free_place(
 ) -> tuple[int, float, Box]:
     """(side, move, box) of the smallest move of a label to where no other is."""
     x, y = point
-    moves = sorted((12.0 * k - 8 for k in range(-14, 15)), key=lambda move: abs(move + 8))  # -8: above lines
-    for move in moves:
+    coarse, fine = ([step * k - 8.0 for k in range(-count, count + 1)] for step, count in ((12, 14), (3, 96)))
+    for move in (move for moves in (coarse, fine) for move in sorted(moves, key=lambda m: abs(m + 8))):  # -8: above
         for side in sides:
             left, right = sorted((x, x + side * length))
             free = all(abs(y + move - other) >= 12 or left > b or right < a for a, b, other in boxes)

@@ -22,10 +22,12 @@ from .charts import (
     hover,
     score_axis,
     small,
+    trained_axis,
     wide,
 )
-from .lookup import ceiling, of_role, rope
+from .lookup import level, of_role, rope, span
 from .ranking import setting
+from .wording import score_name
 from .words import figures
 
 
@@ -51,16 +53,17 @@ def dots(study: Study) -> list[dict[str, Any]]:
 
 
 def strips(study: Study) -> Figure:
-    """One strip per line of the table: every seed, the mean and its interval, the noise of real rows."""
+    """One strip per line of the table: every seed, the mean and its interval, the noise."""
     axis, rows = score_axis(study), study.ranked()
-    x = alt.X("v:Q", scale=axis.scale(), axis=axis.axis(9, "score (MMD²): lower is better"))
+    x = alt.X("v:Q", scale=axis.scale(), axis=axis.axis(9, f"score ({score_name(study)}): lower is better"))
     side = alt.Axis(title=None, labelLimit=170, domain=False, ticks=False, grid=True)
     y = alt.Y("n:N", sort=[row.name for row in rows], axis=side)
     roles = alt.Scale(domain=list(COLOURS), range=list(COLOURS.values()))
     colour = alt.Color("r:N", scale=roles, legend=None)
     tips = hover({"n": "what", "k": "run", "s": "seed"}, {"v": "score"})
     base = alt.Chart(data(dots(study))).encode(x, y, colour, tooltip=tips)
-    lines = [{"n": r.name, "r": r.role, "low": r.low, "high": r.high, "v": r.mean} for r in rows]
+    ends = {r.name: dict(zip(("low", "high"), span(study, r), strict=True)) for r in rows}
+    lines = [{"n": r.name, "r": r.role, "v": r.mean, **ends[r.name]} for r in rows]
     tips = hover({"n": "what"}, {"v": "mean", "low": "95 % from", "high": "to"})
     spans = alt.Chart(data(lines)).encode(y, colour, tooltip=tips)
     screened, judged, failed = (base.transform_filter(f"datum.k == '{k}'") for k in ("screened", "judged", "failed"))
@@ -73,14 +76,15 @@ def strips(study: Study) -> Figure:
         cross.encode(color=alt.value(RED)),
         spans.mark_tick(height=16, thickness=2.2).encode(x, color=alt.value(INK)),
     )
-    means = "; ".join(f"{r.name} {figures(r.mean)} ({figures(r.low)} to {figures(r.high)})" for r in rows)
+    within = {name: " to ".join(map(figures, pair.values())) for name, pair in ends.items()}
+    means = "; ".join(f"{r.name} {figures(r.mean)} ({within[r.name]})" for r in rows)
     says = f"Scores of every seed, by objective and anchor, with means and 95 % intervals. {means}"
     return figure("strips", says, wide(chart, 30 * len(rows) + 44))
 
 
 def band(study: Study, way: str, axis: Axis) -> Any:
-    """The noise of the score on real rows, round the score of fresh real rows."""
-    middle, noise = ceiling(study), rope(study)
+    """The noise of the score, round the score of fresh real rows or of the best simple baseline."""
+    middle, noise = level(study), rope(study)
     chart = alt.Chart(data([{"a": middle - noise, "b": middle + noise}])).mark_rect(color=NOISE, opacity=1)
     if way == "x":
         return chart.encode(alt.X("a:Q", scale=axis.scale()), alt.X2("b:Q"))
@@ -96,7 +100,7 @@ def over_budget(study: Study) -> list[Figure]:
         for i, q in enumerate(r.quarters)
         if q is not None
     ]
-    return [quarters_of(study, row, points, score_axis(study)) for row in rows]
+    return [quarters_of(study, row, points, trained_axis(study)) for row in rows]
 
 
 def quarters_of(study: Study, row: Row, points: Sequence[dict[str, Any]], axis: Axis) -> Figure:
@@ -137,7 +141,7 @@ def best_of(scores: Sequence[float | None]) -> list[float]:
 
 def tuned(study: Study) -> list[Figure]:
     """Per objective: every setting tried, and the best score to expect of t of them."""
-    axis = score_axis(study)
+    axis = trained_axis(study)
     rows = [(row, best_of([score for _, score in row.tuning])) for row in of_role(study, "objective")]
     return [tuning_of(study, row, curve, axis) for row, curve in rows if len(curve) > 1]
 

@@ -79,6 +79,7 @@ FAMILIES = (
 )
 ORDER = (7, 2, 6, 3, 4, 5, 1, 0)  # the order in the matrix, from before training to what came out
 ADVERSARIAL, ENERGY, NOISED, LEARNING, DEFINITION = 3, 4, 5, 6, 7
+PREDICTING = (2, LEARNING, DEFINITION)  # what a network that predicts can always show
 SEARCH = (0, 1, 4, 3, 5, 2, 6, 7)  # the special before the general
 SYMBOLS = {"healthy": "✓", "note": "!", "fault": "✕", "not applicable": "·", "unknown": "?"}
 
@@ -143,10 +144,11 @@ def status(study: Study, row: Row, family: int) -> str:
 
 def matrix(study: Study) -> dict[str, Any]:
     """Objectives by families, and the symbol of every cell."""
-    families = [FAMILIES[i] for i in ORDER]
+    order = [i for i in ORDER if study.goal == "generate" or i in PREDICTING or i in map(family_of, study.findings)]
+    families = [FAMILIES[i] for i in order]
     lines = []
     for number, row in enumerate(of_role(study, "objective")):
-        cells = [status(study, row, i) for i in ORDER]
+        cells = [status(study, row, i) for i in order]
         lines.append((number, row, [(state, SYMBOLS[state]) for state in cells]))
     return {"families": families, "lines": lines}
 

@@ -1,6 +1,6 @@
 """Study -> RUN/report.html: one file that opens offline and asks for nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
+from ..study.finish import USE
 from ..study.records import Study
 from ..study.store import write as write_file
 from . import health, ranking, sheet, why, words
 from .charts import Figure
 from .lookup import of_role, rope
 from .samples import MOST_COLUMNS, MOST_REAL, Rows, load
+from .wording import wording
 
 HERE = files(__package__)
 
@@ -21,11 +23,11 @@ HERE = files(__package__)
 def write(study: Study, folder: Path) -> Path:
     """Write folder/report.html. Raises UserError or StudyError if the folder's data is missing or damaged."""
     path = Path(folder) / "report.html"
-    write_file(path, render(study, load(study, Path(folder))).encode())
+    write_file(path, render(study, Path(folder)).encode())
     return path
 
 
-def render(study: Study, rows: Rows) -> str:
+def render(study: Study, folder: Path) -> str:
     """The page."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
@@ -34,7 +36,7 @@ def render(study: Study, rows: Rows) -> str:
     )
     for name in ("figures", "fixed", "flop", "percent", "listed", "several", "duration"):
         environment.filters[name] = getattr(words, name)
-    context = everything(study, rows)
+    context = everything(study, folder)
     environment.globals["chart"] = chart_macro(context["charts"])
     return environment.get_template("report.html.j2").render(context)
 
@@ -74,7 +76,7 @@ def chart_macro(charts: dict[str, Any]) -> Callable[[Figure], str]:
     return chart
 
 
-def everything(study: Study, rows: Rows) -> dict[str, Any]:
+def everything(study: Study, folder: Path) -> dict[str, Any]:
     """What the template draws."""
     from . import costs, evidence
     from .card_page import in_report
@@ -89,10 +91,9 @@ def everything(study: Study, rows: Rows) -> dict[str, Any]:
         "ranking": ranking,
         "digits": words.places(rope(study)),
         "noise": rope(study),
-        "heads": ranking.HEADS,
+        "heads": ranking.heads(study),
         "groups": ranking.groups(study),
         "matrix": ranking.matrix(study),
-        "metrics": ranking.metrics(study),
         "strips": evidence.strips(study),
         "why": [
             (row, why.sentences(study, row), [f for f in study.findings if f.objective == row.name])
@@ -103,14 +104,57 @@ def everything(study: Study, rows: Rows) -> dict[str, Any]:
         "costs": costs.costs(study),
         "health": health.matrix(study),
         "details": list(health.details(study)),
-        "damage": why.smallest_damage(study),
-        "samples": samples(study, rows),
+        "wording": wording(study),
+        "number": {name: i + 1 for i, name in enumerate(wording(study).sections)},
+        "use": USE[study.goal],
+        **(predictions if study.goal == "classify" else drawn)(study, folder),
         "theory": [(row.name, card) for row in objectives if (card := in_report(row.name))],
         "style": text("style.css") + text("card.css"),
         "script": text("script.js"),
         "bundle": bundle(),
         "as_json": as_json,
         "vital": sheet.facts(study),
+    }
+
+
+def predictions(study: Study, folder: Path) -> dict[str, Any]:
+    """What only a study of predictions has."""
+    from . import diagrams, labels
+    from .predictions import load
+    from .signal import signal
+
+    rows = load(study, folder)
+    several = rows.judge.labels.kind == "several"
+    found = {
+        "names": [p.name for p in rows.shown],
+        "absent": [p for p in rows.shown if p.found is None],
+        "target": target(rows.judge.target, rows.classes, rows.judge.labels.kind),
+        "word": "label" if several else "class",
+        "many": len(rows.classes) if len(rows.classes) > 2 or several else 0,
+        "per_class": labels.per_class(rows),
+        "calibrations": diagrams.calibrations(rows),
+        "rocs": diagrams.rankings(rows, "roc"),
+        "precisions": diagrams.rankings(rows, "pr"),
+        "confusions": labels.confusions(rows),
+        "mistaken": labels.mistaken(rows),
+    }
+    return {"predictions": found, "signal": signal(study), "metrics": labels.metrics(study)}
+
+
+def target(columns: Sequence[str], classes: Sequence[str], kind: str) -> str:
+    """species: Adelie, Chinstrap and Gentoo"""
+    if kind == "several":
+        return f"{words.listed(columns)}: each row may have several"
+    shown = words.listed(classes) if len(classes) <= 12 else f"{len(classes)} classes"
+    return f"{columns[0]}: {shown}{', in this order' if kind == 'ordered' else ''}"
+
+
+def drawn(study: Study, folder: Path) -> dict[str, Any]:
+    """What only a study of samples has."""
+    return {
+        "samples": samples(study, load(study, folder)),
+        "damage": why.smallest_damage(study),
+        "metrics": ranking.metrics(study),
     }
 
 

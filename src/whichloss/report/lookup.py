@@ -5,8 +5,14 @@ from ..study.records import Row, Study
 
 def rope(study: Study) -> float:
     """The standard deviation of the score on real rows; a thousandth of the largest score if it is unknown."""
-    value = float(study.power.get("rope") or 0.0)
+    value = float(study.preflight.get("rope") or 0.0)
     return value if value > 0 else max(1e-6, max(abs(r.mean) for r in study.rows) / 1000)
+
+
+def span(study: Study, row: Row) -> tuple[float, float]:
+    """The 95 % interval, cut off where no score can be: MMD² and the debiased calibration error may be negative."""
+    floor = 0.0 if study.goal == "classify" and study.score_name != "calibration" else float("-inf")
+    return max(row.low, floor), max(row.high, floor)
 
 
 def of_role(study: Study, role: str) -> list[Row]:
@@ -14,6 +20,7 @@ def of_role(study: Study, role: str) -> list[Row]:
     return [row for row in study.ranked() if row.role == role]
 
 
-def ceiling(study: Study) -> float:
-    """The score of fresh real rows."""
-    return next((row.mean for row in study.rows if row.role == "ceiling"), 0.0)
+def level(study: Study) -> float:
+    """What the band of noise lies round: the score of fresh real rows, or else of the best simple baseline."""
+    held = of_role(study, "ceiling") or of_role(study, "baseline")
+    return held[0].mean if held else 0.0

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..study.records import Row, Study
-from .lookup import ceiling, of_role, rope
-from .words import NONE, figures, fixed, flop, percent, places
+from .lookup import of_role, rope, span
+from .wording import score_name, wording
+from .words import NONE, figures, fixed, flop, hundredths, percent, places
 
 STATES = {
     "not started": "not started: its loss has hardly left that of a trivial predictor",
@@ -16,6 +17,7 @@ ROLES = {
     "baseline": "simple baseline",
     "ceiling": "the best to expect",
     "cheat": "shows what copying scores",
+    "derived": "costs no training",
 }
 
 
@@ -40,21 +42,34 @@ class Line:
     cells: tuple[Cell, ...]
 
 
-HEADS = (
-    (
-        "score (95 % interval)",
-        "MMD² against real rows, mean over seeds: lower is better; the interval is over seeds, on this test split",
+def heads(study: Study) -> tuple[tuple[str, str], ...]:
+    """The columns of the ranking table, and what each holds."""
+    said = wording(study)
+    score = said.score.format(name=score_name(study))
+    return (
+        ("score (95 % interval)", f"{score}, mean over seeds: lower is better; the interval is over seeds, {TEST}"),
+        ("behind the leader (95 % interval)", f"paired difference to the leader; its interval is {OVER}"),
+        ("P(beats leader)", "estimated probability that it scores better than the leader on a new seed"),
+        *OWN_HEADS[study.goal],
+        ("failed", "failed runs, each counted at the baseline's score or worse; Wilson's 95 % interval on pointing"),
+        ("group", "finalists that share a letter cannot be told apart"),
+        ("training (FLOP)", "counted floating-point operations of one run"),
+        ("a row (FLOP)", f"counted floating-point operations of one {said.use} row"),
+        ("parameters", "of all its networks"),
+        ("tuning", "validation score of the best setting tried, and of the one that ships; sorts by the gain"),
+    )
+
+
+TEST, OVER = "on this test split", "over seeds and test rows"
+OWN_HEADS = {
+    "generate": (("skill", "0: the best simple baseline; 1: fresh real rows. Higher is better"),),
+    "classify": (
+        ("last epoch", "mean score of the last snapshot; the score is that of the best snapshot by validation"),
+        ("accuracy", "share of rows predicted right, mean over seeds; small: the mean of the classes' shares"),
+        ("AUROC", "of each class against the rest, averaged: the chance that a row of it ranks above another"),
+        ("calibration error", "small: what a perfectly calibrated model with these probabilities would show"),
     ),
-    ("behind the leader (95 % interval)", "paired difference to the leader; its interval is over seeds and test rows"),
-    ("P(beats leader)", "estimated probability that it scores better than the leader on a new seed"),
-    ("skill", "0: the best simple baseline; 1: fresh real rows. Higher is better"),
-    ("failed", "failed runs, each counted at the baseline's score or worse; Wilson's 95 % interval on pointing"),
-    ("group", "finalists that share a letter cannot be told apart"),
-    ("training (FLOP)", "counted floating-point operations of one run"),
-    ("a row (FLOP)", "counted floating-point operations of one sampled row"),
-    ("parameters", "of all its networks"),
-    ("tuning", "validation score of the best setting tried, and of the one that ships; sorts by the gain"),
-)
+}
 
 
 def groups(study: Study) -> list[tuple[str, str, list[Line]]]:
@@ -80,20 +95,40 @@ def line(study: Study, row: Row, rank: int) -> Line:
     if not mark and row.name in answer.tied and len(answer.tied) > 1:
         mark = "tied"
     note = STATES.get(row.state, row.state) if row.role == "objective" else ROLES[row.role]
+    if row.role == "derived" and row.stage != "final":
+        note += "; on validation rows"
     digits = places(rope(study))
-    span = f"{fixed(row.low, digits)} to {fixed(row.high, digits)}"
+    within = " to ".join(fixed(end, digits) for end in span(study, row))
     cells = (
-        Cell(fixed(row.mean, digits), row.mean, under=span),
+        Cell(fixed(row.mean, digits), row.mean, under=within),
         *against(study, row, digits),
-        Cell(skill(row), row.skill, "" if row.stage == "final" else "only for finalists and anchors"),
+        *(predicts(row, digits) if study.goal == "classify" else (gap(row),)),
         failures(row),
         Cell(row.letters or NONE, ord(row.letters[0]) if row.letters else None),
         Cell(flop(row.training_flops).removesuffix("FLOP") if row.training_flops else NONE, row.training_flops or None),
-        Cell(flop(row.sampling_flops).removesuffix("FLOP") if row.sampling_flops else NONE, row.sampling_flops or None),
+        Cell(flop(row.use_flops).removesuffix("FLOP") if row.use_flops else NONE, row.use_flops or None),
         parameters(row),
         tuning(row, digits),
     )
     return Line(row, str(rank) if rank else "", mark, note, cells)
+
+
+def gap(row: Row) -> Cell:
+    """The skill."""
+    return Cell(skill(row), row.skill, "" if row.stage == "final" else "only for finalists and anchors")
+
+
+def predicts(row: Row, digits: int) -> tuple[Cell, Cell, Cell, Cell]:
+    """The last epoch's score, accuracy, AUROC, calibration."""
+    mean = {name: pair[0] for name, pair in row.metrics.items()}
+    right, even, area = (mean.get(name) for name in ("accuracy", "balanced-accuracy", "auroc"))
+    error, ideal = (mean.get(name) for name in ("calibration error", "calibration error if calibrated"))
+    return (
+        Cell(fixed(row.last, digits), row.last),
+        Cell(hundredths(right), right, under=f"balanced {hundredths(even)}" if even is not None else ""),
+        Cell(fixed(area, 3), area),
+        Cell(fixed(error, 3), error, under=f"ideal {fixed(ideal, 3)}" if ideal is not None else ""),
+    )
 
 
 def skill(row: Row) -> str:
@@ -222,4 +257,4 @@ def metrics(study: Study) -> dict[str, Any]:
     heads = [f"{title} {arrows[way]}".strip() for _, title, way in order] + ["log-likelihood ↑"]
     if all(row.log_likelihood is None for row in study.rows):
         heads, lines = heads[:-1], [(row, cells[:-1]) for row, cells in lines]
-    return {"heads": heads, "lines": lines, "real": figures(ceiling(study))}
+    return {"heads": heads, "lines": lines}

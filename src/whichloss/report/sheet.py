@@ -4,9 +4,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..study.records import Study
+from ..study.classify.signal import LEVEL
+from ..study.records import Row, Study
 from .lookup import of_role, rope
-from .words import NONE, duration, figures, fixed, flop, listed, percent, places, several
+from .wording import wording
+from .words import NONE, duration, figures, fixed, flop, hundredths, listed, percent, places, several
 
 STANDARD = 1e12  # operations per run from which a study is more than indicative
 STAGES = {
@@ -44,8 +46,8 @@ def cost(study: Study) -> str:
     if not row.training_flops:
         return ""
     parts = [f"One training run costs {flop(row.training_flops)}" + (f" ({row.steps:,} steps)" if row.steps else "")]
-    if row.sampling_flops:
-        parts.append(f"1,000 sampled rows cost {flop(1000 * row.sampling_flops)}")
+    if row.use_flops:
+        parts.append(f"1,000 {wording(study).use} rows cost {flop(1000 * row.use_flops)}")
     return f"{listed(parts)}."
 
 
@@ -53,11 +55,9 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
     """The numbers under the answer."""
     row = study.row(study.answer.recommended)
     failed = sum(r.failures for r in of_role(study, "objective"))
-    out = (
-        [("skill", fixed(row.skill, 2), "0 is the best simple baseline, 1 fresh real rows")]
-        if row.skill is not None
-        else []
-    )
+    out = predicted(row) if study.goal == "classify" else []
+    if row.skill is not None:
+        out.append(("skill", fixed(row.skill, 2), "0 is the best simple baseline, 1 fresh real rows"))
     if "modes covered" in row.metrics and "modes" in row.metrics:
         covered = f"{row.metrics['modes covered'][0]:.1f}".removesuffix(".0")
         out.append(("modes covered", f"{covered} of {row.metrics['modes'][0]:.0f}", "mean over seeds"))
@@ -74,6 +74,21 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
     return out
 
 
+def predicted(row: Row) -> list[tuple[str, str, str]]:
+    """How well the recommended objective predicts."""
+    mean, last = ({name: pair[0] for name, pair in m.items()} for m in (row.metrics, row.last_metrics))
+    out = []
+    if "accuracy" in mean:
+        even = f"balanced over classes {hundredths(mean.get('balanced-accuracy'))}"
+        out.append(("accuracy", hundredths(mean["accuracy"]), f"{even}; last epoch {hundredths(last.get('accuracy'))}"))
+    if "auroc" in mean:
+        out.append(("AUROC", fixed(mean["auroc"], 3), f"last epoch {fixed(last.get('auroc'), 3)}"))
+    if "calibration error" in mean:
+        ideal = fixed(mean.get("calibration error if calibrated"), 3)
+        out.append(("calibration error", fixed(mean["calibration error"], 3), f"perfectly calibrated: {ideal}"))
+    return out
+
+
 def runs(study: Study) -> int:
     """All runs of all stages."""
     return sum(count for _, count, _ in study.stages)
@@ -87,6 +102,9 @@ def compute(study: Study) -> float:
 def banners(study: Study) -> list[str]:
     """What must be read first."""
     out, budget = [], study.budget
+    if study.preflight.get("p", 0.0) >= LEVEL:
+        said = "A cheap probe saw no more in these labels than in shuffled ones, and training went on because asked to."
+        out.append(f"No signal. {said} Differences between objectives mean nothing here.")
     cost = flop(budget.get("flops"))
     if budget.get("name") == "quick":
         said = f"This is the quick budget: {budget.get('seeds')} fresh seeds and {cost} per run."
@@ -121,7 +139,7 @@ def describe(column: Mapping[str, Any]) -> str:
 
 def damages(study: Study) -> list[tuple[str, list[tuple[str, str, bool]]]]:
     """Per kind of damage: size, what it did to the score in units of the noise, and whether it shows."""
-    noise, found = rope(study), list(study.power.get("damages", ()))
+    noise, found = rope(study), list(study.preflight.get("damages", ()))
     out = []
     for kind in dict.fromkeys(d["kind"] for d in found):
         rows = [(f"{d['size']:g}", figures(d["harm"] / noise), bool(d["seen"])) for d in found if d["kind"] == kind]

@@ -1,11 +1,12 @@
 """Why an objective stands where it stands: two to four sentences, each a measured fact."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 
 from ..study.records import Row, Study
 from .lookup import of_role, rope
 from .ranking import setting
-from .words import figures, listed, percent, several
+from .words import figures, hundredths, listed, percent, several
 
 MOST = 4
 COPYING = 0.01  # p of the copy test
@@ -16,7 +17,7 @@ def sentences(study: Study, row: Row) -> list[str]:
     if row.failures == len(row.scores):
         failed_all = f"{first_upper(every(row))} failed: {reasons(row)}."
         return [failed_all, "It stands in the table at the score of a simple baseline."]
-    return [said for fact in FACTS for said in fact(study, row)][:MOST]
+    return [said for fact in FACTS[study.goal] for said in fact(study, row)][:MOST]
 
 
 def every(row: Row) -> str:
@@ -123,6 +124,58 @@ def told_apart(study: Study, row: Row) -> Iterator[str]:
         yield f"A classifier tells its rows from real ones with {percent(found[0])} accuracy{end}."
 
 
+def stand(study: Study, row: Row) -> Iterator[str]:
+    """How well it predicts, beside the best simple baseline."""
+    if row.stage != "final":
+        yield screened(study, row)
+        return
+    right = {name: pair[0] for name, pair in row.metrics.items()}
+    simple = of_role(study, "baseline")
+    if "accuracy" in right:
+        even = f"balanced over classes {hundredths(right.get('balanced-accuracy'))}"
+        yield f"It predicts {hundredths(right['accuracy'])} of the rows ({even})."
+    if simple:
+        word = "higher (worse)" if row.mean > simple[0].mean else "lower (better)"
+        small = ", a difference within the noise" if abs(row.mean - simple[0].mean) <= rope(study) else ""
+        best = f"that of the best simple baseline, {simple[0].name} ({figures(simple[0].mean)}){small}"
+        yield f"Its mean score, {figures(row.mean)}, is {word} than {best}."
+
+
+NOISE = ("gce", "symmetric-ce", "logit-adjusted-gce")  # made for labels that are wrong
+TAILS = (
+    "weighted-cross-entropy",
+    "focal",
+    "asymmetric",
+    "balanced-softmax",
+    "logit-adjusted",
+    "logit-adjusted-gce",
+)  # made for uneven classes
+
+
+def purpose(study: Study, row: Row) -> Iterator[str]:
+    """Do the labels have what the loss was made for? Measured before training."""
+    found = study.preflight
+    if row.name in NOISE and "noise" in found:
+        share = percent(found["noise"])
+        yield f"It is made for wrong labels; here {share} contradict a cheap probe where it is surest."
+    if row.name in TAILS and "imbalance" in found:
+        times = found["imbalance"]
+        shown = f"{times:,.0f}" if times >= 10 else figures(times)
+        yield f"It is made for uneven classes; here the most frequent has {shown} times the rows of the rarest."
+
+
+def sureness(study: Study, row: Row) -> Iterator[str]:
+    """What a temperature gains, and which way."""
+    found = {name: pair[0] for name, pair in row.metrics.items()}
+    if not {"temperature", "log-loss", "log-loss, scaled"} <= set(found):
+        return
+    before, after, heat = found["log-loss"], found["log-loss, scaled"], found["temperature"]
+    if after < 0.95 * before and abs(math.log(heat)) > 0.1:
+        way = "too sure" if heat > 1 else "not sure enough"
+        gain = f"its log-loss goes from {figures(before)} to {figures(after)}"
+        yield f"Its probabilities are {way}: with a temperature of {figures(heat)} {gain}."
+
+
 def tuning(study: Study, row: Row) -> Iterator[str]:
     """What the settings did."""
     lived = [(s, values) for values, s in row.tuning if s is not None]
@@ -150,17 +203,11 @@ def learning(study: Study, row: Row) -> Iterator[str]:
         yield f"Its own loss went {way(row.loss_skill)}."
 
 
-FACTS: tuple[Callable[[Study, Row], Iterator[str]], ...] = (
-    failed,
-    place,
-    copying,
-    state,
-    modes,
-    spread,
-    told_apart,
-    tuning,
-    learning,
-)
+Fact = Callable[[Study, Row], Iterator[str]]
+FACTS: Mapping[str, tuple[Fact, ...]] = {
+    "generate": (failed, place, copying, state, modes, spread, told_apart, tuning, learning),
+    "classify": (failed, stand, purpose, state, sureness, tuning, learning),
+}
 
 
 def first_upper(text: str) -> str:
@@ -170,7 +217,7 @@ def first_upper(text: str) -> str:
 
 def smallest_damage(study: Study) -> str:
     """What the score could see at this number of rows."""
-    seen = list(study.power.get("smallest", ()))
+    seen = list(study.preflight.get("smallest", ()))
     if not seen:
         return "None of the planted damages showed above the noise at this number of rows."
     return f"The smallest planted damage that showed above the noise: {listed(seen)}."

@@ -65,6 +65,11 @@ def percent(share: float | None) -> str:
     return f"{99 if 99.5 <= per < 100 else per:.0f}\u00a0%"
 
 
+def hundredths(share: float | None) -> str:
+    """0.9688 -> 96.9 %; a column of them aligns"""
+    return NONE if share is None or not math.isfinite(share) else f"{100 * share:.1f}\u00a0%"
+
+
 def duration(seconds: float | None) -> str:
     """252 -> 4 min 12 s"""
     if seconds is None or not math.isfinite(seconds):

@@ -1,7 +1,6 @@
-"""From finished runs to a Study: rows, verdict, findings. Pure reading of what is on disk."""
+"""From finished runs to a Study: verdict, findings, what was known of the data. Pure reading of what is on disk."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, pstdev
 from typing import Any
 
 import msgspec
@@ -12,138 +11,32 @@ from ..doctor import Outcome, symptoms
 from ..objectives import find
 from ..task import Finding
 from . import rank, verdict
-from .anchors import ROLES, AnchorJob
+from .anchors import AnchorJob
 from .plan import Run
 from .rank import Scores
 from .records import Answer, Data, Row, Split
-from .run import Found, tuning_score
+from .run import Found
 
-NOT_STARTED = 0.05  # of the loss skill
 SEEDS_OF_A_CLAIM = 16
 
 
-def rows(found: Found) -> tuple[Row, ...]:
-    """The ranking table: every objective and every anchor."""
-    anchored = anchor_rows(found)
-    best = min(r.mean for r in anchored if r.role == "baseline")
-    ceiling = next(r.mean for r in anchored if r.role == "ceiling")
-    table = [objective_row(found, name) for name in found.plan.objectives]
-    for row in [*table, *anchored]:
-        if row.stage == "final":
-            row.skill = rank.skill(row.mean, best, ceiling, found.power.rope)
-    return (*table, *anchored)
-
-
-def objective_row(found: Found, name: str) -> Row:
-    """One objective: on the test rows if it is a finalist, else on the screen's validation rows."""
-    stage = "final" if name in found.finalists else "screen"
-    runs = found.runs(stage, name)
-    records = [found.store.read(run.id)[0] for run in runs]
-    lived = [r for r in records if not r["failed"]]
-    scores = found.scores(runs)
-    mean, low, high = rank.interval(scores, found.judge.overlap)
-    failures = len(records) - len(lived)
-    one: Mapping[str, Any] = lived[0] if lived else {}
-    row = Row(
-        name=name,
-        role="objective",
-        stage=stage,  # type: ignore[arg-type]
-        scores=scores,
-        mean=mean,
-        low=low,
-        high=high,
-        failures=failures,
-        reasons=tuple(dict.fromkeys(r["failed"] for r in records if r["failed"])),
-        screen=found.scores(found.runs("screen", name)),
-        setting=found.chosen[name],
-        default=found.plan.settings[name][0],
-        tuning=tuning(found, name),
-        parameters=one.get("parameters", {}),
-        steps=one.get("steps", 0),
-        training_flops=one.get("flops", 0.0),
-        sampling_flops=one.get("sampling flops", 0.0),
-        curves={k: tuple(v) for k, v in one.get("curves", {}).items()},
-        metrics=spread([r["metrics"] for r in lived]),
-        quarters=quarters(lived),
-        sample=next((run.id for run, r in zip(runs, records, strict=True) if not r["failed"]), ""),
-    )
-    row.failure_low, row.failure_high = rank.wilson(failures, len(records))
-    row.last = fmean(r["last"] for r in lived) if lived else None
-    row.loss_skill = average([r["loss skill"] for r in lived])
-    row.log_likelihood = average([r["log likelihood"] for r in lived])
-    row.state = "not started" if row.loss_skill is not None and row.loss_skill < NOT_STARTED else ""
-    return row
-
-
-def tuning(found: Found, name: str) -> tuple[tuple[Mapping[str, float], float | None], ...]:
-    """Every setting tried and its validation score."""
-    runs = found.runs("tune", name)
-    scores = [tuning_score(found.store.read(run.id)[0]) for run in runs]
-    return tuple((r.setting, s if s < float("inf") else None) for r, s in zip(runs, scores, strict=True))
-
-
-def quarters(records: Sequence[Mapping[str, Any]]) -> tuple[float | None, ...]:
-    """Mean validation score at 25, 50, 75 and 100 % of the budget."""
-    return tuple(average(list(values)) for values in zip(*(r["quarters"] for r in records), strict=True))
-
-
-def average(values: Sequence[float | None]) -> float | None:
-    """The mean of those that are numbers; None if none is."""
-    numbers = [v for v in values if v is not None]
-    return fmean(numbers) if numbers else None
-
-
-def spread(metrics: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation over seeds of every metric."""
-    names = dict.fromkeys(name for m in metrics for name in m)
-    values = {name: [m[name] for m in metrics if name in m] for name in names}
-    return {name: (fmean(v), pstdev(v)) for name, v in values.items()}
-
-
-def anchor_rows(found: Found) -> list[Row]:
-    """The baselines, the ceiling and the cheat, on the final seeds and the test rows."""
-    jobs = [AnchorJob("", found.plan.data, seed, "test") for seed in found.plan.seeds("final")]
-    records = [found.store.read(job.id)[0] for job in jobs]
-    out = []
-    for name, role in ROLES.items():
-        here = [record[name] for record in records]
-        scores = tuple(r["score"] for r in here)
-        mean, low, high = rank.interval(scores, found.judge.overlap)
-        likely = average([r["log likelihood"] for r in here])
-        out.append(
-            Row(
-                name=name,
-                role=role,
-                stage="final",
-                scores=scores,
-                mean=mean,
-                low=low,
-                high=high,
-                metrics=spread([r["metrics"] for r in here]),
-                log_likelihood=likely,
-                sample=f"{jobs[0].id}#samples/{name}",
-            )
-        )
-    return out
-
-
 def finalist(found: Found, name: str, runs: Sequence[Run], row: Row) -> Scores:
-    """What the interval needs: paired scores and the mean witness over seeds."""
-    witnesses = []
+    """What the interval needs: paired scores and the mean influence of every test row over seeds."""
+    influences = []
     for run in runs:
         record, arrays = found.store.read(run.id)
         if record["failed"]:
             worst = found.floor(run.seed, "test")[1]
             job = AnchorJob("", found.plan.data, run.seed, "test")
-            witnesses.append(found.store.read(job.id)[1][f"witness/{worst}"])
+            influences.append(found.store.read(job.id)[1][f"influence/{worst}"])
         else:
-            witnesses.append(arrays["witness"])
+            influences.append(arrays["influence"])
     return Scores(
         name,
         found.scores(runs),
-        np.mean(witnesses, axis=0),
+        np.mean(influences, axis=0),
         sum(bool(found.store.read(run.id)[0]["failed"]) for run in runs),
-        row.sampling_flops,
+        row.use_flops,
         row.training_flops,
     )
 
@@ -151,15 +44,15 @@ def finalist(found: Found, name: str, runs: Sequence[Run], row: Row) -> Scores:
 def baseline(found: Found, row: Row) -> Scores:
     """A simple model as a contestant, on the same seeds and rows."""
     jobs = [AnchorJob("", found.plan.data, seed, "test") for seed in found.plan.seeds("final")]
-    witnesses = [found.store.read(job.id)[1][f"witness/{row.name}"] for job in jobs]
-    return Scores(row.name, row.scores, np.mean(witnesses, axis=0), 0, 0.0, 0.0)
+    influences = [found.store.read(job.id)[1][f"influence/{row.name}"] for job in jobs]
+    return Scores(row.name, row.scores, np.mean(influences, axis=0), 0, 0.0, 0.0)
 
 
 def answer(found: Found, table: Sequence[Row]) -> tuple[Answer, dict[str, Any]]:
     """The verdict and the study's audit of itself."""
     by_name = {row.name: row for row in table}
     contestants = [finalist(found, n, found.runs("final", n), by_name[n]) for n in found.finalists]
-    decided = verdict.judge(contestants, rope=found.power.rope, overlap=found.judge.overlap)
+    decided = verdict.judge(contestants, rope=found.preflight.rope, overlap=found.judge.overlap)
     for name, letters in decided.letters.items():
         by_name[name].letters = letters
     first = found.finalists[0]
@@ -194,8 +87,7 @@ def cautions(found: Found, row: Row, simple: Row, against: rank.Difference, audi
             f"A simple baseline, {simple.name}, {how} {row.name} on this data "
             f"({simple.mean:.2g} against {row.mean:.2g}): consider whether you need a network at all."
         )
-    if found.power.independent:
-        said.append("The columns look independent of each other: only the shape of each column could be compared.")
+    said += found.preflight.cautions()
     if row.metrics.get("copy test p", (1.0, 0.0))[0] < 0.01:
         said.append(f"{row.name} lies suspiciously close to its training rows: it may be copying them.")
     if audit_failed:
@@ -214,16 +106,14 @@ def cautions(found: Found, row: Row, simple: Row, against: rank.Difference, audi
 def findings(found: Found, table: Sequence[Row]) -> tuple[Finding, ...]:
     """Contract findings, then the symptoms that at least half of an objective's seeds show."""
     by_name = {row.name: row for row in table}
-    simple = min(r.mean for r in table if r.role == "baseline")
-    real = by_name["fresh real rows"]
     out = list(found.contracts)
     for name in found.plan.objectives:
         runs = found.runs(by_name[name].stage, name)
         seen: dict[str, list[Finding]] = {}
         for run in runs:
             record = found.store.read(run.id)[0]
-            score = found.scores([run])[0]
-            for finding in symptoms(name, record.get("curves", {}), outcome(record, score, simple, real, found)):
+            ended = outcome(record, found.scores([run])[0], by_name, found)
+            for finding in symptoms(name, record.get("curves", {}), ended):
                 seen.setdefault(finding.rule, []).append(finding)
         out += [most(f) for f in seen.values() if 2 * len(f) >= len(runs)]
     return tuple(out)
@@ -235,21 +125,25 @@ def most(findings: Sequence[Finding]) -> Finding:
     return faults[0] if 2 * len(faults) > len(findings) else findings[0]
 
 
-def outcome(record: Mapping[str, Any], score: float, simple: float, real: Row, found: Found) -> Outcome:
+def outcome(record: Mapping[str, Any], score: float, table: Mapping[str, Row], found: Found) -> Outcome:
     """How a run ended, for the doctor."""
     metrics = record.get("metrics", {})
+    real, majority = (table[n].metrics if n in table else {} for n in ("fresh real rows", "majority class"))
     return Outcome(
         score=score,
-        baseline=simple,
-        ceiling=real.mean,
-        noise=found.power.rope,
+        baseline=min(row.mean for row in table.values() if row.role == "baseline"),
+        noise=found.preflight.rope,
         failed=bool(record["failed"]),
         why_failed=record["failed"],
         spread_ratio=metrics.get("spread"),
         coverage=metrics.get("coverage"),
-        real_coverage=real.metrics["coverage"][0],
+        real_coverage=real["coverage"][0] if real else None,
         copies_p=metrics.get("copy test p"),
         loss_skill=record.get("loss skill"),
+        training_accuracy=record.get("training accuracy"),
+        accuracy=metrics.get("accuracy"),
+        chance=majority["accuracy"][0] if majority else None,
+        rows=found.preflight.rows,
         quarter_scores=tuple(record.get("quarters", ())),
     )
 
@@ -268,7 +162,7 @@ def data(found: Found) -> Data:
     return Data(
         source=table.source,
         rows=len(table),
-        dim=judge.space.dim,
+        dim=judge.task.dim,
         columns=tuple(msgspec.to_builtins(c) for c in table.schema.columns),
         fingerprint=table.fingerprint,
         split=Split(len(parts.train), len(parts.validation), len(parts.test), judge.size(1), how),

@@ -3,7 +3,7 @@
 The recommended objective's class and the losses and samplers it uses are taken from their files (`inline`); the rest,
 which reads the rows, trains and writes new ones, is a text whose lines say on what they depend:
 
-    memory = objective.memory(x, rng) #? memory            kept where the objective has a memory
+    memory = objective.memory(...) #? memory            kept where the objective has a memory
     memory = {} #? not memory                              kept where it has none
 """
 
@@ -25,11 +25,12 @@ from ..data.schema import Column
 from ..data.write import texts
 from ..errors import StudyError, UserError
 from ..objectives.base import Objective
+from .goals import judge_of
 from .inline import import_lines, inline, joined, spaced
 from .judge import Judge
 from .model import Model, load
 from .store import Store, write
-from .work import QUARTERS, judge_of, make_lanes
+from .work import QUARTERS, make_lanes
 
 PREAMBLE = Path(__file__).with_name("export_preamble.py.txt")
 LONGEST, WIDEST = 200, 120
@@ -47,6 +48,11 @@ def export(run: str | Path, script: str | Path) -> tuple[Path, Path]:
     if model.record["own networks"]:
         raise UserError(
             "This run used your own networks; they cannot be written into one file. Use whichloss.load instead."
+        )
+    if model.task.goal != "generate":
+        raise UserError(
+            f"{model.run.objective} predicts labels; only generative objectives can be written into one file so far. "
+            "Use whichloss.load, or `whichloss predict`."
         )
     if not (folder / "data.safetensors").exists():
         raise StudyError(f"'{folder}' has no data.safetensors; give the folder of the comparison, not of the model.")

@@ -1,5 +1,6 @@
 """The end of a study: all results as one value, and the recommended model in RUN/best."""
 
+import dataclasses
 import platform
 import time
 from collections.abc import Mapping
@@ -10,29 +11,30 @@ from typing import Any
 import msgspec
 
 from ..errors import StudyError
-from . import collect, model
+from . import collect, model, rows
 from .nets import Makers
 from .records import Row, Study
 from .run import Found
 from .work import make_lanes
 
 PEERS = ("torch", "numpy", "scipy", "scikit-learn", "duckdb")
-METHOD = (
-    "Every objective gets the same rows, networks, number of settings and training compute, which is counted, "
-    "tuning included.",
-    "The score is the unbiased MMD^2 with Gaussian kernels at half, once and twice the median distance, on rows "
-    "decoded to the table and encoded alike for all.",
-    "Settings and snapshots are chosen on validation rows; finalists are judged on test rows with seeds nothing was "
-    "chosen on.",
-    "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
-    "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
-)
+
+
+USE = {
+    "generate": 'model.sample(1000).to_csv("new.csv")',
+    "classify": 'model.predict("new.csv").to_csv("predicted.csv")',
+}
+LIMITS = {
+    "generate": "its rows are not private (see the copy test in the report), and its score says nothing about uses "
+    "other than resembling the data.",
+    "classify": "its probabilities hold for rows that come as these did, with classes as frequent as here.",
+}
 
 
 def make_study(found: Found, command: str, started: float) -> Study:
     """All results of a study as one value."""
     plan = found.plan
-    table: tuple[Row, ...] = collect.rows(found)
+    table: tuple[Row, ...] = rows.rows(found)
     said, audit = collect.answer(found, table)
     found_all = collect.findings(found, table)
     for row in table:
@@ -46,6 +48,7 @@ def make_study(found: Found, command: str, started: float) -> Study:
         version=version("whichloss"),
         command=command,
         goal=plan.goal,
+        score_name=found.judge.score_name,
         budget=msgspec.to_builtins(plan.budget),
         stages=tuple(plan.stages()),
         data=collect.data(found),
@@ -53,11 +56,11 @@ def make_study(found: Found, command: str, started: float) -> Study:
         rows=table,
         skipped=plan.skipped,
         findings=found_all,
-        power=msgspec.to_builtins(found.power) | {"smallest": [d.says for d in found.power.smallest()]},
+        preflight=found.preflight.facts(),
         audit=audit,
         fewer_rows=collect.fewer_rows(found),
         overlap=found.judge.overlap,
-        method=METHOD,
+        method=found.judge.method,
         versions={name: version(name) for name in PEERS} | {"python": platform.python_version()},
         clock={"started": started, "wall seconds": time.time() - started, "training cpu seconds": spent},
     )
@@ -79,8 +82,9 @@ def save_best(found: Found, study: Study, folder: Path, nets: Makers | None) -> 
     weights = {k.removeprefix("weights/"): v for k, v in arrays.items() if k.startswith("weights/")}
     about = {
         "run": msgspec.to_builtins(run),
+        "task": dataclasses.asdict(found.judge.task),
+        **found.judge.about(arrays),
         "encoder": msgspec.to_builtins(encoders[0]),
-        "rows": len(found.judge.rest),
         "source": found.judge.table.source,
         "own networks": sorted(nets) if nets else [],
         "version": study.version,
@@ -94,7 +98,7 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
     """What the model is, how good, and how to make it again; plain Markdown."""
     row = study.row(study.answer.recommended)
     setting = ", ".join(f"{k} = {v:g}" for k, v in row.setting.items()) or "no searched settings"
-    ceiling = study.row("fresh real rows")
+    ceiling = [r for r in study.rows if r.role == "ceiling"]
     lines = [
         f"# {row.name}, trained on {study.data.source}",
         "",
@@ -103,9 +107,9 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
         "| | |",
         "|---|---|",
         f"| objective | {row.name} ({setting}) |",
-        f"| score (MMD^2 on test rows, this model) | {about['score']:.3g} |",
+        f"| score ({study.score_name} on test rows, this model) | {about['score']:.3g} |",
         f"| score, mean of {len(row.scores)} seeds | {row.mean:.3g} (95 % interval {row.low:.3g} to {row.high:.3g}) |",
-        f"| fresh real rows score | {ceiling.mean:.3g} |",
+        *(f"| {r.name} score | {r.mean:.3g} |" for r in ceiling),
         f"| seed, steps, compute | {about['run']['seed']}, {about['steps']}, {row.training_flops:.3g} operations |",
         f"| parameters | {', '.join(f'{k} {v:,}' for k, v in row.parameters.items())} |",
         f"| trained on | {study.data.split.train:,} of {study.data.rows:,} rows, {len(study.data.columns)} columns |",
@@ -116,14 +120,13 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
         "",
         "    import whichloss",
         f"    model = whichloss.load({str(folder / 'best')!r})",
-        '    model.sample(1000).to_csv("new.csv")',
+        f"    {USE[study.goal]}",
         "",
         "Make it again:",
         "",
         f"    {study.command or 'whichloss.compare(...)'}",
         "",
-        "Limits: the model knows the columns and the rows it was given and nothing else; its rows are not private "
-        "(see the copy test in the report), and its score says nothing about uses other than resembling the data.",
+        f"Limits: the model knows the columns and the rows it was given and nothing else; {LIMITS[study.goal]}",
         "",
     ]
     return "\n".join(lines)

@@ -1,34 +1,91 @@
-"""How rows are judged: decoded to the user's table, encoded in one space for all, compared with real rows.
+"""Who judges, on which rows: what every goal's judge has in common.
 
-Every objective trains in its own lane's encoding (means and scales of that lane's training rows). Judging happens in
-the encoding fitted on all rows that are not test rows, after a round trip through the table, so that what is judged is
-what the user would get: whole numbers, real categories, real missing values.
+A judge holds the real rows of a study. It says what one run trains on, asks a trained lane for its answer (rows
+drawn from it, or predictions for the judging rows), and scores the answer, lower is better.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal
+from typing import Any, ClassVar, Literal, Protocol
 
+import msgspec
 import numpy as np
-import torch
 from torch import Tensor
 
-from .. import metrics
-from ..data import Encoder, Split, Table, find_toy, split
-from ..rng import Rng
+from ..data import Encoder, Split, Table, split
+from ..errors import UserError
+from ..task import Goal, Task
+from ..train import Lanes
 
 Which = Literal["validation", "test"]
-MOST = 2000  # rows on each side of a comparison
-DESCRIBED = 1000  # rows on each side of the descriptive metrics, whose cost grows with the square
-MATCHED = 500  # rows on each side of the exact assignment, whose cost grows with the cube
-DIRECTIONS = 256  # of the sliced distance, shared by all objectives
+Role = Literal["baseline", "ceiling", "cheat", "derived"]
+Weights = Mapping[str, Tensor]
+
+
+class Scored(Protocol):
+    """A score, its standard error over the judging rows, and what each of these rows does to it."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def se(self) -> float: ...
+    @property
+    def influence(self) -> Tensor: ...
+
+
+class Preflight(msgspec.Struct, frozen=True, kw_only=True):
+    """What is measured before anything is trained. rope: the noise of a score at this number of rows."""
+
+    rows: int
+    rope: float
+
+    def refusal(self, judge: "Judge") -> str:
+        """Why nothing can be compared on this data, or nothing."""
+        return ""
+
+    def cautions(self) -> tuple[str, ...]:
+        """What a verdict on this data does not show, in sentences."""
+        return ()
+
+    def facts(self) -> dict[str, Any]:
+        """All of it as plain values, for the study."""
+        return dict(msgspec.to_builtins(self))
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """One anchor's answer on one seed, and its log-likelihood of the judging rows where it has one."""
+
+    name: str
+    answer: Any  # what a judge scores: rows of the table, or predictions
+    log_likelihood: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
-    """The real rows of a study and the space they are compared in."""
+class Judge(ABC):
+    """The real rows of a study; one judge per process."""
 
     table: Table
+    goal: ClassVar[Goal]
+    measures: ClassVar[type[Preflight]]  # what `preflight` returns
+    roles: ClassVar[Mapping[str, Role]]  # the anchors
+    derived: ClassVar[Mapping[str, str]] = {}  # name -> the objective whose finished runs it is computed from
+    method: ClassVar[tuple[str, ...]]  # what is done, a sentence each
+    score_name: ClassVar[str]
+    both_ends: ClassVar[bool] = False  # describe the last snapshot too, not only the best
+    looks: ClassVar[int] = 4  # at the validation score during a run; the weights of the best look are kept
+
+    @property
+    def most(self) -> int:
+        """The most rows that judge."""
+        return 2000
+
+    @property
+    def asked(self) -> Mapping[str, object]:
+        """What, beside the table, makes this judge: kept with the plan."""
+        return {}
 
     @lru_cache(maxsize=64)  # noqa: B019  one judge per process
     def split(self, seed: int) -> Split:
@@ -47,91 +104,61 @@ class Judge:
         """The numbers of all rows that are not test rows."""
         return np.setdiff1d(np.arange(len(self.table)), self.split(1).test)
 
-    @cached_property
-    def space(self) -> Encoder:
-        """The encoding in which rows are compared."""
-        return Encoder.fit(self.table.schema, self.table.values[self.rest])
-
-    def place(self, values: np.ndarray) -> Tensor:
-        """Table values (n, columns) as points (n, d) of the space."""
-        return torch.from_numpy(self.space.encode(values)).double()
-
-    @cached_property
-    def widths(self) -> tuple[float, float, float]:
-        """The kernel's three bandwidths, from the rows that are not test rows."""
-        return metrics.bandwidths(self.place(self.table.values[self.rest][:: max(1, len(self.rest) // MOST)]))
-
-    @cached_property
-    def directions(self) -> Tensor:
-        """The directions of the sliced distance."""
-        return metrics.directions(self.space.dim, DIRECTIONS, seed=0)
-
     def size(self, seed: int) -> int:
         """How many rows stand on each side, everywhere: the fresh real rows must be as many."""
         parts = self.split(seed)
-        return min(len(parts.validation), len(parts.test), MOST)
+        return min(len(parts.validation), len(parts.test), self.most)
 
-    def numbers(self, seed: int, which: Which, most: int = MOST) -> np.ndarray:
+    def numbers(self, seed: int, which: Which, most: int | None = None) -> np.ndarray:
         """The row numbers that judge, at most `most`, spread evenly."""
         index = getattr(self.split(seed), which)
-        return np.asarray(index[np.linspace(0, len(index) - 1, min(len(index), most)).astype(int)])
+        return np.asarray(index[np.linspace(0, len(index) - 1, min(len(index), most or self.most)).astype(int)])
 
-    @lru_cache(maxsize=16)  # noqa: B019
-    def real(self, seed: int, which: Which) -> metrics.MmdReference:
-        """The real rows that judge, with what every comparison with them shares."""
-        rows = self.table.values[self.numbers(seed, which)]
-        return metrics.MmdReference(self.place(rows), self.widths)
+    @property
+    @abstractmethod
+    def task(self) -> Task:
+        """What objectives are told of the data."""
 
-    def score(self, values: np.ndarray, seed: int, which: Which) -> metrics.Mmd:
-        """The primary metric: unbiased MMD^2 against the judging rows (0 = the same law), lower is better."""
-        return self.real(0 if which == "test" else seed, which).score(self.place(values))
+    @abstractmethod
+    def preflight(self) -> Preflight:
+        """Can anything be compared on this data?"""
 
-    def describe(self, values: np.ndarray, seed: int, which: Which) -> dict[str, float]:
-        """The descriptive metrics of sampled rows against the judging rows."""
-        y = self.place(self.table.values[self.numbers(seed, which, min(len(values), DESCRIBED))])
-        x = self.place(values[np.linspace(0, len(values) - 1, len(y)).astype(int)])
-        near = metrics.neighbours(x, y)
-        found = {
-            "energy distance": metrics.energy_distance(x, y),
-            "sliced W2": metrics.sliced_w2(x, y, self.directions),
-            "W1 per column": float(metrics.w1_columns(x, y).mean()),
-            "two-sample accuracy": metrics.c2st_accuracy(x, y, seed=0).accuracy,
-            "precision": near.precision,
-            "recall": near.recall,
-            "density": near.density,
-            "coverage": near.coverage,
-            "spread": float(x.var(0).sum().sqrt() / y.var(0).sum().sqrt()),
-        }
-        if self.space.dim > 1:
-            found["correlation difference"] = metrics.correlation_difference(x, y)
-        if self.space.dim <= 3:
-            found["exact W2"] = metrics.exact_w2(x[:MATCHED], y[:MATCHED])
-        return found | self.copies(x, seed) | self.toy(values)
+    @abstractmethod
+    def encoded(self, rows: np.ndarray) -> tuple[Encoder, Tensor]:
+        """The encoding fitted on these training rows, and the rows in it, labels last."""
 
-    def copies(self, x: Tensor, seed: int) -> dict[str, float]:
-        """The copy test: are the points x nearer to training rows than held-out rows are?"""
-        parts = self.split(seed)
-        train, test = (self.place(self.table.values[index]) for index in (parts.train, parts.test))
-        found = metrics.copy_test(x, train, test)
-        return {"copy test p": found.p, "copied share": found.share}
+    @abstractmethod
+    def answers(
+        self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str
+    ) -> list[Any]:
+        """What every lane answers; None where it has diverged. `name` keys the draws."""
 
-    def toy(self, values: np.ndarray) -> dict[str, float]:
-        """What only a known density can tell: modes, high-quality share, divergence."""
-        if not self.table.source.startswith("toy:"):
-            return {}
-        toy = find_toy(self.table.source.removeprefix("toy:"))[0]
-        x = torch.from_numpy(values)
-        found: dict[str, float] = {}
-        if toy.centers is not None:
-            modes = metrics.modes(x, torch.from_numpy(toy.centers), toy.std)
-            found = {
-                "modes covered": float(modes.covered),
-                "modes": float(len(toy.centers)),
-                "high-quality share": modes.high_quality,
-            }
-        return found | {"KL to the density": metrics.kl_to_density(x, toy.log_density)}
+    @abstractmethod
+    def score(self, answer: Any, seed: int, which: Which) -> Scored:
+        """The primary metric, lower is better."""
 
+    @abstractmethod
+    def describe(self, answer: Any, seed: int, which: Which) -> dict[str, float]:
+        """The descriptive metrics."""
 
-def uniform(name: str, shape: tuple[int, ...], *numbers: int) -> np.ndarray:
-    """Keyed uniform numbers for the study's own draws."""
-    return np.asarray(Rng.of(0)[name].at(*numbers).uniform("u", shape).numpy())
+    @abstractmethod
+    def anchors(self, seed: int, which: Which) -> list[Anchor]:
+        """The answers of all anchors on a seed."""
+
+    def derive(self, name: str, arrays: Mapping[str, np.ndarray], seed: int) -> Any:
+        """The answer of a derived row, from what a run kept."""
+        raise UserError(f"'{name}' is derived from nothing.")
+
+    def extras(
+        self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
+    ) -> dict[str, float | None]:
+        """Further facts of a finished run of one lane: sampling flops, loss skill, log likelihood."""
+        return {}
+
+    def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
+        """What a model needs beside its weights and its encoding; `arrays` is what its run kept."""
+        return {}
+
+    @abstractmethod
+    def kept(self, answer: Any) -> dict[str, np.ndarray]:
+        """What of an answer is kept for the report."""

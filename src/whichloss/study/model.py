@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Encoder, Table, read
+from ..data import Column, Encoder, Schema, Table, read
 from ..errors import StudyError, UserError
 from ..nets import builder
-from ..objectives import Generative, Nets, find
+from ..objectives import Classifier, Generative, Nets, find
 from ..rng import Rng
 from ..task import Task
 from ..train import Lanes
@@ -24,14 +24,14 @@ BLOCK = 2000  # rows drawn or scored at once
 
 
 class Model:
-    """A trained generative model of a table."""
+    """A trained model of a table: it draws rows, scores them, or predicts their labels."""
 
     def __init__(self, record: Mapping[str, Any], weights: Mapping[str, Tensor], own: Makers | None) -> None:
         self.record = record
         self.run = msgspec.convert(record["run"], Run)
         self.encoder = msgspec.convert(record["encoder"], Encoder)
         self.weights = weights
-        self.task = Task("generate", self.encoder.dim, record["rows"])
+        self.task = Task(**record["task"])
         roles = sorted(record["own networks"])
         if roles and not own:
             raise UserError(
@@ -39,9 +39,8 @@ class Model:
                 "whichloss.load(path, nets={...})."
             )
         objective = find(self.run.objective)(**self.run.setting)
-        assert isinstance(objective, Generative)
         self.objective = objective
-        empty = torch.zeros(1, 1, self.task.dim)
+        empty = torch.zeros(1, 1, self.task.dim + 1)  # a row and, where there are some, its labels
         lanes = Lanes(
             objective,
             self.task,
@@ -49,7 +48,7 @@ class Model:
             Rng(torch.zeros(1, dtype=torch.int64)),
             empty,
             torch.ones(1, dtype=torch.int64),
-            empty[:, 0],
+            empty[:, 0, :-1],
         )
         self.nets: Nets = lanes.nets(weights)
 
@@ -58,6 +57,8 @@ class Model:
 
     def sample(self, n: int, seed: int = 0) -> Table:
         """n rows with the columns, types, categories and missing values of the user's table."""
+        if not isinstance(self.objective, Generative):
+            raise UserError(f"{self.run.objective} predicts labels and draws no rows; use predict.")
         if n < 1:
             raise UserError(f"The number of rows to sample must be at least 1; got {n}.")
         blocks = []
@@ -71,11 +72,11 @@ class Model:
     @property
     def scores(self) -> str:
         """What `score` returns: "energy" (lower = more likely), "log density", or "" for neither."""
-        return self.objective.scores
+        return self.objective.scores if isinstance(self.objective, Generative) else ""
 
     def score(self, source: object) -> np.ndarray:
         """Energy or log-density of each row, in the model's encoded space. Raises UserError if it has none."""
-        if not self.objective.scores:
+        if not isinstance(self.objective, Generative) or not self.objective.scores:
             raise UserError(
                 f"{self.run.objective} gives no score for a row: it can only be sampled. "
                 "Objectives with a score: pcd and ebgan (energy), flow-matching and ddpm (log density)."
@@ -85,6 +86,30 @@ class Model:
         with torch.no_grad():
             parts = [self.objective.score(self.nets, rows).reshape(-1) for rows in torch.split(x, BLOCK)]
         return np.asarray(torch.cat(parts).double().numpy())
+
+    def predict(self, source: object) -> Table:
+        """The labels of new rows and their calibrated probabilities: `predicted ...`, and one `p(...)` a class.
+
+        Columns are found by name, in any order; others are left out with a note. Raises UserError for missing columns
+        and unknown categories, naming them.
+        """
+        if not isinstance(self.objective, Classifier):
+            raise UserError(f"{self.run.objective} draws rows and predicts no labels; use sample or score.")
+        table = read(source, schema=self.encoder.schema)
+        x = torch.from_numpy(self.encoder.encode(table.values))
+        with torch.no_grad():
+            z = torch.cat(
+                [self.objective.logits(self.nets, rows, self.task) for rows in torch.split(x, BLOCK)]
+            ).double()
+        z = z / self.record["temperature"]
+        target = msgspec.convert(self.record["target"], tuple[Column, ...])
+        several = self.task.labels == "several"
+        p = (z.sigmoid() if several else z.softmax(1)).numpy()
+        values = (p > 0.5).astype(np.float64) if several else np.array(self.record["values"])[p.argmax(1)][:, None]
+        said = [msgspec.structs.replace(column, name=f"predicted {column.name}") for column in target]
+        chances = [Column(f"p({name})", "number") for name in self.record["classes"]]
+        found = np.concatenate([values, p], axis=1)
+        return Table(Schema((*said, *chances)), found, f"{self.run.objective} predictions", notes=table.notes)
 
 
 def save(folder: Path, record: Mapping[str, Any], weights: Mapping[str, np.ndarray], card: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from itertools import product
+from typing import Any
 
 import msgspec
 
@@ -59,6 +60,7 @@ class Plan(msgspec.Struct, frozen=True):
     codes: Mapping[str, str]
     settings: Mapping[str, tuple[Setting, ...]]  # per objective, the default first
     skipped: Mapping[str, str]  # objective -> why it cannot run
+    asked: Mapping[str, Any] = {}  # what else makes the judge: targets, metric
 
     def seeds(self, stage: str) -> tuple[int, ...]:
         """The seeds of a stage; no seed serves two stages."""

@@ -1,12 +1,13 @@
 """The one interval of a study: two objectives' difference, paired over seeds and over test rows.
 
     d_s = a_s - b_s                        lower scores are better: d < 0 favours a
-    Var(mean d) = (1/n + overlap) s_d^2 + Var_j(2 (w_a - w_b)_j) / m
+    Var(mean d) = (1/n + overlap) s_d^2 + Var_j((i_a - i_b)_j) / m
 
 The first term is what other seeds would change, corrected for overlapping training sets (Nadeau
-& Bengio, 2003); the second is what another test split would change. MMD^2 depends on the test
-rows y_j through -2 mean_j w_j and a term in y alone, which both share and which cancels, so the
-second term is exact.
+& Bengio, 2003); the second is what another test split would change, by the influence i_j of each
+test row on a score. A mean of row losses l_j has i_j = l_j - mean. MMD^2 depends on the test rows
+y_j through -2 mean_j w_j and a term in y alone, which both share and which cancels, so i_j = -2 w_j
+is exact. Other scores are linearised (metrics/labels.py).
 """
 
 import math
@@ -27,14 +28,14 @@ ROUNDING = 8 * float(np.finfo(np.float64).eps)
 class Scores:
     """One finalist on the same fresh seeds and test rows as every other; lower is better.
 
-    values: (n,) MMD^2 on the test split, one per seed; the baseline's score for a failed run.
-    witness: (m,) mean over seeds of w_j = (1/n_x) sum_i k(x_i, y_j), the baseline's likewise.
+    values: (n,) the score on the test split, one per seed; the baseline's score for a failed run.
+    influence: (m,) mean over seeds of what each test row adds, up to a constant, the baseline's likewise.
     Costs are floating-point operations. UserError for numbers that cannot be ranked.
     """
 
     name: str
     values: tuple[float, ...]
-    witness: NDArray[np.float64]
+    influence: NDArray[np.float64]
     failures: int
     sampling_cost: float
     training_cost: float
@@ -42,10 +43,10 @@ class Scores:
     def __post_init__(self) -> None:
         where = f"finalist '{self.name}'"
         finite(self.values, f"{where}, score of seed")
-        if self.witness.ndim != 1 or self.witness.size < 2 or not np.isfinite(self.witness).all():
+        if self.influence.ndim != 1 or self.influence.size < 2 or not np.isfinite(self.influence).all():
             raise UserError(
-                f"{where}: the witness must be one finite number per test row, at least 2; found "
-                f"shape {self.witness.shape}, {(~np.isfinite(self.witness)).sum()} not finite."
+                f"{where}: the influence must be one finite number per test row, at least 2; found "
+                f"shape {self.influence.shape}, {(~np.isfinite(self.influence)).sum()} not finite."
             )
         if not 0 <= self.failures <= len(self.values):
             raise UserError(f"{where}: {self.failures} failures among {len(self.values)} runs.")
@@ -101,7 +102,7 @@ def finite(values: Sequence[float], where: str) -> None:
 def difference(a: Scores, b: Scores, *, overlap: float, level: float = 0.95) -> Difference:
     """The paired difference of two finalists with its two-sided t interval.
 
-        V = V_s + V_t,   V_s = (1/n + overlap) s_d^2,   V_t = Var_j(2 (w_a - w_b)_j) / m
+        V = V_s + V_t,   V_s = (1/n + overlap) s_d^2,   V_t = Var_j((i_a - i_b)_j) / m
         mean d ± t_{(1 + level)/2, df} sqrt(V),   df = V^2 / (V_s^2 / (n - 1) + V_t^2 / (m - 1))
 
     Seeds and test rows are independent sources of error. Each variance is estimated with its own
@@ -112,7 +113,7 @@ def difference(a: Scores, b: Scores, *, overlap: float, level: float = 0.95) -> 
     overlap: 0 for fresh random splits, n_validation / n_train for folds. UserError unless both
     have the same n >= 2 seeds and the same m test rows.
 
-    Limits, simulated: seed noise left in the mean witness enters both parts, so that equal
+    Limits, simulated: seed noise left in the mean influence enters both parts, so that equal
     objectives are covered in 98 % at m = 100 (more rows: nearer 95 %). Where one of two fails on
     20 % of seeds, d is skewed and 95 % becomes 90, 94, 94 % at n = 8, 16, 24 if failing costs 6
     standard deviations of a run, 83, 91, 93 % if it costs 20.
@@ -120,11 +121,11 @@ def difference(a: Scores, b: Scores, *, overlap: float, level: float = 0.95) -> 
     check_settings(overlap, level)
     check_pair(a, b)
     x, y = np.asarray(a.values), np.asarray(b.values)
-    n, m = x.size, a.witness.size
+    n, m = x.size, a.influence.size
     wins, equal = int((x < y).sum()), int((x == y).sum())
     mean = float(np.mean(x - y))
     seed_variance = paired_variance(x, y)
-    test_variance = 4 * paired_variance(a.witness, b.witness) / m
+    test_variance = paired_variance(a.influence, b.influence) / m
     error, freedom = standard_error(seed_variance, test_variance, n, m, overlap)
     half = quantile((1 + level) / 2, freedom) * error
     probability, effective = (wins + equal / 2) / n, 1 / (1 / n + overlap)
@@ -146,10 +147,10 @@ def check_settings(overlap: float, level: float) -> None:
 def check_pair(a: Scores, b: Scores) -> None:
     """Refuse scores that are not paired, and a single seed."""
     pair = f"finalists '{a.name}' and '{b.name}'"
-    if len(a.values) != len(b.values) or a.witness.size != b.witness.size:
+    if len(a.values) != len(b.values) or a.influence.size != b.influence.size:
         raise UserError(
-            f"{pair} are not paired: {len(a.values)} and {len(b.values)} seeds, {a.witness.size} "
-            f"and {b.witness.size} test rows; score both on the same seeds and test rows."
+            f"{pair} are not paired: {len(a.values)} and {len(b.values)} seeds, {a.influence.size} "
+            f"and {b.influence.size} test rows; score both on the same seeds and test rows."
         )
     if len(a.values) < 2:
         raise UserError(f"{pair} have 1 seed; an interval needs at least 2.")

@@ -14,7 +14,7 @@ class Row(msgspec.Struct, kw_only=True):
     """One line of the ranking table: an objective, or an anchor."""
 
     name: str
-    role: Literal["objective", "baseline", "ceiling", "cheat"]
+    role: Literal["objective", "baseline", "ceiling", "cheat", "derived"]
     stage: Literal["final", "screen"]  # final: fresh seeds on the test rows; screen: on validation rows
     scores: tuple[float, ...]  # one per seed, failed runs at the baseline's score
     mean: float
@@ -29,6 +29,7 @@ class Row(msgspec.Struct, kw_only=True):
     letters: str = ""
     state: str = ""  # "", "not started", "needs longer"
     metrics: Mapping[str, tuple[float, float]] = {}  # name -> mean, standard deviation over seeds
+    last_metrics: Mapping[str, tuple[float, float]] = {}  # the same of the last snapshot
     log_likelihood: float | None = None
     last: float | None = None  # mean score of the last snapshot; `mean` is the best by validation
     quarters: tuple[float | None, ...] = ()  # mean validation score at 25, 50, 75, 100 % of the budget
@@ -39,7 +40,7 @@ class Row(msgspec.Struct, kw_only=True):
     parameters: Mapping[str, int] = {}
     steps: int = 0
     training_flops: float = 0.0
-    sampling_flops: float = 0.0  # per row
+    use_flops: float = 0.0  # per row sampled or predicted
     curves: Mapping[str, tuple[float | None, ...]] = {}  # of the first seed, over the run
     sample: str = ""  # where in RUN/runs its rows lie: "file" or "file#array"
 
@@ -88,6 +89,7 @@ class Study(msgspec.Struct, kw_only=True):
     version: str
     command: str
     goal: str
+    score_name: str
     budget: Mapping[str, Any]
     stages: tuple[tuple[str, int, float], ...]  # stage, runs, floating-point operations
     data: Data
@@ -95,7 +97,7 @@ class Study(msgspec.Struct, kw_only=True):
     rows: tuple[Row, ...]
     skipped: Mapping[str, str]
     findings: tuple[Finding, ...]
-    power: Mapping[str, Any]
+    preflight: Mapping[str, Any]
     audit: Mapping[str, Any]
     fewer_rows: tuple[Mapping[str, Any], ...]
     overlap: float
@@ -109,7 +111,7 @@ class Study(msgspec.Struct, kw_only=True):
 
     def ranked(self) -> list[Row]:
         """All lines: finalists by test score, then the others by screen score, then the anchors."""
-        order = {"objective": 0, "baseline": 1, "ceiling": 2, "cheat": 3}
+        order = {"objective": 0, "derived": 1, "baseline": 2, "ceiling": 3, "cheat": 4}
         return sorted(self.rows, key=lambda r: (order[r.role], r.stage != "final", r.mean, r.name))
 
 

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
-import numpy as np
 
 from ..data import Table, read
 from ..engines import Local
 from ..errors import DataUnfit, StudyError, UserError, nearest
+from ..metrics.labels import SCORES
 from .budget import Budget, budget
 from .finish import make_study, save_best
+from .goals import GOALS, make_judge
 from .judge import Judge
 from .nets import Makers, load_file
 from .plan import Plan
@@ -21,9 +23,7 @@ from .records import Study
 from .run import Runner, Watcher, claim, default_folder, make_plan
 from .store import Store, write
 
-GOALS = ("generate",)
-MOST_CLASSES = 20  # whole numbers with more distinct values are amounts, not labels
-COMING = ("classify", "embed", "align")
+COMING = ("embed", "align")
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Request:
     command: str
     nets: Makers | None
     workers: int | None
+    anyway: bool = False
 
     def run(self, watcher: Watcher) -> Study:
         """Run what is not on disk yet and write study.json, best/ and the model card."""
@@ -44,7 +45,7 @@ class Request:
         with store.lock():
             claim(store, self.plan, self.judge.table, self.command)
             with Local(self.workers) as engine:
-                runner = Runner(self.plan, self.judge, store, engine, self.nets, watcher)
+                runner = Runner(self.plan, self.judge, store, engine, self.nets, watcher, self.anyway)
                 try:
                     found = runner.run()
                 except DataUnfit:
@@ -62,7 +63,9 @@ def request(
     data: object,
     *,
     goal: str | None = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
+    metric: str | None = None,
+    anyway: bool = False,
     size: str | float = "quick",
     objectives: Sequence[str] | None = None,
     nets: Makers | str | Path | None = None,
@@ -81,14 +84,13 @@ def request(
     if workers is not None and workers < 1:
         raise UserError(f"--workers must be at least 1; got {workers}.")
     table = data if isinstance(data, Table) else read(data, group=group, time=time, drop=drop)
-    check_goal(goal, target, table)
-    judge = Judge(table)
+    judge = make_judge(table, *understood(goal, target, metric, table))
     own = load_file(nets) if isinstance(nets, str | Path) else nets
     plan = make_plan(judge, spent, objectives, own)
     folder = Path(out) if out else default_folder(table)
     if folder.exists() and not folder.is_dir():
         raise StudyError(f"'{folder}' is a file; --out needs a folder.")
-    return Request(table, plan, judge, folder, command, own, workers)
+    return Request(table, plan, judge, folder, command, own, workers, anyway)
 
 
 def check_engine(engine: str) -> None:
@@ -99,33 +101,34 @@ def check_engine(engine: str) -> None:
         )
 
 
-def check_goal(goal: str | None, target: str | None, table: Table) -> None:
-    """The goals of this version, and what is no goal at all."""
-    if target is not None:
-        if target not in table.schema.names:
+def understood(
+    goal: str | None, target: str | Sequence[str] | None, metric: str | None, table: Table
+) -> tuple[str, dict[str, Any]]:
+    """The goal, inferred from --target where it is not given, and what else makes its judge."""
+    known_goal(goal)
+    columns = tuple(target.split(",") if isinstance(target, str) else target or ())
+    columns = tuple(name.strip() for name in columns if name.strip())
+    goal = goal or ("classify" if columns else "generate")
+    if goal == "generate":
+        if columns:
             raise UserError(
-                f"--target '{target}': {table.source} has no such column; {nearest(target, table.schema.names)}"
-            )
-        place = table.position(target)
-        column, values = table.schema.columns[place], table.values[:, place]
-        many = column.kind == "integer" and len(np.unique(values[~np.isnan(values)])) > MOST_CLASSES
-        if (many or column.kind in ("number", "date")) and goal in (None, "classify"):
-            kind = {"integer": "whole number"}.get(column.kind, column.kind)
-            raise DataUnfit(
-                f"--target '{target}' is a column of {kind}s: regression is no goal of whichloss. "
-                f"Supported: {', '.join(GOALS)}. Leave --target out to learn the whole table."
-            )
-        if goal in (None, "classify"):
-            raise UserError(
-                f"The goal 'classify' (--target '{target}') is not available in this version. "
-                f"Supported: {', '.join(GOALS)}. Leave --target out to learn the whole table, '{target}' included."
-            )
-        if goal in GOALS:
-            raise UserError(
-                f"--target '{target}' belongs to the goal 'classify'; '{goal}' learns all columns together. "
+                f"--target '{','.join(columns)}' belongs to the goal 'classify'; '{goal}' learns all columns together. "
                 "Leave --target out."
             )
-    known_goal(goal)
+        if metric is not None:
+            raise UserError("--metric belongs to the goal 'classify'; 'generate' is judged by MMD^2. Leave it out.")
+        return goal, {}
+    if not columns:
+        raise UserError(f"--goal {goal} needs --target: the column of labels, or several 0/1 columns with commas.")
+    for name in columns:
+        if name not in table.schema.names:
+            hint = nearest(name, table.schema.names)
+            raise UserError(f"--target '{name}': {table.source} has no such column; {hint}")
+    if len(set(columns)) < len(columns) or len(columns) == len(table.schema.names):
+        raise UserError(f"--target '{','.join(columns)}': name each label column once, and leave some to predict from.")
+    if metric is not None and metric not in SCORES:
+        raise UserError(f"--metric '{metric}': {nearest(metric, tuple(SCORES))}")
+    return goal, {"target": columns, "metric": metric or "log-loss"}
 
 
 def known_goal(goal: str | None) -> None:
@@ -146,7 +149,7 @@ def known_goal(goal: str | None) -> None:
 def forget(folder: Path, plan: Plan) -> None:
     """Remove what a refused study left, unless anything was trained there: it must not stand in the way of more rows
     under the same name."""
-    mine = [folder / "data.safetensors", folder / "plan.json", folder / "runs" / f"power-{plan.data}.safetensors"]
+    mine = [folder / "data.safetensors", folder / "plan.json", folder / "runs" / f"preflight-{plan.data}.safetensors"]
     if {path.name for path in (folder / "runs").glob("*")} <= {mine[-1].name}:
         for path in mine:
             path.unlink(missing_ok=True)

@@ -14,25 +14,26 @@ from ..doctor import check_contracts
 from ..engines import Failure, Local
 from ..errors import DataUnfit, StudyError, UserError
 from ..nets import builder
-from ..objectives import find
+from ..objectives import available, find
 from ..objectives.find import DEFAULTS
-from ..task import Finding, Task
-from . import anchors, power, rank, work
+from ..task import Finding
+from . import anchors, preflight, rank, work
 from .anchors import AnchorJob
 from .budget import Budget
-from .judge import Judge
+from .judge import Judge, Preflight
 from .nets import REFUSED, Makers, checked, fingerprint, packed
 from .plan import Group, Plan, Run, Setting, settings
 from .store import Store
 from .work import Job
 
-VERSION = "1"  # of the protocol: runs of another version have other names
+VERSION = "2"  # of the protocol: runs of another version have other names
 
 
 class Watcher(Protocol):
     """Whoever wants to show a study while it runs."""
 
     def planned(self, plan: Plan, judge: Judge, store: Store) -> None: ...
+    def measured(self, preflight: Preflight) -> None: ...
     def stage(self, name: str, groups: Sequence[Group]) -> None: ...
     def progress(self, group: Group, step: int, steps: int) -> None: ...
     def finished(self, group: Group, records: Sequence[Mapping[str, Any]]) -> None: ...
@@ -44,6 +45,7 @@ class Silent:
     """A watcher that shows nothing."""
 
     def planned(self, plan: Plan, judge: Judge, store: Store) -> None: ...
+    def measured(self, preflight: Preflight) -> None: ...
     def stage(self, name: str, groups: Sequence[Group]) -> None: ...
     def progress(self, group: Group, step: int, steps: int) -> None: ...
     def finished(self, group: Group, records: Sequence[Mapping[str, Any]]) -> None: ...
@@ -61,7 +63,7 @@ class Found:
     chosen: dict[str, Setting]
     finalists: tuple[str, ...]
     stages: dict[str, list[Group]]
-    power: power.Power
+    preflight: Preflight
     contracts: tuple[Finding, ...]
     floors: dict[tuple[int, str], tuple[float, str]] = field(default_factory=dict)
 
@@ -69,7 +71,7 @@ class Found:
         """The score of a failed run: that of the worst simple baseline on this seed, and its name."""
         if (seed, which) not in self.floors:
             record, _ = self.store.read(AnchorJob("", self.plan.data, seed, which).id)  # type: ignore[arg-type]
-            simple = {n: r["score"] for n, r in record.items() if anchors.ROLES[n] == "baseline"}
+            simple = {n: r["score"] for n, r in record.items() if self.judge.roles[n] == "baseline"}
             worst = max(simple, key=lambda n: simple[n])
             self.floors[seed, which] = simple[worst], worst
         return self.floors[seed, which]
@@ -97,12 +99,11 @@ def make_plan(
     budget: Budget,
     objectives: Sequence[str] | None,
     nets: Makers | None,
-    goal: str = "generate",
 ) -> Plan:
     """What will be run. Raises UserError for unknown names, or when nothing fits."""
-    task = Task("generate", judge.space.dim, len(judge.rest))
+    task, goal = judge.task, judge.goal
     fitting, skipped, codes, roles = [], {}, {}, set[str]()
-    for name in objectives or DEFAULTS[goal]:
+    for name in chosen(objectives or DEFAULTS[goal], goal):
         kind = find(name)
         if kind.goal != goal:
             raise UserError(f"'{name}' serves the goal '{kind.goal}', not '{goal}'.")
@@ -130,8 +131,17 @@ def make_plan(
         reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
         raise UserError(f"No objective can run on this data. {reasons}")
     tried = {name: settings(find(name), budget.settings) for name in fitting}
-    data = sha256(f"{VERSION} {judge.table.fingerprint}".encode()).hexdigest()[:16]
-    return Plan(data, goal, budget, tuple(fitting), codes, tried, skipped)
+    asked = "".join(f" {name}={value}" for name, value in judge.asked.items())
+    data = sha256(f"{VERSION} {judge.table.fingerprint}{asked}".encode()).hexdigest()[:16]
+    return Plan(data, goal, budget, tuple(fitting), codes, tried, skipped, judge.asked)
+
+
+def chosen(names: Sequence[str], goal: str) -> list[str]:
+    """The names, 'all' as every shipped objective of the goal."""
+    if "all" not in names:
+        return list(names)
+    shipped = available(goal)
+    return [*shipped, *(name for name in names if name not in ("all", *shipped))]
 
 
 @dataclass
@@ -144,18 +154,22 @@ class Runner:
     engine: Local
     nets: Makers | None
     watcher: Watcher
+    anyway: bool = False  # train although the preflight refuses
 
     def run(self) -> Found:
-        """Every stage; raises DataUnfit when the metric is blind at this number of rows."""
+        """Every stage; raises DataUnfit where the preflight refuses."""
         self.watcher.planned(self.plan, self.judge, self.store)
         contracts = self.contracts()
         seeds = self.plan.seeds("screen"), self.plan.seeds("final")
         jobs = [AnchorJob(self.folder, self.plan.data, s, "validation") for s in seeds[0]]
         jobs += [AnchorJob(self.folder, self.plan.data, s, "test") for s in seeds[1]]
-        name = f"power-{self.plan.data}"
-        self.simple(power.work, [(self.folder, name)] * (not self.store.has(name)))
-        measured = msgspec.convert(self.store.read(name)[0], power.Power)
-        self.refuse(measured)
+        name = f"preflight-{self.plan.data}"
+        self.simple(preflight.work, [(self.folder, name)] * (not self.store.has(name)))
+        measured = msgspec.convert(self.store.read(name)[0], self.judge.measures)
+        refused = measured.refusal(self.judge)
+        if refused and not self.anyway:
+            raise DataUnfit(f"{self.judge.table.source}: {refused}")
+        self.watcher.measured(measured)
         self.simple(anchors.work, [job for job in jobs if not self.store.has(job.id)])
         stages = {"tune": self.plan.tuning()}
         self.stage("tune", stages["tune"])
@@ -178,27 +192,14 @@ class Runner:
 
     def contracts(self) -> tuple[Finding, ...]:
         """Deterministic checks of every objective before any training."""
-        task = Task("generate", self.judge.space.dim, len(self.judge.rest))
         found: list[Finding] = []
         for name in self.plan.objectives:
-            found += check_contracts(find(name)(), task, builder(8, own=self.nets))
+            found += check_contracts(find(name)(), self.judge.task, builder(8, own=self.nets))
         for finding in found:
             if finding.rule in REFUSED and (self.nets or finding.objective.endswith(".py")):
                 raise UserError(f"{finding.objective}: {finding.says} {finding.cause} {finding.remedy}")
             self.watcher.found(finding)
         return tuple(found)
-
-    def refuse(self, measured: power.Power) -> None:
-        """Refuse a verdict only if the metric cannot tell independent marginals from real rows that are none."""
-        if measured.enough:
-            return
-        alone = self.judge.space.dim == 1  # the rule of `power.measure`
-        damaged = "moved by half a standard deviation" if alone else "whose columns were drawn independently"
-        raise DataUnfit(
-            f"{self.judge.table.source}: with {measured.rows} rows on each side the score cannot tell rows {damaged} "
-            f"from real ones (noise {measured.rope:.2g}). There are too few rows to compare anything; more rows are "
-            "the only cure."
-        )
 
     def simple(self, job: Callable[..., None], items: Sequence[Any]) -> None:
         """Work that no study can do without: a failure ends the study."""
@@ -267,8 +268,7 @@ def best_or_first(scores: Sequence[float], noise: float) -> int:
 
 def tuning_score(record: Mapping[str, Any]) -> float:
     """The best validation score over a tuning run; infinite if it failed."""
-    lived = [s for s in record.get("quarters", []) if s is not None]
-    return float("inf") if record["failed"] or not lived else min(lived)
+    return float("inf") if record["failed"] or record["best"] is None else float(record["best"])
 
 
 def claim(store: Store, plan: Plan, table: Table, command: str) -> None:

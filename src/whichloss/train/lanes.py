@@ -54,8 +54,8 @@ class Lanes:
     """An objective on a task for S lanes: how to start, step, sample and watch them.
 
     `rng.key` is (S,); `data` is (S, n, d), the encoded training rows of each lane, of which the first `sizes` (S,)
-    count; `jitter` (S, d) is the width of the uniform noise that dequantises discrete columns; `hyper` holds (S,)
-    values of searched fields.
+    count, followed in the last dimension by their labels, if any; `jitter` (S, d) is the width of the uniform noise
+    that dequantises discrete columns, labels not included; `hyper` holds (S,) values of searched fields.
     """
 
     objective: Objective
@@ -100,7 +100,7 @@ class Lanes:
             hyper = {name: value[k] for name, value in self.hyper.items()}
             rng = Rng(self.draws.key[k], self.draws.path)["memory"]
             rows = self.data[k, : int(self.sizes[k])]
-            lanes.append(replace(self.objective, **hyper).memory(rows, rng))
+            lanes.append(replace(self.objective, **hyper).memory(self.labelled(rows), rng))
         return {name: torch.stack([lane[name] for lane in lanes]) for name in lanes[0]}
 
     @property
@@ -182,8 +182,18 @@ class Lanes:
         x = self.data.reshape(lanes * n, dim).index_select(0, (index + offset).reshape(-1))
         x = x.view(lanes, self.batch, dim)
         if self.jitter.any():
-            x = x + self.jitter[:, None] * (rng.uniform("jitter", (self.batch, dim)) - 0.5)
+            noise = self.jitter[:, None] * (rng.uniform("jitter", (self.batch, self.task.dim)) - 0.5)
+            x = x + torch.nn.functional.pad(noise, (0, dim - self.task.dim))
         return x
+
+    def labelled(
+        self, rows: Tensor, memory: Mapping[str, Tensor] | None = None, progress: Tensor | None = None
+    ) -> Batch:
+        """Rows of `data` (B, d and labels) as a step sees them."""
+        x, y = rows[:, : self.task.dim], rows[:, self.task.dim :]
+        if self.task.labels in ("one", "ordered"):
+            y = (y == torch.arange(self.task.classes, dtype=y.dtype)).to(y.dtype)
+        return Batch(x, memory or {}, torch.zeros(()) if progress is None else progress, y)
 
     def sample(self, weights: Mapping[str, Tensor], n: int, name: str) -> Tensor:
         """n rows drawn by every lane's networks: (S, n, d)."""
@@ -203,14 +213,14 @@ class Lanes:
             objective: Objective,
             rng: Rng,
             weights: Mapping[str, Tensor],
-            x: Tensor,
+            rows: Tensor,
             memory: Mapping[str, Tensor],
         ) -> dict[str, Tensor]:
-            batch = Batch(x, memory, progress)
+            batch = self.labelled(rows, memory, progress)
             return objective.watch(self.nets(weights), batch, rng["watch"][state.step])
 
-        x = self.rows(-1 - state.step)
-        return self.map(work, state.weights, x, state.memory)  # type: ignore[no-any-return]
+        rows = self.rows(-1 - state.step)
+        return self.map(work, state.weights, rows, state.memory)  # type: ignore[no-any-return]
 
 
 def _first(leaf: Tensor) -> Tensor:

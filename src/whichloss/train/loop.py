@@ -10,7 +10,6 @@ from torch.func import grad_and_value
 
 from ..objectives.base import Objective, Update
 from ..rng import Rng
-from ..task import Batch
 from . import optimise
 from .count import count
 from .lanes import Lanes, State
@@ -50,12 +49,12 @@ class Loop:
         return losses
 
     @torch.no_grad()
-    def _move(self, i: int, update: Update, x: Tensor, rng: Rng) -> Tensor:
+    def _move(self, i: int, update: Update, rows: Tensor, rng: Rng) -> Tensor:
         state = self.state
         moving = {r: state.weights[r] for r in update.moves}
         still = {r: w for r, w in state.weights.items() if r not in moving}
         progress = torch.tensor(state.step / self.steps)
-        inputs = (moving, still, rng.key, x, state.memory, progress, dict(self.lanes.hyper))
+        inputs = (moving, still, rng.key, rows, state.memory, progress, dict(self.lanes.hyper))
         if i not in self.work:
             gradient = self._gradient(i)
             self.work[i] = trace(gradient, *inputs) if self.lanes.stacked else gradient
@@ -77,17 +76,18 @@ class Loop:
             moving: Mapping[str, Tensor],
             still: Mapping[str, Tensor],
             key: Tensor,
-            x: Tensor,
+            rows: Tensor,
             memory: Mapping[str, Tensor],
             progress: Tensor,
             hyper: Mapping[str, Tensor],
         ) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
             objective = replace(lanes.objective, **hyper) if hyper else lanes.objective
             rng, fresh = Rng(key), {}
+            batch = lanes.labelled(rows, memory, progress)
             if type(objective).refresh is not Objective.refresh:
                 nets = lanes.nets({**moving, **still})
-                fresh = objective.refresh(nets, Batch(x, memory, progress), rng["refresh"])
-            batch = Batch(x, {**memory, **fresh}, progress)
+                fresh = objective.refresh(nets, batch, rng["refresh"])
+                batch = replace(batch, memory={**memory, **fresh})
 
             def loss(moving: Mapping[str, Tensor]) -> Tensor:
                 nets = lanes.nets({**moving, **still})

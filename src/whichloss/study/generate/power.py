@@ -1,19 +1,20 @@
 """Can the metric see anything at this number of rows? Damage real rows on purpose and look."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import torch
 
-from .. import metrics
-from ..rng import key
-from . import rank
+from ... import metrics
+from ...rng import key
+from .. import rank
+from ..judge import Judge, Preflight
 from .anchors import marginals
-from .judge import Judge
-from .store import Store
-from .work import judge_of
+
+if TYPE_CHECKING:
+    from .judge import SampleJudge
 
 ALL = 5000  # rows that show dependence, at most
 DRAWS = 6  # of each damage, each with other real rows
@@ -39,7 +40,7 @@ class Damage(msgspec.Struct, frozen=True):
         }[self.kind]
 
 
-class Power(msgspec.Struct, frozen=True):
+class Power(Preflight, frozen=True, kw_only=True):
     """`rope`: standard deviation of the metric, real rows against real rows, at this n.
 
     marginals_seen: one score, or the study's own paired interval, tells rows with independently drawn columns from
@@ -47,8 +48,6 @@ class Power(msgspec.Struct, frozen=True):
     independent: not even all rows show that the columns depend on each other.
     """
 
-    rows: int
-    rope: float
     damages: tuple[Damage, ...]
     marginals_seen: bool
     independent: bool = False
@@ -59,6 +58,26 @@ class Power(msgspec.Struct, frozen=True):
         grossest of each other damage shows."""
         grossest = {d.kind: d.seen for d in self.damages if d.kind != "mixing"}  # sizes grow
         return self.marginals_seen or (self.independent and all(grossest.values()))
+
+    def refusal(self, judge: Judge) -> str:
+        """Refuse a verdict only if the metric cannot tell independent marginals from real rows that are none."""
+        if self.enough:
+            return ""
+        alone = judge.task.dim == 1  # the rule of `measure`
+        damaged = "moved by half a standard deviation" if alone else "whose columns were drawn independently"
+        return (
+            f"with {self.rows} rows on each side the score cannot tell rows {damaged} from real ones (noise "
+            f"{self.rope:.2g}). There are too few rows to compare anything; more rows are the only cure."
+        )
+
+    def cautions(self) -> tuple[str, ...]:
+        """That there may be nothing but single columns to learn."""
+        alone = "The columns look independent of each other: only the shape of each column could be compared."
+        return (alone,) * self.independent
+
+    def facts(self) -> dict[str, Any]:
+        """With the smallest damages in words."""
+        return super().facts() | {"smallest": [d.says for d in self.smallest()]}
 
     def smallest(self) -> list[Damage]:
         """Of each kind, the smallest damage that shows."""
@@ -75,14 +94,7 @@ PLANTED: dict[str, tuple[float, ...]] = {
 }
 
 
-def work(job: tuple[str, str], tell: Callable[[Any], None]) -> None:
-    """Measure the power once per study and keep it."""
-    folder, name = job
-    power = measure(judge_of(folder))
-    Store(folder).write(name, msgspec.to_builtins(power), {})
-
-
-def measure(judge: Judge) -> Power:
+def measure(judge: "SampleJudge") -> Power:
     """The power of the primary metric on this table."""
     n = judge.size(1)
     real = [_real(judge, k, n) for k in range(DRAWS)]
@@ -100,16 +112,17 @@ def measure(judge: Judge) -> Power:
         if (kind, size) == whole:
             paired = rank.difference(_scores(scores), _scores(clean), overlap=judge.overlap)
             seen = damages[-1].seen or paired.low > 0
-    return Power(n, rope, tuple(damages), seen, not seen and judge.space.dim > 1 and not dependent(judge))
+    independent = not seen and judge.space.dim > 1 and not dependent(judge)
+    return Power(rows=n, rope=rope, damages=tuple(damages), marginals_seen=seen, independent=independent)
 
 
 def _scores(found: Sequence[metrics.Mmd]) -> rank.Scores:
     """Draws as the seeds of one finalist."""
-    witness = np.mean([score.witness.numpy() for score in found], axis=0)
-    return rank.Scores("rows", tuple(score.value for score in found), witness, 0, 0.0, 0.0)
+    influence = np.mean([score.influence.numpy() for score in found], axis=0)
+    return rank.Scores("rows", tuple(score.value for score in found), influence, 0, 0.0, 0.0)
 
 
-def dependent(judge: Judge) -> bool:
+def dependent(judge: "SampleJudge") -> bool:
     """Do all rows together, without the test rows, show that the columns depend on each other?"""
     rows = judge.table.values[judge.rest][:: max(1, len(judge.rest) // ALL)]
     real = metrics.MmdReference(judge.place(rows), judge.widths)
@@ -124,12 +137,14 @@ def _planted(dim: int) -> Iterator[tuple[str, float]]:
             yield from ((kind, size) for size in sizes)
 
 
-def _real(judge: Judge, draw: int, n: int) -> np.ndarray:
+def _real(judge: "SampleJudge", draw: int, n: int) -> np.ndarray:
     generator = np.random.Generator(np.random.PCG64(key("real rows", draw)))
     return np.asarray(generator.permutation(judge.rest)[:n])
 
 
-def damage(judge: Judge, values: np.ndarray, kind: str, size: float, generator: np.random.Generator) -> np.ndarray:
+def damage(
+    judge: "SampleJudge", values: np.ndarray, kind: str, size: float, generator: np.random.Generator
+) -> np.ndarray:
     """Real rows with a planted harm."""
     x = judge.space.encode(values)
     if kind == "mixing":

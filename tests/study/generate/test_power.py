@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from whichloss.data import read
-from whichloss.study import power
-from whichloss.study.judge import Judge
+from whichloss.study.generate import power
+from whichloss.study.generate.judge import SampleJudge
 
 
 @pytest.fixture(scope="module")
 def dependent():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1200, 1))
-    return Judge(read(np.hstack([x, x + 0.1 * rng.normal(size=(1200, 1))])))
+    return SampleJudge(read(np.hstack([x, x + 0.1 * rng.normal(size=(1200, 1))])))
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +26,14 @@ def test_dependence_is_seen_and_its_absence_is_said(measured):
 
 def test_independent_columns_are_compared_where_other_damage_shows():
     draw = np.random.default_rng(1).normal
-    many, few = (power.measure(Judge(read(draw(size=(n, 2))))) for n in (3000, 60))
+    many, few = (power.measure(SampleJudge(read(draw(size=(n, 2))))) for n in (3000, 60))
     assert not many.marginals_seen and many.independent and many.enough
     assert not few.marginals_seen and not few.enough
 
 
 def test_dependence_that_only_all_rows_show_is_no_independence():
     """400 moons: 80 judging rows cannot see it, 320 can. Comparing anything would be blind."""
-    found = power.measure(Judge(read("toy:moons:400")))
+    found = power.measure(SampleJudge(read("toy:moons:400")))
     assert not found.marginals_seen and not found.independent and not found.enough
 
 
@@ -51,7 +51,7 @@ def test_seen_means_twice_the_noise(measured):
 
 
 def test_more_rows_see_more():
-    few, many = (power.measure(Judge(read(f"toy:moons:{n}"))) for n in (250, 4000))
+    few, many = (power.measure(SampleJudge(read(f"toy:moons:{n}"))) for n in (250, 4000))
     assert many.rope < few.rope
     assert sum(d.seen for d in many.damages) > sum(d.seen for d in few.damages)
 
@@ -60,7 +60,7 @@ def test_the_noise_is_that_of_real_rows_against_real_rows():
     """The mean analytic error against the spread of the score over fresh samples of the same law."""
     from whichloss.data import TOYS
 
-    judge = Judge(read("toy:moons:1200"))
+    judge = SampleJudge(read("toy:moons:1200"))
     n = judge.size(1)
     scores = [judge.score(TOYS["moons"].sample(n, seed), 1, "test").value for seed in range(40)]
     assert 0.3 < power.measure(judge).rope / np.std(scores) < 3
@@ -81,7 +81,7 @@ def test_damage_does_what_it_says(dependent):
 
 
 def test_one_column_has_no_dependence_to_lose():
-    found = power.measure(Judge(read("toy:normal1d:2000")))
+    found = power.measure(SampleJudge(read("toy:normal1d:2000")))
     assert "mixing" not in {d.kind for d in found.damages}
     assert found.marginals_seen
 
@@ -95,6 +95,6 @@ def test_the_paired_interval_sees_what_one_score_cannot():
     """178 rows of 13 strongly dependent columns: 29 judging rows, one score at the noise, six paired ones above it."""
     from sklearn.datasets import load_wine
 
-    found = power.measure(Judge(read(load_wine().data)))
+    found = power.measure(SampleJudge(read(load_wine().data)))
     whole = next(d for d in found.damages if (d.kind, d.size) == ("mixing", 1.0))
     assert not whole.seen and found.marginals_seen and found.enough

@@ -4,18 +4,22 @@ import numpy as np
 import pytest
 
 from whichloss.data import read
-from whichloss.study import anchors
-from whichloss.study.judge import Judge
+from whichloss.study.generate import anchors
+from whichloss.study.generate.judge import SampleJudge
 
 
 @pytest.fixture(scope="module")
 def judge(table_csv):
-    return Judge(read(str(table_csv)))
+    return SampleJudge(read(str(table_csv)))
 
 
 @pytest.fixture(scope="module")
 def drawn(judge):
-    return {name: (values, density) for name, values, density in anchors.anchors(judge, 1)}
+    return {a.name: (a.answer, a.log_likelihood) for a in judge.anchors(1, "test")}
+
+
+def answers(judge, seed):
+    return {a.name: a.answer for a in judge.anchors(seed, "test")}
 
 
 def test_every_anchor_has_its_role_and_as_many_rows(judge, drawn):
@@ -52,25 +56,25 @@ def test_simple_models_speak_the_users_types(judge, drawn):
 def test_the_right_model_wins_on_its_own_law():
     rng = np.random.default_rng(0)
     two = np.where(rng.random((900, 1)) < 0.5, -4.0, 4.0) + rng.normal(size=(900, 2)) * 0.3
-    judge = Judge(read(two))
-    score = {name: judge.score(values, 1, "test").value for name, values, _ in anchors.anchors(judge, 1)}
+    judge = SampleJudge(read(two))
+    score = {name: judge.score(values, 1, "test").value for name, values in answers(judge, 1).items()}
     assert score["Gaussian mixture"] < score["Gaussian"]
     assert score["Gaussian mixture"] < score["independent marginals"]
 
 
 def test_the_log_likelihood_of_a_gaussian():
     rng = np.random.default_rng(0)
-    judge = Judge(read(rng.normal(size=(1500, 2)) @ [[1.0, 0.8], [0.0, 0.6]]))
-    density = next(d for name, _, d in anchors.anchors(judge, 1) if name == "Gaussian")
+    judge = SampleJudge(read(rng.normal(size=(1500, 2)) @ [[1.0, 0.8], [0.0, 0.6]]))
+    found = {a.name: a.log_likelihood for a in judge.anchors(1, "test")}["Gaussian"]
     # unit variances and correlation .8 in the judge's space: -log(2 pi e) - log(1 - .64) / 2
     expected = -np.log(2 * np.pi * np.e) - 0.5 * np.log(1 - 0.8**2)
-    assert density("test") == pytest.approx(expected, abs=0.15)
+    assert found == pytest.approx(expected, abs=0.15)
 
 
 def test_equal_seeds_draw_equal_rows(judge, drawn):
-    again = {name: values for name, values, _ in anchors.anchors(judge, 1)}
+    again = answers(judge, 1)
     assert all(np.array_equal(again[name], values, equal_nan=True) for name, (values, _) in drawn.items())
-    other = {name: values for name, values, _ in anchors.anchors(judge, 2)}
+    other = answers(judge, 2)
     assert not np.array_equal(other["Gaussian"], again["Gaussian"], equal_nan=True)
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from whichloss.data import TOYS, read
-from whichloss.study.judge import MOST, Judge, uniform
+from whichloss.study.generate.judge import MOST, SampleJudge
 
 
 @pytest.fixture(scope="module")
 def judge(table_csv):
-    return Judge(read(str(table_csv)))
+    return SampleJudge(read(str(table_csv)))
 
 
 def test_the_test_rows_are_the_same_for_every_seed_and_never_trained_on(judge):
@@ -25,14 +25,14 @@ def test_the_test_rows_are_the_same_for_every_seed_and_never_trained_on(judge):
 def test_small_tables_are_corrected_for_shared_rows(judge):
     parts = judge.split(1)
     assert judge.overlap == len(parts.validation) / len(parts.train) == pytest.approx(0.25)
-    assert Judge(read("toy:moons:4000")).overlap == 0
+    assert SampleJudge(read("toy:moons:4000")).overlap == 0
 
 
 def test_both_sides_have_as_many_rows(judge):
     for seed in range(3):
         parts = judge.split(seed)
         assert judge.size(seed) == min(len(parts.validation), len(parts.test))
-    big = Judge(read("toy:moons:30000"))
+    big = SampleJudge(read("toy:moons:30000"))
     assert big.size(1) == MOST == len(big.numbers(1, "test")) == len(big.numbers(1, "validation"))
 
 
@@ -43,7 +43,7 @@ def test_the_score_is_the_metric_of_the_encoded_rows(judge):
     y = judge.place(judge.table.values[judge.split(1).test])
     found = judge.score(values, 1, "test")
     assert found.value == pytest.approx(mmd(judge.place(values), y, judge.widths).value, abs=1e-12)
-    assert len(found.witness) == len(y)
+    assert len(found.influence) == len(y)
 
 
 def test_the_same_test_rows_judge_every_seed(judge):
@@ -58,7 +58,7 @@ def test_units_do_not_matter(table_csv):
     x = rng.normal(size=(400, 2)) @ [[1, 0.9], [0, 0.3]]
     scores = []
     for scale in (1.0, 1024.0):
-        judge = Judge(read(x * [1.0, scale]))
+        judge = SampleJudge(read(x * [1.0, scale]))
         scores.append(judge.score(judge.table.values[:60] * [1.0, 1.0], 1, "test").value)
     assert scores[0] == pytest.approx(scores[1], abs=1e-5)
 
@@ -80,13 +80,8 @@ def test_describe_speaks_of_finite_numbers(judge):
 
 @pytest.mark.parametrize("name", ["ring8", "normal1d"])
 def test_toys_are_also_held_against_their_density(name):
-    judge = Judge(read(f"toy:{name}:400"))
+    judge = SampleJudge(read(f"toy:{name}:400"))
     found = judge.toy(TOYS[name].sample(400, 7))
     assert abs(found["KL to the density"]) < 0.3
     if name == "ring8":
         assert found["modes covered"] == found["modes"] == 8
-
-
-def test_keyed_numbers():
-    a, b = uniform("study", (3,), 1), uniform("study", (3,), 1)
-    assert np.array_equal(a, b) and not np.array_equal(a, uniform("study", (3,), 2))

@@ -1,0 +1,207 @@
+"""How predictions are judged: logits for rows that nothing was trained on, against their labels.
+
+Every objective trains in its own lane's encoding of the columns that are not labels. A score is a function of the
+predicted probabilities on the judging rows; which one decides is asked for, log-loss unless told otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import msgspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...data import Encoder, Schema, Split, split
+from ...metrics import labels as measure
+from ...objectives import Classifier
+from ...task import Task
+from ...train import Lanes, count
+from ..judge import Anchor, Judge, Weights, Which
+from . import anchors, signal
+from .target import Target
+
+ADJUSTED = "cross-entropy, adjusted after training"
+BLOCK = 4096  # rows predicted at once
+COSTED = 256  # rows predicted together to count what one costs
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Logits (m, K) for the judging rows, and the temperature that suits the validation rows best."""
+
+    logits: np.ndarray
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class LabelJudge(Judge):
+    """The rows of a study, their labels, and the score that decides."""
+
+    target: tuple[str, ...] = ()
+    metric: str = "log-loss"
+    goal = "classify"
+    measures = signal.Signal
+    roles = anchors.ROLES
+    derived = {ADJUSTED: "cross-entropy"}
+    both_ends = True
+    looks = 20
+    method = (
+        "Every objective gets the same rows, network, number of settings and training compute, which is counted, "
+        "tuning included.",
+        "Test rows keep the shares of the classes; settings and snapshots are chosen on validation rows; finalists are "
+        "judged on test rows with seeds nothing was chosen on.",
+        "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
+        "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
+    )
+
+    @property
+    def most(self) -> int:
+        """The most rows that judge."""
+        return 20_000
+
+    @property
+    def asked(self) -> Mapping[str, object]:
+        """The label columns and the score."""
+        return {"target": list(self.target), "metric": self.metric}
+
+    @property
+    def score_name(self) -> str:  # type: ignore[override]
+        """The score that decides, lower is better."""
+        return f"1 - {self.metric}" if self.metric in measure.MEANS_OF_GAINS else self.metric
+
+    @cached_property
+    def labels(self) -> Target:
+        """What is to be predicted."""
+        return Target.of(self.table, tuple(self.target))
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The columns that are not labels."""
+        return Schema(tuple(c for c in self.table.schema.columns if c.name not in self.target))
+
+    @cached_property
+    def inputs(self) -> np.ndarray:
+        """The values of the columns that are not labels (n, columns)."""
+        keep = [i for i, c in enumerate(self.table.schema.columns) if c.name not in self.target]
+        return self.table.values[:, keep]
+
+    @lru_cache(maxsize=64)  # noqa: B019  one judge per process
+    def split(self, seed: int) -> Split:
+        """Training, validation and test rows of a seed, each with the classes' shares where rows are drawn freely."""
+        return split(self.table, seed=seed, strata=self.labels.strata)
+
+    @property
+    def task(self) -> Task:
+        """The width of an encoded row, the number of rows that may be learned from, and the labels."""
+        return Task("classify", self.schema.dim, len(self.rest), len(self.labels.names), self.labels.kind)
+
+    def preflight(self) -> signal.Signal:
+        """Is there anything to learn, does a column give the labels away, how many labels look wrong?"""
+        return signal.measure(self)
+
+    def encoded(self, rows: np.ndarray) -> tuple[Encoder, Tensor]:
+        """The encoding fitted on these rows, and the rows in it, labels last."""
+        encoder = Encoder.fit(self.schema, self.inputs[rows])
+        x = torch.from_numpy(encoder.encode(self.inputs[rows]))
+        return encoder, torch.cat([x, torch.from_numpy(self.labels.columns[rows]).float()], dim=1)
+
+    def rows(self, encoder: Encoder, seed: int, which: Which) -> Tensor:
+        """The judging rows in an encoding (m, d)."""
+        return torch.from_numpy(encoder.encode(self.inputs[self.numbers(seed, which)]))
+
+    def truth(self, seed: int, which: Which) -> Tensor:
+        """The labels of the judging rows."""
+        return torch.from_numpy(self.labels.codes[self.numbers(seed, which)])
+
+    def answers(
+        self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str
+    ) -> list[Prediction | None]:
+        """Every lane's logits for its judging rows; None where a lane has diverged."""
+        found = self.logits(lanes, encoders, seeds, weights, which)
+        if name != "judge":
+            return [Prediction(z) if np.isfinite(z).all() else None for z in found]
+        known = self.logits(lanes, encoders, seeds, weights, "validation")
+        return [
+            Prediction(z, self.temperature(v, seed)) if np.isfinite(z).all() and np.isfinite(v).all() else None
+            for z, v, seed in zip(found, known, seeds, strict=True)
+        ]
+
+    def logits(
+        self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which
+    ) -> list[np.ndarray]:
+        """(m, K) of every lane."""
+        rows = [self.rows(e, seed, which) for e, seed in zip(encoders, seeds, strict=True)]
+        x = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+
+        def work(objective: Classifier, rng: object, weights: Weights, x: Tensor) -> Tensor:
+            return objective.logits(lanes.nets(weights), x, self.task)
+
+        parts = [lanes.map(work, dict(weights), block) for block in torch.split(x, BLOCK, dim=1)]
+        z = torch.cat(parts, dim=1).numpy()
+        return [z[k, : len(r)] for k, r in enumerate(rows)]
+
+    def temperature(self, logits: np.ndarray, seed: int) -> float:
+        """The temperature that suits the validation rows."""
+        return measure.temperature(measure.predicted(torch.from_numpy(logits), self.truth(seed, "validation")))
+
+    def score(self, answer: Prediction, seed: int, which: Which) -> measure.Outcome:
+        """The score that decides, lower is better."""
+        return measure.score(self.metric, measure.predicted(torch.from_numpy(answer.logits), self.truth(seed, which)))
+
+    def describe(self, answer: Prediction, seed: int, which: Which) -> dict[str, float]:
+        """All scores, as people know them, before and after temperature scaling."""
+        y = self.truth(seed, which)
+        found = measure.describe(measure.predicted(torch.from_numpy(answer.logits), y))
+        scaled = measure.describe(measure.predicted(torch.from_numpy(answer.logits / answer.temperature), y))
+        changed = {f"{name}, scaled": scaled[name] for name in measure.OF_PROBABILITIES}
+        return found | changed | {"temperature": answer.temperature}
+
+    def anchors(self, seed: int, which: Which) -> list[Anchor]:
+        """Majority class, logistic regression, boosted trees, nearest neighbours."""
+        train = self.split(seed).train
+        encoder, encoded = self.encoded(train)
+        x, y = encoded[:, : self.task.dim].numpy(), self.labels.codes[train]
+        asked = [self.rows(encoder, seed, part).numpy() for part in (which, "validation")]
+        return [
+            Anchor(name, Prediction(judged, self.temperature(known, seed)))
+            for name, (judged, known) in anchors.anchors(x, y, len(self.labels.names), asked, seed)
+        ]
+
+    def derive(self, name: str, arrays: Mapping[str, np.ndarray], seed: int) -> Prediction:
+        """z - log prior: what the network would have said if all classes were equally frequent (Menon et al., 2021)."""
+        train = self.labels.codes[self.split(seed).train]
+        counts = np.maximum(np.bincount(train, minlength=len(self.labels.names)), 1)
+        return Prediction(arrays["logits"] - np.log(counts / counts.sum()), float(arrays["temperature"][0]))
+
+    def extras(
+        self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
+    ) -> dict[str, float | None]:
+        """What the prediction for one row costs, and how well the training rows are predicted."""
+        x = lanes.data[:, : int(lanes.sizes[0])]
+        rows = x[:, torch.linspace(0, x.shape[1] - 1, min(x.shape[1], 5000)).long()]
+
+        def work(objective: Classifier, rng: object, weights: Weights, rows: Tensor) -> Tensor:
+            return objective.logits(lanes.nets(weights), rows[:, : self.task.dim], self.task)
+
+        z = lanes.map(work, dict(weights), rows)[0]
+        seen = lanes.labelled(rows[0])
+        y = seen.y if self.labels.kind == "several" else seen.labels
+        trained = measure.score("accuracy", measure.predicted(z, y)).value
+        cost = count(lambda: lanes.map(work, dict(weights), rows[:, :COSTED])) / min(COSTED, rows.shape[1])
+        return {"use flops": cost, "training accuracy": 1 - trained}
+
+    def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
+        """The labels, their names, and the temperature."""
+        columns = [c for c in self.table.schema.columns if c.name in self.target]
+        return {
+            "target": msgspec.to_builtins(columns),
+            "classes": list(self.labels.names),
+            "values": list(self.labels.values),
+            "temperature": float(arrays["temperature"][0]),
+        }
+
+    def kept(self, answer: Prediction) -> dict[str, np.ndarray]:
+        """The logits, for the curves of the report."""
+        return {"logits": answer.logits.astype(np.float32), "temperature": np.array([answer.temperature])}

@@ -1,0 +1,208 @@
+"""How sampled rows are judged: decoded to the user's table, encoded in one space for all, compared with real rows.
+
+Every objective trains in its own lane's encoding (means and scales of that lane's training rows). Judging happens in
+the encoding fitted on all rows that are not test rows, after a round trip through the table, so that what is judged is
+what the user would get: whole numbers, real categories, real missing values.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ... import metrics
+from ...data import Encoder, find_toy
+from ...objectives import Generative, Nets
+from ...objectives.base import Objective
+from ...rng import Rng
+from ...task import Batch, Task
+from ...train import Lanes, count
+from ..judge import Anchor, Judge, Weights, Which
+from . import anchors, power
+
+MOST = 2000  # rows on each side of a comparison
+DESCRIBED = 1000  # rows on each side of the descriptive metrics, whose cost grows with the square
+MATCHED = 500  # rows on each side of the exact assignment, whose cost grows with the cube
+DIRECTIONS = 256  # of the sliced distance, shared by all objectives
+KEPT = 1000  # sampled rows kept for the report
+COSTED = 256  # rows drawn together to count what one costs
+
+
+@dataclass(frozen=True, eq=False)
+class SampleJudge(Judge):
+    """The real rows of a study and the space they are compared in."""
+
+    goal = "generate"
+    measures = power.Power
+    score_name = "MMD^2"
+    roles = anchors.ROLES
+    method = (
+        "Every objective gets the same rows, networks, number of settings and training compute, which is counted, "
+        "tuning included.",
+        "The score is the unbiased MMD^2 with Gaussian kernels at half, once and twice the median distance, on rows "
+        "decoded to the table and encoded alike for all.",
+        "Settings and snapshots are chosen on validation rows; finalists are judged on test rows with seeds nothing "
+        "was chosen on.",
+        "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
+        "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
+    )
+
+    @property
+    def task(self) -> Task:
+        """The width of an encoded row and the number of rows that may be learned from."""
+        return Task("generate", self.space.dim, len(self.rest))
+
+    def preflight(self) -> power.Power:
+        """The power of the score: damage real rows on purpose and look."""
+        return power.measure(self)
+
+    def encoded(self, rows: np.ndarray) -> tuple[Encoder, Tensor]:
+        """The encoding fitted on these rows of the table, and the rows in it."""
+        values = self.table.values[rows]
+        encoder = Encoder.fit(self.table.schema, values)
+        return encoder, torch.from_numpy(encoder.encode(values))
+
+    def answers(
+        self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str
+    ) -> list[np.ndarray | None]:
+        """Rows of the user's table drawn by every lane; None where a lane has diverged."""
+        sizes = [self.size(seed) for seed in seeds]
+        drawn = lanes.sample(weights, max(sizes), name).numpy()
+        return [
+            e.decode(x[:n]) if np.isfinite(x).all() else None for e, x, n in zip(encoders, drawn, sizes, strict=True)
+        ]
+
+    @cached_property
+    def space(self) -> Encoder:
+        """The encoding in which rows are compared."""
+        return Encoder.fit(self.table.schema, self.table.values[self.rest])
+
+    def place(self, values: np.ndarray) -> Tensor:
+        """Table values (n, columns) as points (n, d) of the space."""
+        return torch.from_numpy(self.space.encode(values)).double()
+
+    @cached_property
+    def widths(self) -> tuple[float, float, float]:
+        """The kernel's three bandwidths, from the rows that are not test rows."""
+        return metrics.bandwidths(self.place(self.table.values[self.rest][:: max(1, len(self.rest) // MOST)]))
+
+    @cached_property
+    def directions(self) -> Tensor:
+        """The directions of the sliced distance."""
+        return metrics.directions(self.space.dim, DIRECTIONS, seed=0)
+
+    @lru_cache(maxsize=16)  # noqa: B019
+    def real(self, seed: int, which: Which) -> metrics.MmdReference:
+        """The real rows that judge, with what every comparison with them shares."""
+        rows = self.table.values[self.numbers(seed, which)]
+        return metrics.MmdReference(self.place(rows), self.widths)
+
+    def score(self, answer: np.ndarray, seed: int, which: Which) -> metrics.Mmd:
+        """The primary metric: unbiased MMD^2 against the judging rows (0 = the same law), lower is better."""
+        return self.real(0 if which == "test" else seed, which).score(self.place(answer))
+
+    def describe(self, answer: np.ndarray, seed: int, which: Which) -> dict[str, float]:
+        """The descriptive metrics of sampled rows against the judging rows."""
+        y = self.place(self.table.values[self.numbers(seed, which, min(len(answer), DESCRIBED))])
+        x = self.place(answer[np.linspace(0, len(answer) - 1, len(y)).astype(int)])
+        near = metrics.neighbours(x, y)
+        found = {
+            "energy distance": metrics.energy_distance(x, y),
+            "sliced W2": metrics.sliced_w2(x, y, self.directions),
+            "W1 per column": float(metrics.w1_columns(x, y).mean()),
+            "two-sample accuracy": metrics.c2st_accuracy(x, y, seed=0).accuracy,
+            "precision": near.precision,
+            "recall": near.recall,
+            "density": near.density,
+            "coverage": near.coverage,
+            "spread": float(x.var(0).sum().sqrt() / y.var(0).sum().sqrt()),
+        }
+        if self.space.dim > 1:
+            found["correlation difference"] = metrics.correlation_difference(x, y)
+        if self.space.dim <= 3:
+            found["exact W2"] = metrics.exact_w2(x[:MATCHED], y[:MATCHED])
+        return found | self.copies(x, seed) | self.toy(answer)
+
+    def copies(self, x: Tensor, seed: int) -> dict[str, float]:
+        """The copy test: are the points x nearer to training rows than held-out rows are?"""
+        parts = self.split(seed)
+        train, test = (self.place(self.table.values[index]) for index in (parts.train, parts.test))
+        found = metrics.copy_test(x, train, test)
+        return {"copy test p": found.p, "copied share": found.share}
+
+    def toy(self, values: np.ndarray) -> dict[str, float]:
+        """What only a known density can tell: modes, high-quality share, divergence."""
+        if not self.table.source.startswith("toy:"):
+            return {}
+        toy = find_toy(self.table.source.removeprefix("toy:"))[0]
+        x = torch.from_numpy(values)
+        found: dict[str, float] = {}
+        if toy.centers is not None:
+            modes = metrics.modes(x, torch.from_numpy(toy.centers), toy.std)
+            found = {
+                "modes covered": float(modes.covered),
+                "modes": float(len(toy.centers)),
+                "high-quality share": modes.high_quality,
+            }
+        return found | {"KL to the density": metrics.kl_to_density(x, toy.log_density)}
+
+    def kept(self, answer: np.ndarray) -> dict[str, np.ndarray]:
+        """The first rows."""
+        return {"samples": answer[:KEPT]}
+
+    def anchors(self, seed: int, which: Which) -> list[Anchor]:
+        """Simple models, fresh real rows, and copies of training rows."""
+
+        def likely(encoder: Encoder, log_p: Callable[[Tensor], Tensor]) -> float | None:
+            return self.log_likelihood(encoder, seed, which, log_p)
+
+        parts = self.split(seed)
+        fresh = parts.validation[np.linspace(0, len(parts.validation) - 1, self.size(seed)).astype(int)]
+        train, real = self.table.values[parts.train], self.table.values[fresh]
+        return list(anchors.anchors(self.table.schema, train, real, seed, likely))
+
+    def extras(
+        self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
+    ) -> dict[str, float | None]:
+        """What one sampled row costs; how far the loss went; log-likelihood of the judging rows."""
+        objective = replace(lanes.objective, **{name: float(value[0]) for name, value in lanes.hyper.items()})
+        nets, likely = lanes.nets({role: w[0] for role, w in weights.items()}), None
+        if isinstance(objective, Generative) and objective.scores == "log density":
+            likely = self.log_likelihood(encoder, seed, which, lambda x: objective.score(nets, x))
+        return {
+            "use flops": count(lambda: lanes.sample(weights, COSTED, "cost")) / COSTED,
+            "loss skill": self.loss_skill(objective, nets, lanes.data[0, : int(lanes.sizes[0])], encoder, seed),
+            "log likelihood": likely,
+        }
+
+    def loss_skill(self, objective: Objective, nets: Nets, x: Tensor, encoder: Encoder, seed: int) -> float | None:
+        """0 at a trivial predictor's loss, 1 at the least loss, on validation rows; None where neither is known."""
+        if not isinstance(objective, Generative) or type(objective).loss_range is Generative.loss_range:
+            return None
+        rows = self.table.values[self.numbers(seed, "validation", DESCRIBED)]
+        x_new = torch.from_numpy(encoder.encode(rows))
+        rng = Rng.of(seed)["loss skill"]
+        known = objective.loss_range(x[:2000], x_new, rng)
+        if known is None:
+            return None
+        with torch.no_grad():
+            loss = float(objective.updates()[0].loss(nets, Batch(x_new, {}, torch.tensor(1.0)), rng))
+        trivial, least = known
+        return (trivial - loss) / (trivial - least)
+
+    def log_likelihood(
+        self, encoder: Encoder, seed: int, which: Which, density: Callable[[Tensor], Tensor]
+    ) -> float | None:
+        """Mean log p of the judging rows, as a density over the judge's space; None if a column is discrete."""
+        if encoder.jitter.any() or any(c.missing for c in encoder.schema.columns):
+            return None
+        rows = self.table.values[self.numbers(seed, which)]
+        x, y = encoder.encode(rows), self.space.encode(rows)
+        stretch = np.log((x[1:] - x[:-1]).std(0) / (y[1:] - y[:-1]).std(0)).sum()  # x = a y + b per column
+        with torch.no_grad():
+            found = float(density(torch.from_numpy(x)).double().mean()) + float(stretch)
+        return found if math.isfinite(found) else None

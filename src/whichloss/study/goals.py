@@ -1,0 +1,32 @@
+"""The goals of a study, each with its judge."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..data import Table
+from ..errors import StudyError
+from .classify.judge import LabelJudge
+from .generate.judge import SampleJudge
+from .judge import Judge
+
+JUDGES: dict[str, type[Judge]] = {"generate": SampleJudge, "classify": LabelJudge}
+GOALS = tuple(JUDGES)
+
+
+def make_judge(table: Table, goal: str, asked: Mapping[str, Any]) -> Judge:
+    """The judge of a goal; `asked` is what the judge's own property of that name returned."""
+    return JUDGES[goal](table, **{k: tuple(v) if isinstance(v, list) else v for k, v in asked.items()})
+
+
+@lru_cache(maxsize=1)
+def judge_of(folder: str) -> Judge:
+    """The judge of a study's folder, once per worker. Raises StudyError where the folder holds no plan."""
+    try:
+        plan = msgspec.json.decode((Path(folder) / "plan.json").read_bytes())["plan"]
+    except (OSError, KeyError, msgspec.MsgspecError) as error:
+        raise StudyError(f"'{folder}' has no sound plan.json ({error}). Run the same comparison again.") from error
+    return make_judge(Table.load(Path(folder) / "data.safetensors"), plan["goal"], plan["asked"])
