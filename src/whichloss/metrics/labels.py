@@ -204,14 +204,17 @@ def calibrated_error(found: Predicted, draws: int = 20, seed: int = 0) -> float:
 def temperature(found: Predicted) -> float:
     """The T that minimises the log-loss of logits / T (Guo et al., 2017), in [1 / 20, 20]; 1 where nothing is gained.
 
-    Labels that the logits order without a mistake would have T -> 0, and reversed ones infinity: both stop at the ends.
+    Against the targets (m t + 1) / (m + K), one more row of every class (Platt, 1999): few rows without a mistake are no
+    reason to be certain, and would have T -> 0. K = 2 where rows have several labels.
     """
     from scipy.optimize import minimize_scalar
 
-    w = torch.full((len(found.logits),), 1 / len(found.logits), dtype=torch.float64)
+    m, classes = len(found.logits), 2 if found.kind == "several" else found.logits.shape[1]
+    w = torch.full((m,), 1 / m, dtype=torch.float64)
+    targets = (m * found.targets + 1) / (m + classes)
 
     def loss(log_t: float) -> float:
-        return float(log_loss(Predicted(found.logits / math.exp(log_t), found.targets, found.kind), w))
+        return float(log_loss(Predicted(found.logits / math.exp(log_t), targets, found.kind), w))
 
     best = minimize_scalar(loss, bounds=(-LOG_T, LOG_T), method="bounded", options={"xatol": 1e-6})
     return math.exp(best.x) if best.fun < loss(0.0) - LEAST_GAIN else 1.0

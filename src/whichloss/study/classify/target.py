@@ -27,6 +27,8 @@ class Target:
         """The labels of these columns. Raises UserError and DataUnfit for what are no labels."""
         columns = [table.schema.columns[table.position(name)] for name in target]
         values = table.values[:, [table.position(name) for name in target]]
+        if len(columns) == 1:
+            _no_amounts(columns[0], values[:, 0])
         for j, column in enumerate(columns):
             gone = np.isnan(values[:, j])
             if gone.any():
@@ -53,8 +55,8 @@ class Target:
         return np.unique(self.codes[:, order], axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _one(column: Column, values: np.ndarray) -> Target:
-    found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
+def _no_amounts(column: Column, values: np.ndarray) -> None:
+    found = np.unique(values[~np.isnan(values)])
     amounts = {"integer": len(found) > MOST_WHOLE, "number": len(found) > 2, "date": True}
     if amounts.get(column.kind, False):
         kind = {"integer": "whole numbers", "number": "fractions", "date": "dates"}[column.kind]
@@ -63,6 +65,10 @@ def _one(column: Column, values: np.ndarray) -> Target:
             "regression is no goal of whichloss. If they are classes, write them as words; if they are amounts, make "
             "classes of them (above 30: yes or no), or leave --target out to learn the whole table."
         )
+
+
+def _one(column: Column, values: np.ndarray) -> Target:
+    found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     names = tuple(_names(column, found))
     if len(found) < 2:
         raise DataUnfit(f"--target '{column.name}' is always {names[0] if names else 'missing'}: nothing to predict.")
