@@ -204,8 +204,8 @@ def calibrated_error(found: Predicted, draws: int = 20, seed: int = 0) -> float:
 def temperature(found: Predicted) -> float:
     """The T that minimises the log-loss of logits / T (Guo et al., 2017), in [1 / 20, 20]; 1 where nothing is gained.
 
-    Against the targets (m t + 1) / (m + K), one more row of every class (Platt, 1999): few rows without a mistake are no
-    reason to be certain, and would have T -> 0. K = 2 where rows have several labels.
+    Against the targets (m t + 1) / (m + K), one more row of every class (Platt, 1999): few rows without a mistake are
+    no reason to be certain, and would have T -> 0. K = 2 where rows have several labels.
     """
     from scipy.optimize import minimize_scalar
 
