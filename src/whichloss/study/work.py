@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from .nets import own_networks
 from .plan import Group, Run
 from .store import Store, pack, unpack, write
 
+T = TypeVar("T")
 QUARTERS = 4
 POINTS = 50  # of every recorded curve
 BATCH = 256
@@ -78,12 +79,17 @@ class Trainer:
                 self.tell((step, self.steps))
             if step in looks:
                 self.look(loop.state)
-            if step in looks[:: self.judge.looks // QUARTERS] or time.monotonic() - saved > PAUSE:
+            if step in self.quarters(looks)[:-1] or time.monotonic() - saved > PAUSE:
                 self.save(loop.state)
                 saved = time.monotonic()
         for lane, run in enumerate(self.runs):
             self.store.write(run.id, *self.result(lane, run, loop.state))
         self.checkpoint.unlink(missing_ok=True)
+
+    def quarters(self, looks: Sequence[T]) -> Sequence[T]:
+        """Of something at every look, that at the end of every quarter."""
+        every = self.judge.looks // QUARTERS
+        return looks[every - 1 :: every]
 
     def note(self, losses: Mapping[str, Tensor], state: State) -> None:
         """One point of every curve."""
@@ -109,7 +115,7 @@ class Trainer:
     def result(self, lane: int, run: Run, state: State) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The record of a finished run and its arrays."""
         scores = [_finite(look[lane]) for look in self.scores]
-        quarters = scores[self.judge.looks // QUARTERS - 1 :: self.judge.looks // QUARTERS]
+        quarters = self.quarters(scores)
         record: dict[str, Any] = {
             "run": _plain(run),
             "steps": self.steps,

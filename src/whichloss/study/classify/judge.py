@@ -134,13 +134,16 @@ class LabelJudge(Judge):
         """(m, K) of every lane."""
         rows = [self.rows(e, seed, which) for e, seed in zip(encoders, seeds, strict=True)]
         x = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        z = torch.cat([self.asked_of(lanes, weights, block) for block in torch.split(x, BLOCK, dim=1)], dim=1).numpy()
+        return [z[k, : len(r)] for k, r in enumerate(rows)]
+
+    def asked_of(self, lanes: Lanes, weights: Weights, x: Tensor) -> Tensor:
+        """The logits (S, m, K) of every lane for its rows x (S, m, d)."""
 
         def work(objective: Classifier, rng: object, weights: Weights, x: Tensor) -> Tensor:
             return objective.logits(lanes.nets(weights), x, self.task)
 
-        parts = [lanes.map(work, dict(weights), block) for block in torch.split(x, BLOCK, dim=1)]
-        z = torch.cat(parts, dim=1).numpy()
-        return [z[k, : len(r)] for k, r in enumerate(rows)]
+        return lanes.map(work, dict(weights), x)  # type: ignore[no-any-return]
 
     def temperature(self, logits: np.ndarray, seed: int) -> float:
         """The temperature that suits the validation rows."""
@@ -181,15 +184,11 @@ class LabelJudge(Judge):
         """What the prediction for one row costs, and how well the training rows are predicted."""
         x = lanes.data[:, : int(lanes.sizes[0])]
         rows = x[:, torch.linspace(0, x.shape[1] - 1, min(x.shape[1], 5000)).long()]
-
-        def work(objective: Classifier, rng: object, weights: Weights, rows: Tensor) -> Tensor:
-            return objective.logits(lanes.nets(weights), rows[:, : self.task.dim], self.task)
-
-        z = lanes.map(work, dict(weights), rows)[0]
-        seen = lanes.labelled(rows[0])
+        seen, inputs = lanes.labelled(rows[0]), rows[..., : self.task.dim]
+        z = self.asked_of(lanes, weights, inputs)[0]
         y = seen.y if self.labels.kind == "several" else seen.labels
         trained = measure.score("accuracy", measure.predicted(z, y)).value
-        cost = count(lambda: lanes.map(work, dict(weights), rows[:, :COSTED])) / min(COSTED, rows.shape[1])
+        cost = count(lambda: self.asked_of(lanes, weights, inputs[:, :COSTED])) / min(COSTED, rows.shape[1])
         return {"use flops": cost, "training accuracy": 1 - trained}
 
     def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
