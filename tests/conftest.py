@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from small_study import MINE, Here
+
+settings.register_profile("same", derandomize=True)  # for new examples: pytest --hypothesis-profile=default
+settings.load_profile("same")
 
 
 def pytest_configure(config: pytest.Config) -> None:

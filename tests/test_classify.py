@@ -10,7 +10,7 @@ from command import Command, check
 from whichloss import load
 from whichloss.errors import UserError, WhichlossError
 
-SMALL = ("--budget", "1e8", "--seeds", "2", "--objectives", "cross-entropy,gce")
+SMALL = ("--budget", "5e8", "--seeds", "2", "--objectives", "cross-entropy,gce")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def run(labelled, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "run"
     with patch("whichloss.study.request.Local", lambda workers: Here()):
         return compare(
-            str(labelled), target="label", budget=1e8, seeds=2, objectives=["cross-entropy", "gce"], out=folder
+            str(labelled), target="label", budget=5e8, seeds=2, objectives=["cross-entropy", "gce"], out=folder
         )
 
 

@@ -121,7 +121,7 @@ def test_two_distinct_times_cannot_be_split():
 @SETTINGS
 @given(
     st.sampled_from([60, 344, 1999, 2000, 2503]),
-    st.lists(st.integers(0, 30), min_size=1, max_size=4),
+    st.lists(st.integers(0, 14), min_size=1, max_size=4),
     st.integers(0, 20),
 )
 def test_strata_keep_their_shares_to_one_row_in_every_part(rows, rare, seed):

@@ -5,7 +5,7 @@ drawn from it, or predictions for the judging rows), and scores the answer, lowe
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal, Protocol
@@ -75,7 +75,6 @@ class Judge(ABC):
     method: ClassVar[tuple[str, ...]]  # what is done, a sentence each
     score_name: ClassVar[str]
     both_ends: ClassVar[bool] = False  # describe the last snapshot too, not only the best
-    looks: ClassVar[int] = 4  # at the validation score during a run; the weights of the best look are kept
 
     @property
     def most(self) -> int:
@@ -122,6 +121,10 @@ class Judge(ABC):
     @abstractmethod
     def preflight(self) -> Preflight:
         """Can anything be compared on this data?"""
+
+    def looks(self, steps: int) -> Iterable[int]:
+        """The steps, beside the ends of the quarters, after which validation rows judge; the best weights are kept."""
+        return ()
 
     @abstractmethod
     def encoded(self, rows: np.ndarray) -> tuple[Encoder, Tensor]:

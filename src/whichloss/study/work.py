@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,6 @@ from .nets import own_networks
 from .plan import Group, Run
 from .store import Store, pack, unpack, write
 
-T = TypeVar("T")
 QUARTERS = 4
 POINTS = 50  # of every recorded curve
 BATCH = 256
@@ -63,33 +62,29 @@ class Trainer:
         own = self.job.nets is not None or self.runs[0].objective.endswith(".py")
         self.lanes = settled(lanes) if own else lanes
         self.flops = flops_per_step(self.lanes)
-        self.steps = max(self.judge.looks, int(self.runs[0].flops / self.flops))
+        self.steps = max(QUARTERS, int(self.runs[0].flops / self.flops))
+        self.quarters = [math.ceil(self.steps * k / QUARTERS) for k in range(1, QUARTERS + 1)]
+        self.looks = sorted({*self.quarters, *self.judge.looks(self.steps)})
         self.checkpoint = self.store.folder / "partial" / f"{self.job.group.id}.safetensors"
 
     def run(self) -> None:
         """All steps, with looks between, then one file per run."""
         loop = Loop(self.lanes, self.resume() or self.lanes.start(), self.steps)
         every, saved = max(1, self.steps // POINTS), time.monotonic()
-        looks = [math.ceil(self.steps * (k + 1) / self.judge.looks) for k in range(self.judge.looks)]
         while loop.state.step < self.steps:
             losses = loop.step()
             step = loop.state.step
             if step % every == 0 or step == self.steps:
                 self.note(losses, loop.state)
                 self.tell((step, self.steps))
-            if step in looks:
+            if step in self.looks:
                 self.look(loop.state)
-            if step in self.quarters(looks)[:-1] or time.monotonic() - saved > PAUSE:
+            if step in self.quarters[:-1] or time.monotonic() - saved > PAUSE:
                 self.save(loop.state)
                 saved = time.monotonic()
         for lane, run in enumerate(self.runs):
             self.store.write(run.id, *self.result(lane, run, loop.state))
         self.checkpoint.unlink(missing_ok=True)
-
-    def quarters(self, looks: Sequence[T]) -> Sequence[T]:
-        """Of something at every look, that at the end of every quarter."""
-        every = self.judge.looks // QUARTERS
-        return looks[every - 1 :: every]
 
     def note(self, losses: Mapping[str, Tensor], state: State) -> None:
         """One point of every curve."""
@@ -115,7 +110,7 @@ class Trainer:
     def result(self, lane: int, run: Run, state: State) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The record of a finished run and its arrays."""
         scores = [_finite(look[lane]) for look in self.scores]
-        quarters = self.quarters(scores)
+        quarters = [scores[self.looks.index(step)] for step in self.quarters]
         record: dict[str, Any] = {
             "run": _plain(run),
             "steps": self.steps,

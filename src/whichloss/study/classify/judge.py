@@ -4,6 +4,7 @@ Every objective trains in its own lane's encoding of the columns that are not la
 predicted probabilities on the judging rows; which one decides is asked for, log-loss unless told otherwise.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -24,6 +25,7 @@ from .target import Target
 
 ADJUSTED = "cross-entropy, adjusted after training"
 BLOCK = 4096  # rows predicted at once
+DOUBLINGS = 7  # of the steps, from the first look at the validation rows to the last
 COSTED = 256  # rows predicted together to count what one costs
 
 
@@ -46,7 +48,6 @@ class LabelJudge(Judge):
     roles = anchors.ROLES
     derived = {ADJUSTED: "cross-entropy"}
     both_ends = True
-    looks = 20
     method = (
         "Every objective gets the same rows, network, number of settings and training compute, which is counted, "
         "tuning included.",
@@ -100,6 +101,10 @@ class LabelJudge(Judge):
     def preflight(self) -> signal.Signal:
         """Is there anything to learn, does a column give the labels away, how many labels look wrong?"""
         return signal.measure(self)
+
+    def looks(self, steps: int) -> list[int]:
+        """Two in every doubling of the steps: a network may know the training rows by heart after few."""
+        return [math.ceil(steps * 2 ** (-k / 2)) for k in range(2 * DOUBLINGS)]
 
     def encoded(self, rows: np.ndarray) -> tuple[Encoder, Tensor]:
         """The encoding fitted on these rows, and the rows in it, labels last."""
