@@ -130,6 +130,10 @@ class Judge(ABC):
     def encoded(self, rows: np.ndarray) -> tuple[Encoder, Tensor]:
         """The encoding fitted on these training rows, and the rows in it, labels last."""
 
+    def jitter(self, encoder: Encoder) -> np.ndarray:
+        """The width of the uniform noise on every encoded column in training: only what is drawn needs a density."""
+        return np.zeros_like(encoder.jitter)
+
     @abstractmethod
     def answers(
         self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str

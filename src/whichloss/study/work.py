@@ -195,7 +195,7 @@ def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | Non
         rng=_keys([run.seed for run in runs]),
         data=data,
         sizes=sizes,
-        jitter=torch.from_numpy(np.stack([e.jitter for e in encoders])),
+        jitter=torch.from_numpy(np.stack([judge.jitter(e) for e in encoders])),
         hyper={k: torch.tensor([run.setting[k] for run in runs]) for k in names},
         batch=BATCH,
         salt=first.salt,

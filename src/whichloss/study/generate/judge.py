@@ -66,6 +66,10 @@ class SampleJudge(Judge):
         encoder = Encoder.fit(self.table.schema, values)
         return encoder, torch.from_numpy(encoder.encode(values))
 
+    def jitter(self, encoder: Encoder) -> np.ndarray:
+        """The width of the uniform noise on every encoded column in training."""
+        return encoder.jitter
+
     def answers(
         self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str
     ) -> list[np.ndarray | None]:
