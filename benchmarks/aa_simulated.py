@@ -75,7 +75,7 @@ def measured(
 
 def fresh(s: Scores, n: int) -> Scores:
     """The same finalist on its first n seeds; the rest are the screen."""
-    return Scores(s.name, s.values[:n], s.influence, 0, s.sampling_cost, s.training_cost)
+    return Scores(s.name, s.values[:n], s.influence, 0, s.use_cost, s.training_cost)
 
 
 def studies(draw: Draw, n: int, count: int, master: int, overlap: float) -> tuple[float, ...]:

@@ -29,7 +29,7 @@ def test_the_last_lines_say_what_was_run_the_verdict_and_the_faults(study):
     lines = text.closing(study)
     assert lines[0] == "8 objectives, 120 runs, 108\u00a0TFLOP, 12 min 34 s, 5 failed runs counted"
     assert lines[1].startswith("practically equivalent: flow-matching, ddpm (ddpm ")
-    assert lines[2].startswith("recommended: flow-matching, because it samples 33 times cheaper than ddpm")
+    assert lines[2].startswith("recommended: flow-matching, because it is 33 times cheaper to use than ddpm")
     (fault,) = [line for line in lines if line.startswith("fault: ebgan: The hinge is inactive on 99 %")]
     assert fault.endswith("-> Set the margin to the energy of real rows, about 0.9 (1 more)")
     assert "2 notes" in lines[-1]

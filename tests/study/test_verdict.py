@@ -12,9 +12,9 @@ from whichloss.study.verdict import Verdict, judge, letters
 ROWS = 400
 
 
-def scores(name, values, *, influence=None, failures=0, sampling=1.0, training=1.0) -> Scores:
+def scores(name, values, *, influence=None, failures=0, use=1.0, training=1.0) -> Scores:
     flat = np.zeros(ROWS) if influence is None else influence
-    return Scores(name, tuple(values), flat, failures, sampling, training)
+    return Scores(name, tuple(values), flat, failures, use, training)
 
 
 def around(mean: float, sd: float = 1.0, n: int = 16, seed: int = 0) -> np.ndarray:
@@ -33,7 +33,7 @@ def verdict(finalists, rope: float = 0.01, overlap: float = 0.0) -> Verdict:
 
 
 def test_a_clear_gap_is_better_and_recommended_whatever_it_costs() -> None:
-    found = verdict([scores("c", around(5.0, seed=1)), *pair(2.0, sampling=0.001)])
+    found = verdict([scores("c", around(5.0, seed=1)), *pair(2.0, use=0.001)])
     assert (found.kind, found.leader, found.recommended) == ("better", "a", "a")
     assert found.tied == ("a",)
     assert (found.seeds_needed, found.rows_needed) == (None, None)
@@ -108,11 +108,11 @@ def test_one_finalist_wins_nothing() -> None:
     ("costs", "name", "why"),
     [
         ({"failures": 2}, "a", "it failed in 0 of 16 runs (b in 2)"),
-        ({"failures": 2, "sampling": 0.01}, "a", "it failed in 0 of 16 runs (b in 2)"),
-        ({"sampling": 1 / 12}, "b", "it samples 12 times cheaper than a"),
-        ({"sampling": 0.4, "training": 9.0}, "b", "it samples 2.5 times cheaper than a"),
-        ({"sampling": 0.95, "training": 0.7}, "b", "it trains 30 % cheaper than a"),
-        ({"sampling": 0.0}, "b", "it samples at no cost, unlike a"),
+        ({"failures": 2, "use": 0.01}, "a", "it failed in 0 of 16 runs (b in 2)"),
+        ({"use": 1 / 12}, "b", "it is 12 times cheaper to use than a"),
+        ({"use": 0.4, "training": 9.0}, "b", "it is 2.5 times cheaper to use than a"),
+        ({"use": 0.95, "training": 0.7}, "b", "it is 30 % cheaper to train than a"),
+        ({"use": 0.0}, "b", "it is free to use, unlike a"),
         ({}, "a", "where costs are equal (a and b) its mean score is the lowest"),
     ],
 )
@@ -125,14 +125,14 @@ def test_costs_decide_inside_a_tie_in_their_order(costs, name: str, why: str) ->
 
 def test_reasons_add_up_over_the_rules() -> None:
     tied = [
-        scores("a", np.zeros(16), sampling=24.0),
-        scores("b", around(0.1), sampling=1.0, failures=1),
-        scores("c", around(0.11, seed=1), sampling=2.0),
-        scores("d", around(0.12, seed=2), sampling=7.0),
+        scores("a", np.zeros(16), use=24.0),
+        scores("b", around(0.1), use=1.0, failures=1),
+        scores("c", around(0.11, seed=1), use=2.0),
+        scores("d", around(0.12, seed=2), use=7.0),
     ]
     found = verdict(tied)
     assert found.recommended == "c"
-    assert "it failed in 0 of 16 runs (b in 1) and it samples at least 3.5 times" in found.reason
+    assert "it failed in 0 of 16 runs (b in 1) and it is at least 3.5 times" in found.reason
     assert "we cannot tell a, b, c and d apart" in found.reason
 
 
@@ -142,7 +142,7 @@ def test_a_cheap_one_that_is_worse_than_another_of_the_tie_is_not_recommended() 
     tied = [
         scores("a", around(0.0, sd=9.0, seed=1)),
         scores("b", b),
-        scores("c", b + around(0.2, sd=0.01, seed=2), sampling=0.001),
+        scores("c", b + around(0.2, sd=0.01, seed=2), use=0.001),
     ]
     found = verdict(tied)
     assert found.tied == ("a", "b", "c")
@@ -172,15 +172,13 @@ def test_two_share_a_letter_exactly_if_they_are_not_apart(seed: int) -> None:
 def test_order_and_scale_change_nothing() -> None:
     rng = np.random.default_rng(4)
     three = [
-        scores(name, rng.normal(size=8), influence=2 * rng.normal(size=ROWS), sampling=cost)
+        scores(name, rng.normal(size=8), influence=2 * rng.normal(size=ROWS), use=cost)
         for name, cost in (("a", 3.0), ("b", 2.0), ("c", 1.0))
     ]
     found = verdict(three, rope=0.25)
     for order in permutations(three):
         assert verdict(order, rope=0.25) == found
-    eighth = [
-        scores(s.name, np.array(s.values) / 8, influence=s.influence / 8, sampling=s.sampling_cost) for s in three
-    ]
+    eighth = [scores(s.name, np.array(s.values) / 8, influence=s.influence / 8, use=s.use_cost) for s in three]
     small = verdict(eighth, rope=0.25 / 8)
     for field in ("kind", "leader", "recommended", "tied", "reason", "letters", "seeds_needed"):
         assert getattr(small, field) == getattr(found, field)

@@ -97,8 +97,8 @@ def cautions(found: Found, row: Row, simple: Row, against: rank.Difference, audi
         )
     if found.plan.budget.seeds < SEEDS_OF_A_CLAIM:
         said.append(
-            f"Indicative only: {found.plan.budget.seeds} fresh seeds at {found.plan.budget.flops:g} operations per run."
-            " A larger budget may change the order."
+            f"Indicative only: {found.plan.budget.seeds} fresh seeds at budget {found.plan.budget.name}. "
+            "A larger budget may change the order."
         )
     return said
 

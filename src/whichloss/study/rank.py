@@ -37,7 +37,7 @@ class Scores:
     values: tuple[float, ...]
     influence: NDArray[np.float64]
     failures: int
-    sampling_cost: float
+    use_cost: float
     training_cost: float
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class Scores:
             )
         if not 0 <= self.failures <= len(self.values):
             raise UserError(f"{where}: {self.failures} failures among {len(self.values)} runs.")
-        for what, cost in (("sampling", self.sampling_cost), ("training", self.training_cost)):
+        for what, cost in (("use", self.use_cost), ("training", self.training_cost)):
             if not (math.isfinite(cost) and cost >= 0):
                 raise UserError(f"{where}: the {what} cost is {cost}; give counted operations.")
 

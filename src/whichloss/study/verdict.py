@@ -118,7 +118,7 @@ def letters(ranked: Sequence[Scores], pairs: Sequence[Difference]) -> dict[str, 
 
 
 def recommend(ranked: Sequence[Scores], tied: Sequence[str], pairs: Sequence[Difference]) -> tuple[str, str]:
-    """One name and why: in the tie fewest failures, then cheapest sampling, then training.
+    """One name and why: in the tie fewest failures, then cheapest use, then training.
 
     Whoever is clearly worse than another member of the tie is no candidate, whatever it costs.
     """
@@ -153,31 +153,31 @@ def say_failures(best: Scores, others: Sequence[Scores]) -> str:
     return f"it failed in {best.failures} of {len(best.values)} runs ({counts})"
 
 
-def say_sampling(best: Scores, others: Sequence[Scores]) -> str:
-    """it samples 12 times cheaper than ddpm"""
-    return f"it samples {cheaper(best.sampling_cost, [s.sampling_cost for s in others], others)}"
+def say_use(best: Scores, others: Sequence[Scores]) -> str:
+    """it is 12 times cheaper to use than ddpm"""
+    return f"it is {cheaper('use', best.use_cost, [s.use_cost for s in others], others)}"
 
 
 def say_training(best: Scores, others: Sequence[Scores]) -> str:
-    """it trains 30 % cheaper than ddpm"""
-    return f"it trains {cheaper(best.training_cost, [s.training_cost for s in others], others)}"
+    """it is 30 % cheaper to train than ddpm"""
+    return f"it is {cheaper('train', best.training_cost, [s.training_cost for s in others], others)}"
 
 
-def cheaper(cost: float, costs: Sequence[float], others: Sequence[Scores]) -> str:
+def cheaper(what: str, cost: float, costs: Sequence[float], others: Sequence[Scores]) -> str:
     """How many times, or by what share, `cost` lies below the lowest of the others' costs."""
     if cost == 0:
-        return f"at no cost, unlike {names(others)}"
+        return f"free to {what}, unlike {names(others)}"
     ratio = min(costs) / cost
     much = f"{100 * (1 - 1 / ratio):.0f} %"
     if ratio >= 2:
         much = f"{ratio:.{0 if ratio >= 9.95 else 1}f} times"
-    return f"{'at least ' * (len(others) > 1)}{much} cheaper than {names(others)}"
+    return f"{'at least ' * (len(others) > 1)}{much} cheaper to {what} than {names(others)}"
 
 
 Rule = tuple[Callable[[Scores], float], float, Callable[[Scores, Sequence[Scores]], str]]
 RULES: tuple[Rule, ...] = (
     (lambda s: s.failures, 1.0, say_failures),
-    (lambda s: s.sampling_cost, SAME_COST, say_sampling),
+    (lambda s: s.use_cost, SAME_COST, say_use),
     (lambda s: s.training_cost, SAME_COST, say_training),
 )
 
@@ -189,7 +189,7 @@ def say(kind: Kind, leader: Scores, against: Sequence[Difference], rope: float) 
     worse = [d.b for d in against if d.apart]
     group = listed([leader.name, *(d.b for d in against if not d.apart)])
     facts = f"On {len(leader.values)} fresh seeds {listed([fact(d) for d in against], '; ')}."
-    noise = f"the noise of the score on real rows ({figures(rope)})"
+    noise = f"the noise of the score at this number of rows ({figures(rope)})"
     if kind == "better":
         small = all(d.within(rope) for d in against)
         end = f" This is clear, but smaller than {noise}: it may not matter in practice."

@@ -124,7 +124,7 @@ class Trainer:
             "clock": {"cpu seconds": (time.process_time() - self.started) / len(self.runs)},
         }
         if any(not torch.isfinite(w[lane]).all() for w in state.weights.values()) or quarters[-1] is None:
-            record["failed"] = f"diverged: weights or samples became infinite by step {self.steps}"
+            record["failed"] = f"diverged: weights or outputs became infinite by step {self.steps}"
             return record, {}
         alone = self.lanes.alone(lane)
         best = {role: w[lane : lane + 1] for role, w in self.best.items()}
