@@ -41,7 +41,11 @@ def compare(
         str | None, typer.Option(help="The column of labels to predict, or several 0/1 columns with commas.")
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="What decides between classifiers: log-loss, accuracy, auroc ...")
+        str | None,
+        typer.Option(help="What decides between classifiers: log-loss, accuracy ...; auroc with --outliers."),
+    ] = None,
+    outliers: Annotated[
+        str | None, typer.Option(help="Rows that do not belong, a file or a 0/1 column: which objective finds them?")
     ] = None,
     budget: Annotated[
         str, typer.Option(help="quick, standard, thorough, or operations per run, such as 3e11.")
@@ -70,7 +74,7 @@ def compare(
     from .study.request import request
 
     asked = request(
-        data, goal=goal, target=target, metric=metric, anyway=anyway, size=budget,
+        data, goal=goal, target=target, metric=metric, outliers=outliers, anyway=anyway, size=budget,
         objectives=objective_names(objectives), nets=nets, group=group, time=time, drop=drop or (), seeds=seeds,
         out=out, engine=engine, workers=workers, command=as_command(sys.argv[1:]),
     )  # fmt: skip

@@ -55,6 +55,7 @@ def compare(
     goal: str | None = None,
     target: str | Sequence[str] | None = None,
     metric: str | None = None,
+    outliers: object = None,
     budget: str | float = "quick",
     objectives: Sequence[str] | None = None,
     nets: Makers | str | Path | None = None,
@@ -72,16 +73,26 @@ def compare(
 
     data: a path (.csv, .parquet, .npy, .npz), "toy:ring8", an array, tensor, data frame or dict of columns.
     target: the column of labels (goal classify), or several 0/1 columns; metric: what decides then, log-loss at first.
+    outliers: rows that do not belong, or a 0/1 column that marks them: no objective trains on them, the study says how
+    well each finds them, and metric "auroc" has that decide.
     budget: "quick", "standard", "thorough", or floating-point operations per run. nets: your own networks, makers
     f(inputs, outputs) by role ({"G": f, "D": g}) or a file that defines them. anyway: train although the data look
     unfit. Running it again resumes.
     Raises UserError for what cannot be asked, DataUnfit for data that cannot be compared, StudyError for the folder.
     """
-    others = {"target": target, "metric": metric, "group": group, "time": time, "drop": drop, "anyway": anyway}
+    others = {
+        "target": target,
+        "metric": metric,
+        "outliers": outliers,
+        "group": group,
+        "time": time,
+        "drop": drop,
+        "anyway": anyway,
+    }
     asked = request(
-        data, goal=goal, target=target, metric=metric, anyway=anyway, size=budget, objectives=objectives, nets=nets,
-        group=group, time=time, drop=drop, seeds=seeds, out=out, engine=engine, workers=workers,
-        command=as_python(data, budget, objectives, seeds, others),
+        data, goal=goal, target=target, metric=metric, outliers=outliers, anyway=anyway, size=budget,
+        objectives=objectives, nets=nets, group=group, time=time, drop=drop, seeds=seeds, out=out, engine=engine,
+        workers=workers, command=as_python(data, budget, objectives, seeds, others),
     )  # fmt: skip
     return carry_out(asked, watcher or default_watcher())
 

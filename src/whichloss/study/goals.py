@@ -11,14 +11,17 @@ from ..data import Table
 from ..errors import StudyError
 from .classify.judge import LabelJudge
 from .generate.judge import SampleJudge
+from .generate.outliers import OutlierJudge
 from .judge import Judge
 
 JUDGES: dict[str, type[Judge]] = {"generate": SampleJudge, "classify": LabelJudge}
 GOALS = tuple(JUDGES)
 
 
-def make_judge(table: Table, goal: str, asked: Mapping[str, Any]) -> Judge:
+def make_judge(table: Table, goal: str, asked: Mapping[str, Any], outliers: Table | None = None) -> Judge:
     """The judge of a goal; `asked` is what the judge's own property of that name returned."""
+    if outliers is not None:
+        return OutlierJudge(table, outliers, asked["metric"])
     return JUDGES[goal](table, **{k: tuple(v) if isinstance(v, list) else v for k, v in asked.items()})
 
 
@@ -29,4 +32,6 @@ def judge_of(folder: str) -> Judge:
         plan = msgspec.json.decode((Path(folder) / "plan.json").read_bytes())["plan"]
     except (OSError, KeyError, msgspec.MsgspecError) as error:
         raise StudyError(f"'{folder}' has no sound plan.json ({error}). Run the same comparison again.") from error
-    return make_judge(Table.load(Path(folder) / "data.safetensors"), plan["goal"], plan["asked"])
+    table, outliers = Path(folder) / "data.safetensors", Path(folder) / "outliers.safetensors"
+    strange = Table.load(outliers) if "outliers" in plan["asked"] else None
+    return make_judge(Table.load(table), plan["goal"], plan["asked"], strange)

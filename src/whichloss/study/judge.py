@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..data import Encoder, Split, Table, split
 from ..errors import UserError
+from ..objectives.base import Objective
 from ..task import Goal, Task
 from ..train import Lanes
 
@@ -82,6 +83,11 @@ class Judge(ABC):
         return 2000
 
     @property
+    def tables(self) -> Mapping[str, Table]:
+        """The tables that a study keeps, by the name of their file."""
+        return {"data": self.table}
+
+    @property
     def asked(self) -> Mapping[str, object]:
         """What, beside the table, makes this judge: kept with the plan."""
         return {}
@@ -112,6 +118,10 @@ class Judge(ABC):
         """The row numbers that judge, at most `most`, spread evenly."""
         index = getattr(self.split(seed), which)
         return np.asarray(index[np.linspace(0, len(index) - 1, min(len(index), most or self.most)).astype(int)])
+
+    def unfit(self, kind: type[Objective]) -> str | None:
+        """Why this judge cannot judge an objective, or None."""
+        return None
 
     @property
     @abstractmethod

@@ -107,7 +107,7 @@ def make_plan(
         kind = find(name)
         if kind.goal != goal:
             raise UserError(f"'{name}' serves the goal '{kind.goal}', not '{goal}'.")
-        why = kind().unfit(task)
+        why = kind().unfit(task) or judge.unfit(kind)
         if why:
             skipped[name] = why
             continue
@@ -271,18 +271,19 @@ def tuning_score(record: Mapping[str, Any]) -> float:
     return float("inf") if record["failed"] or record["best"] is None else float(record["best"])
 
 
-def claim(store: Store, plan: Plan, table: Table, command: str) -> None:
+def claim(store: Store, plan: Plan, judge: Judge, command: str) -> None:
     """Make the folder this study's and put the data there."""
     about = {"data set": plan.data, "goal": plan.goal}
     content = {"about": about, "command": command, "plan": msgspec.to_builtins(plan)}
     store.claim(msgspec.json.format(msgspec.json.encode(content)), about)
-    path = store.folder / "data.safetensors"
-    try:
-        known = Table.load(path).fingerprint
-    except UserError:
-        known = ""  # missing or damaged
-    if known != table.fingerprint:
-        table.save(path)
+    for name, table in judge.tables.items():
+        path = store.folder / f"{name}.safetensors"
+        try:
+            known = Table.load(path).fingerprint
+        except UserError:
+            known = ""  # missing or damaged
+        if known != table.fingerprint:
+            table.save(path)
 
 
 def default_folder(table: Table) -> Path:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from ...objectives.base import Objective
 from ...rng import Rng
 from ...task import Batch, Task
 from ...train import Lanes, count
-from ..judge import Anchor, Judge, Weights, Which
+from ..judge import Anchor, Judge, Preflight, Scored, Weights, Which
 from . import anchors, power
 
 MOST = 2000  # rows on each side of a comparison
@@ -56,7 +57,7 @@ class SampleJudge(Judge):
         """The width of an encoded row and the number of rows that may be learned from."""
         return Task("generate", self.space.dim, len(self.rest))
 
-    def preflight(self) -> power.Power:
+    def preflight(self) -> Preflight:
         """The power of the score: damage real rows on purpose and look."""
         return power.measure(self)
 
@@ -72,7 +73,7 @@ class SampleJudge(Judge):
 
     def answers(
         self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str
-    ) -> list[np.ndarray | None]:
+    ) -> list[Any]:
         """Rows of the user's table drawn by every lane; None where a lane has diverged."""
         sizes = [self.size(seed) for seed in seeds]
         drawn = lanes.sample(weights, max(sizes), name).numpy()
@@ -105,7 +106,7 @@ class SampleJudge(Judge):
         rows = self.table.values[self.numbers(seed, which)]
         return metrics.MmdReference(self.place(rows), self.widths)
 
-    def score(self, answer: np.ndarray, seed: int, which: Which) -> metrics.Mmd:
+    def score(self, answer: np.ndarray, seed: int, which: Which) -> Scored:
         """The primary metric: unbiased MMD^2 against the judging rows (0 = the same law), lower is better."""
         return self.real(0 if which == "test" else seed, which).score(self.place(answer))
 

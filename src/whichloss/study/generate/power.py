@@ -10,7 +10,7 @@ import torch
 from ... import metrics
 from ...rng import key
 from .. import rank
-from ..judge import Judge, Preflight
+from ..judge import Judge, Preflight, Scored
 from .anchors import marginals
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def measure(judge: "SampleJudge") -> Power:
     return Power(rows=n, rope=rope, damages=tuple(damages), marginals_seen=seen, independent=independent)
 
 
-def _scores(found: Sequence[metrics.Mmd]) -> rank.Scores:
+def _scores(found: Sequence[Scored]) -> rank.Scores:
     """Draws as the seeds of one finalist."""
     influence = np.mean([score.influence.numpy() for score in found], axis=0)
     return rank.Scores("rows", tuple(score.value for score in found), influence, 0, 0.0, 0.0)
