@@ -155,21 +155,31 @@ def sample(
 def score(
     run: RunFolder,
     data: Source,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="A .csv file; the screen by default.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A .csv or .parquet file; the screen by default.")
+    ] = None,
+    false_alarms: Annotated[
+        float, typer.Option(help="The share of rows like yours that may be called unlikely, at most.")
+    ] = 0.05,
+    explain: Annotated[bool, typer.Option("--explain", help="Say which columns make a row unlikely.")] = False,
     nets: Annotated[Path | None, typer.Option(help="The file with your own networks, if the run used one.")] = None,
 ) -> None:
-    """Give every row of DATA the model's energy or log-density, where its objective has one."""
-    model = _load(run, nets)
-    values = model.score(data)
-    lines = [model.scores.replace(" ", "_"), *(f"{v:.9g}" for v in values)]
-    if output is None:
-        typer.echo("\n".join(lines))
-        return
-    from .data.write import aside
+    """Say how likely every row of DATA is: energy or log-density, p-value against held-out rows, unlikely or not."""
+    from .data.write import texts
 
-    with aside(output) as part:
-        part.write_text("\n".join(lines) + "\n")
-    typer.echo(f"{len(values):,} values of the {model.scores} written to {output}")
+    if output is not None:
+        _writer(output)
+    model = _load(run, nets)
+    rows = model.unlikely(data, false_alarms, explain)
+    if output is None:
+        columns = [texts(c, rows.values[:, j]) for j, c in enumerate(rows.schema.columns)]
+        typer.echo("\n".join([",".join(rows.schema.names), *map(",".join, zip(*columns, strict=True))]))
+        return
+    _write_table(rows, output)
+    count = sum(rows.column("unlikely"))
+    typer.echo(
+        f"{len(rows):,} scores written to {output}; {count:,} unlikely at a false-alarm rate of {false_alarms:g}"
+    )
 
 
 @app.command()

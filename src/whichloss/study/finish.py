@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import torch
 
 from ..errors import StudyError
 from . import collect, model, rows
 from .nets import Makers
 from .records import Row, Study
 from .run import Found
+from .unlikely import MOST, kept
 from .work import make_lanes
 
 PEERS = ("torch", "numpy", "scipy", "scikit-learn", "duckdb")
@@ -91,6 +93,10 @@ def save_best(found: Found, study: Study, folder: Path, nets: Makers | None) -> 
         "score": record["score"],
         "steps": record["steps"],
     }
+    trained = model.Model(about, {k: torch.from_numpy(w) for k, w in weights.items()}, nets)
+    if trained.scores:
+        test = found.judge.table.values[found.judge.split(run.seed).test[:MOST]]
+        about["held out"] = kept(trained.unlike(torch.from_numpy(encoders[0].encode(test))).numpy())
     model.save(folder / "best", about, weights, model_card(study, about, folder))
 
 

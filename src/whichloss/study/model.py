@@ -12,13 +12,14 @@ from torch import Tensor
 from ..data import Column, Encoder, Schema, Table, read
 from ..errors import StudyError, UserError
 from ..nets import builder
-from ..objectives import Classifier, Generative, Nets, find
+from ..objectives import Classifier, Generative, Nets, available, find
 from ..rng import Rng
 from ..task import Task
 from ..train import Lanes
 from .nets import Makers
 from .plan import Run
 from .store import pack, unpack, write
+from .unlikely import judged
 
 BLOCK = 2000  # rows drawn or scored at once
 
@@ -76,16 +77,33 @@ class Model:
 
     def score(self, source: object) -> np.ndarray:
         """Energy or log-density of each row, in the model's encoded space. Raises UserError if it has none."""
-        if not isinstance(self.objective, Generative) or not self.objective.scores:
+        unlike = self.unlike(torch.from_numpy(self.encoder.encode(self.scorable(source).values))).numpy()
+        return -unlike if self.scores == "log density" else unlike
+
+    def unlikely(self, source: object, false_alarms: float = 0.05, explain: bool = False) -> Table:
+        """Each row's score, p-value against held-out rows, and whether that is at most `false_alarms`.
+
+        explain: with a column for every column of the data, how steeply the row grows more unlike along it. Raises
+        UserError if the objective has no score, or for a rate that so few held-out rows cannot tell.
+        """
+        return judged(self, self.scorable(source), false_alarms, explain)
+
+    def scorable(self, source: object) -> Table:
+        """The rows, read with the columns of the user's table."""
+        if not self.scores:
             raise UserError(
-                f"{self.run.objective} gives no score for a row: it can only be sampled. "
-                "Objectives with a score: pcd and ebgan (energy), flow-matching and ddpm (log density)."
+                f"{self.run.objective} gives no score for a row: it can only be sampled. Objectives with a score: "
+                f"{', '.join(name for name in available('generate') if getattr(find(name), 'scores', ''))}."
             )
-        table = read(source, schema=self.encoder.schema)
-        x = torch.from_numpy(self.encoder.encode(table.values))
-        with torch.no_grad():
+        return read(source, schema=self.encoder.schema)
+
+    def unlike(self, x: Tensor, grad: bool = False) -> Tensor:
+        """Energy, or minus log-density, of encoded rows x (n, d): (n,), float64."""
+        assert isinstance(self.objective, Generative)
+        with torch.set_grad_enabled(grad):
             parts = [self.objective.score(self.nets, rows).reshape(-1) for rows in torch.split(x, BLOCK)]
-        return np.asarray(torch.cat(parts).double().numpy())
+        found = torch.cat(parts).double()
+        return -found if self.scores == "log density" else found
 
     def predict(self, source: object) -> Table:
         """The labels of new rows and their calibrated probabilities: `predicted ...`, and one `p(...)` a class.

@@ -1,0 +1,93 @@
+"""How unlikely is a row? A model's scores held against those of rows that nothing was trained on.
+
+An energy says which of two rows is likelier, not how likely either is. What it is on held-out rows turns it into a
+p-value: p = (1 + #{held-out rows at least as unlike}) / (held-out rows + 1). If a row came as the held-out rows did,
+P(p <= a) <= a, whatever the model (Vovk, Gammerman & Shafer, 2005).
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import Column, Schema, Table
+from ..data.encode import Block
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from .model import Model
+
+MOST = 5000  # held-out scores that are kept
+
+
+def kept(unlike: np.ndarray) -> list[float]:
+    """The scores of held-out rows as the model keeps them: none where one is no number."""
+    return sorted(map(float, unlike)) if np.isfinite(unlike).all() else []
+
+
+def p_values(unlike: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    """(n,) the share of held-out rows at least as unlike, the row itself counted among them."""
+    below = np.searchsorted(np.sort(held_out), unlike, side="left")
+    return np.asarray((1 + len(held_out) - below) / (len(held_out) + 1))
+
+
+def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> Table:
+    """For every row its score, its p-value, whether that is unlikely, and the slopes.
+
+    Raises UserError for a rate of false alarms that so few held-out rows cannot tell.
+    """
+    held_out = np.array(model.record["held out"])
+    if not len(held_out):
+        raise UserError(f"{model.run.objective} gave held-out rows scores that are not finite: nothing can be said.")
+    if not 0 < false_alarms < 1 or false_alarms * (len(held_out) + 1) < 1:
+        raise UserError(
+            f"--false-alarms must lie between 1 / {len(held_out) + 1} = {1 / (len(held_out) + 1):.2g}, what "
+            f"{len(held_out):,} held-out rows can tell, and 1; got {false_alarms:g}."
+        )
+    x = torch.from_numpy(model.encoder.encode(table.values))
+    unlike = model.unlike(x).numpy()
+    p = p_values(unlike, held_out)
+    score = -unlike if model.scores == "log density" else unlike
+    columns = [Column(name, "number") for name in (model.scores.replace(" ", "_"), "p_value")]
+    columns += [Column("unlikely", "boolean", sql_type="BOOLEAN")]
+    found = [score, p, (p <= false_alarms).astype(np.float64)]
+    if explain:
+        steep = slopes(model, x)
+        found += list(steep.T)
+        columns += [Column(f"slope {c.name}", "number") for c in model.encoder.schema.columns]
+    return Table(Schema(tuple(columns)), np.stack(found, axis=1), f"{model.run.objective} scores")
+
+
+def slopes(model: "Model", x: Tensor) -> np.ndarray:
+    """(n, columns): how steeply a row grows more unlike along each column, in nats.
+
+    Amounts: per standard deviation of the column; positive: smaller would be likelier. Words and booleans: what
+    changing to the best other level would lower the energy by, to first order; 0 or less where no level is better.
+    """
+    x = x.clone().requires_grad_(True)
+    parts = []
+    for rows in torch.split(x, 2000):
+        with torch.enable_grad():
+            total = model.unlike(rows, grad=True).sum()
+        parts.append(torch.autograd.grad(total, rows)[0].double())
+    g, z = torch.cat(parts).numpy(), x.detach().double().numpy()
+    pairs = zip(model.encoder.schema.columns, model.encoder.blocks, strict=True)
+    return np.stack([along(column, block, g, z) for column, block in pairs], axis=1)
+
+
+def along(column: Column, block: Block, g: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """The slope along one column (n,)."""
+    place = slice(block.start, block.start + block.width)
+    if block.width == 0:
+        return np.zeros(len(g))
+    if column.kind == "category":
+        level = z[:, place].argmax(1)
+        gains = block.factor * (np.take_along_axis(g[:, place], level[:, None], 1) - g[:, place])
+        np.put_along_axis(gains, level[:, None], -np.inf, 1)
+        return np.asarray(gains.max(1))
+    if column.kind == "boolean":
+        step = block.factor / block.scale
+        now = z[:, block.start] > (0.5 - (block.mean or 0.0)) * step
+        return np.asarray(np.where(now, 1, -1) * step * g[:, block.start])
+    return np.asarray(g[:, block.start] * block.factor)
