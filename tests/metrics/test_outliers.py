@@ -7,7 +7,7 @@ from scipy import stats
 from sklearn import metrics as sklearn
 
 from whichloss.errors import UserError
-from whichloss.metrics.outliers import auroc_error, detection
+from whichloss.metrics.outliers import auroc_error, detection, free_energy
 
 
 def both(m=300, n=70, seed=0, gap=0.7):
@@ -53,9 +53,7 @@ def test_the_share_of_outliers_moves_average_precision_alone():
 def test_the_error_is_that_of_delong_by_the_bootstrap():
     inside, outside = both()
     found, rng = auroc_error(inside, outside), np.random.default_rng(1)
-    draws = [
-        auroc_error(inside[rng.integers(0, 300, 300)], outside[rng.integers(0, 70, 70)]).value for _ in range(300)
-    ]
+    draws = [auroc_error(inside[rng.integers(0, 300, 300)], outside[rng.integers(0, 70, 70)]).value for _ in range(300)]
     assert found.se == pytest.approx(np.std(draws), rel=0.2)
     assert len(found.influence) == 370
 
@@ -71,3 +69,17 @@ def test_the_error_is_that_of_delong_by_the_bootstrap():
 def test_what_cannot_be_ranked(inside, outside, says):
     with pytest.raises(UserError, match=says):
         detection(inside, outside)
+
+
+def test_free_energy_is_minus_the_log_of_the_joint_model_s_marginal():
+    """exp z_c = p(x, y = c) Z of two Gaussians, so that -free energy = log p(x) + log Z (Grathwohl et al., 2020)."""
+    x, means = torch.linspace(-4, 4, 9).double(), torch.tensor([-1.0, 2.0]).double()
+    z = -0.5 * (x[:, None] - means) ** 2
+    p = (torch.exp(z) / (2 * torch.pi) ** 0.5).sum(1)
+    assert torch.allclose(-free_energy(z), p.log() + 0.5 * np.log(2 * np.pi))
+    assert torch.allclose(free_energy(z, several=True), -torch.log1p(z.exp()).sum(1))
+
+
+def test_log_probabilities_have_no_energy():
+    with pytest.raises(UserError, match="log-probabilities"):
+        free_energy(torch.randn(5, 3).log_softmax(1))

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from ..errors import UserError
 from .labels import Outcome, Predicted, predicted, score
@@ -45,3 +46,17 @@ def detection(inside: Tensor, outside: Tensor) -> dict[str, float]:
         "outlier average precision": 1 - score("average-precision", found).value,
         "outlier share": float(caught.double().mean()),
     }
+
+
+def free_energy(logits: Tensor, several: bool = False) -> Tensor:
+    """-log sum_c exp z_c of a classifier's logits (m, K), per row (m,): low where some class fits (Liu et al., 2020).
+
+    Softmax cross-entropy says nothing of it: z + a(x) predicts alike for any a. Where rows have several labels, the
+    sum of theirs, -sum_c log(1 + exp z_c) (Wang et al., 2021). UserError where logits are log-probabilities: 0 of any.
+    """
+    if several:
+        return -softplus(logits).sum(dim=1)
+    energy = -logits.logsumexp(dim=1)
+    if len(energy) and bool((energy.abs() < 1e-5).all()):
+        raise UserError("These logits are log-probabilities, whose free energy is 0: this classifier gives no energy.")
+    return energy

@@ -16,7 +16,7 @@ from . import collect, model, rows
 from .nets import Makers
 from .records import Row, Study
 from .run import Found
-from .unlikely import MOST, kept
+from .unlikely import MOST, held_out
 from .work import make_lanes
 
 PEERS = ("torch", "numpy", "scipy", "scikit-learn", "duckdb")
@@ -95,8 +95,8 @@ def save_best(found: Found, study: Study, folder: Path, nets: Makers | None) -> 
     }
     trained = model.Model(about, {k: torch.from_numpy(w) for k, w in weights.items()}, nets)
     if trained.scores:
-        test = found.judge.table.values[found.judge.split(run.seed).test[:MOST]]
-        about["held out"] = kept(trained.unlike(torch.from_numpy(encoders[0].encode(test))).numpy())
+        test = encoders[0].encode(found.judge.inputs[found.judge.split(run.seed).test[:MOST]])
+        about["held out"] = held_out(trained, torch.from_numpy(test))
     model.save(folder / "best", about, weights, model_card(study, about, folder))
 
 

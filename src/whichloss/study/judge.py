@@ -97,6 +97,11 @@ class Judge(ABC):
         """Training, validation and test rows of a seed; the test rows are the same for all."""
         return split(self.table, seed=seed)
 
+    @property
+    def inputs(self) -> np.ndarray:
+        """The values that a model is given (n, columns)."""
+        return self.table.values
+
     @cached_property
     def overlap(self) -> float:
         """n_validation / n_train where folds share rows (Nadeau & Bengio, 2003), else 0."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..data import Column, Encoder, Schema, Table, read
 from ..errors import StudyError, UserError
+from ..metrics.outliers import free_energy
 from ..nets import builder
 from ..objectives import Classifier, Generative, Nets, available, find
 from ..rng import Rng
@@ -73,7 +74,7 @@ class Model:
     @property
     def scores(self) -> str:
         """What `score` returns: "energy" (lower = more likely), "log density", or "" for neither."""
-        return self.objective.scores if isinstance(self.objective, Generative) else ""
+        return "energy" if isinstance(self.objective, Classifier) else getattr(self.objective, "scores", "")
 
     def score(self, source: object) -> np.ndarray:
         """Energy or log-density of each row, in the model's encoded space. Raises UserError if it has none."""
@@ -98,11 +99,17 @@ class Model:
         return read(source, schema=self.encoder.schema)
 
     def unlike(self, x: Tensor, grad: bool = False) -> Tensor:
-        """Energy, or minus log-density, of encoded rows x (n, d): (n,), float64."""
-        assert isinstance(self.objective, Generative)
+        """Energy, or minus log-density, of encoded rows x (n, d): (n,), float64. A classifier's is its free energy."""
         with torch.set_grad_enabled(grad):
-            parts = [self.objective.score(self.nets, rows).reshape(-1) for rows in torch.split(x, BLOCK)]
-        found = torch.cat(parts).double()
+            found = torch.cat([self._unlike(rows).reshape(-1) for rows in torch.split(x, BLOCK)])
+        return found.double()
+
+    def _unlike(self, x: Tensor) -> Tensor:
+        if isinstance(self.objective, Classifier):
+            z = self.objective.logits(self.nets, x, self.task)
+            return free_energy(z, several=self.task.labels == "several")
+        assert isinstance(self.objective, Generative)
+        found = self.objective.score(self.nets, x)
         return -found if self.scores == "log density" else found
 
     def predict(self, source: object) -> Table:

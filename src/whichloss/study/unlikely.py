@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 MOST = 5000  # held-out scores that are kept
 
 
-def kept(unlike: np.ndarray) -> list[float]:
-    """The scores of held-out rows as the model keeps them: none where one is no number."""
+def held_out(model: "Model", x: Tensor) -> list[float]:
+    """The scores of held-out rows (n, d) as the model keeps them: none where it has no energy, or one is no number."""
+    try:
+        unlike = model.unlike(x).numpy()
+    except UserError:
+        return []
     return sorted(map(float, unlike)) if np.isfinite(unlike).all() else []
 
 
-def p_values(unlike: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    """(n,) the share of held-out rows at least as unlike, the row itself counted among them."""
-    below = np.searchsorted(np.sort(held_out), unlike, side="left")
-    return np.asarray((1 + len(held_out) - below) / (len(held_out) + 1))
+def p_values(unlike: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(n,) the share of held-out rows with scores `known` at least as unlike, the row itself counted among them."""
+    below = np.searchsorted(np.sort(known), unlike, side="left")
+    return np.asarray((1 + len(known) - below) / (len(known) + 1))
 
 
 def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> Table:
@@ -37,17 +41,20 @@ def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> 
 
     Raises UserError for a rate of false alarms that so few held-out rows cannot tell.
     """
-    held_out = np.array(model.record["held out"])
-    if not len(held_out):
-        raise UserError(f"{model.run.objective} gave held-out rows scores that are not finite: nothing can be said.")
-    if not 0 < false_alarms < 1 or false_alarms * (len(held_out) + 1) < 1:
+    known = np.array(model.record["held out"])
+    if not len(known):
         raise UserError(
-            f"--false-alarms must lie between 1 / {len(held_out) + 1} = {1 / (len(held_out) + 1):.2g}, what "
-            f"{len(held_out):,} held-out rows can tell, and 1; got {false_alarms:g}."
+            f"{model.run.objective} gives rows no scores that could be compared: no energy, or none that is finite."
+        )
+    least = 1 / (len(known) + 1)
+    if not least <= false_alarms < 1:
+        raise UserError(
+            f"--false-alarms must lie between 1 / {len(known) + 1} = {least:.2g}, what {len(known):,} held-out rows can "
+            f"tell, and 1; got {false_alarms:g}."
         )
     x = torch.from_numpy(model.encoder.encode(table.values))
     unlike = model.unlike(x).numpy()
-    p = p_values(unlike, held_out)
+    p = p_values(unlike, known)
     score = -unlike if model.scores == "log density" else unlike
     columns = [Column(name, "number") for name in (model.scores.replace(" ", "_"), "p_value")]
     columns += [Column("unlikely", "boolean", sql_type="BOOLEAN")]
