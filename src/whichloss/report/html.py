@@ -182,9 +182,9 @@ def samples(study: Study, rows: Rows) -> dict[str, Any]:
         "drawn": min(len(rows.table), MOST_REAL),
     }
     if rows.kind == "line":
-        return found | {"figures": pictures.lines(rows)}
+        return found | {"figures": pictures.lines(rows), "energies": pictures.energies(rows)}
     if rows.kind == "plane":
-        return found | {"figures": pictures.scatters(rows)}
+        return found | {"figures": pictures.scatters(rows), "energies": pictures.energies(rows)}
     return found | {
         "figures": pictures.columns(rows, pick),
         "sparks": sparks.table(rows),

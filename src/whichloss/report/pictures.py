@@ -1,5 +1,7 @@
 """Charts of rows: real data and samples on the same axes."""
 
+import base64
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +15,8 @@ from .words import cut, figures, named, percent
 
 SQUARE = 172  # pixels a scatter plot is high
 POINTS = 500  # drawn of a scatter plot
+DEEPEST = 8.0  # nats above the least energy that are told apart
+SHADE = (47, 107, 173)
 
 
 def scatters(rows: Rows) -> list[Figure]:
@@ -44,6 +48,67 @@ def scatter(rows: Rows, sample: Sample | None, values: np.ndarray, two: tuple[Sh
     note = f"{percent(beyond)} of rows outside" if beyond > 0 else ""
     number = str(rows.samples.index(sample)) if sample else "real"
     return figure(f"scatter-{number}", f"Scatter plot of {name}. {note}", small(chart, SQUARE), name, note)
+
+
+def energies(rows: Rows) -> list[Figure]:
+    """What the models that score rows say of every place: energy, or minus log-density, from its least upwards."""
+    columns = rows.table.schema.columns
+    shapes = sorted(rows.shapes, key=lambda shape: columns.index(shape.column))
+    return [
+        (plane if s.energy.ndim == 2 else valley)(rows.samples.index(s), s, shapes)
+        for s in rows.samples
+        if s.energy is not None and s.energy.ndim == len(shapes) and np.isfinite(s.energy).any()
+    ]
+
+
+def plane(number: int, sample: Sample, shapes: Sequence[Shape]) -> Figure:
+    """A picture of the energy over two columns: the deeper the colour, the likelier the place."""
+    assert sample.energy is not None and sample.box is not None
+    (left, bottom), (right, top) = sample.box.tolist()
+    middle = [{"x": (left + right) / 2, "y": (bottom + top) / 2}]
+    sizes: Any = {"width": {"expr": "width"}, "height": {"expr": "height"}}
+    chart = alt.Chart(data(middle)).mark_image(url=shaded(sample.energy), aspect=False, **sizes)
+    pairs = zip((alt.X, alt.Y), ("x:Q", "y:Q"), shapes, ((left, right), (bottom, top)), strict=True)
+    chart = chart.encode(
+        *(
+            channel(field, scale=alt.Scale(domain=list(ends), nice=False), axis=named_axis(shape))
+            for channel, field, shape, ends in pairs
+        )
+    )
+    says = f"Energy of {sample.name} over {shapes[0].column.name} and {shapes[1].column.name}."
+    return figure(f"energy-{number}", says, small(chart, SQUARE), sample.name)
+
+
+def valley(number: int, sample: Sample, shapes: Sequence[Shape]) -> Figure:
+    """The energy over one column, as a line."""
+    assert sample.energy is not None and sample.box is not None
+    low, high = (float(end[0]) for end in sample.box)
+    depth = np.minimum(sample.energy - np.nanmin(sample.energy), DEEPEST)
+    places = np.linspace(low, high, len(depth))
+    points = [{"x": float(x), "y": float(e)} for x, e in zip(places, depth, strict=True) if np.isfinite(e)]
+    chart = alt.Chart(data(points)).mark_line(color=BLUE, strokeWidth=1.5)
+    scale = alt.Scale(domain=[low, high], nice=False)
+    chart = chart.encode(alt.X("x:Q", scale=scale, axis=named_axis(shapes[0])), alt.Y("y:Q", title="nats"))
+    return figure(f"energy-{number}", f"Energy of {sample.name}.", small(chart), sample.name)
+
+
+def shaded(energy: np.ndarray) -> str:
+    """A picture (PNG, as a link) of an energy (x, y): full colour at its least, none from DEEPEST nats above it on."""
+    from PIL import Image
+
+    depth = np.nan_to_num(energy - np.nanmin(energy), nan=DEEPEST, posinf=DEEPEST)
+    cover = np.round(8 * (1 - np.minimum(depth / DEEPEST, 1))) / 8  # steps, which read as contours
+    pixels = np.zeros((*cover.T.shape, 4), np.uint8)
+    pixels[..., :3] = SHADE
+    pixels[..., 3] = (255 * cover.T[::-1]).astype(np.uint8)  # rows of a picture go down
+    file = io.BytesIO()
+    Image.fromarray(pixels).resize((2 * SQUARE, 2 * SQUARE), Image.Resampling.NEAREST).save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def named_axis(shape: Shape) -> Any:
+    """An axis with the column's name."""
+    return alt.Axis(title=cut(shape.column.name), tickCount=4, grid=False)
 
 
 def moment(shape: Shape, x: float) -> float:

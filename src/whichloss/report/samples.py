@@ -23,6 +23,8 @@ class Sample:
     row: Row
     values: np.ndarray
     absent: str = ""
+    energy: np.ndarray | None = None  # on a grid over the plane (or line) of the rows, whose corners are in `box`
+    box: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -91,4 +93,4 @@ def read_sample(row: Row, folder: Path, width: int) -> Sample:
     values = arrays.get(array or "samples")
     if values is None or values.ndim != 2 or values.shape[1] != width or not len(values):
         return Sample(row, none, f"runs/{file}.safetensors holds no rows of this table")
-    return Sample(row, values)
+    return Sample(row, values, energy=arrays.get("energy"), box=arrays.get("energy box"))

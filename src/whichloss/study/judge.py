@@ -177,6 +177,10 @@ class Judge(ABC):
         """Further facts of a finished run of one lane: sampling flops, loss skill, log likelihood."""
         return {}
 
+    def maps(self, lanes: Lanes, encoder: Encoder, weights: Weights) -> dict[str, np.ndarray]:
+        """What of a finished run of one lane is drawn over the plane of its rows."""
+        return {}
+
     def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
         """What a model needs beside its weights and its encoding; `arrays` is what its run kept."""
         return {}

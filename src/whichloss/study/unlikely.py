@@ -49,8 +49,8 @@ def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> 
     least = 1 / (len(known) + 1)
     if not least <= false_alarms < 1:
         raise UserError(
-            f"--false-alarms must lie between 1 / {len(known) + 1} = {least:.2g}, what {len(known):,} held-out rows can "
-            f"tell, and 1; got {false_alarms:g}."
+            f"--false-alarms must lie between 1 / {len(known) + 1} = {least:.2g}, what {len(known):,} held-out rows "
+            f"can tell, and 1; got {false_alarms:g}."
         )
     x = torch.from_numpy(model.encoder.encode(table.values))
     unlike = model.unlike(x).numpy()

@@ -147,6 +147,7 @@ class Trainer:
             "last metrics": self.judge.describe(final, run.seed, which) if self.judge.both_ends else {},
             **self.judge.extras(alone, encoder, run.seed, best, which),
         }
+        arrays |= self.judge.maps(alone, encoder, best)
         return record, arrays | {"influence": score.influence.numpy(), **self.judge.kept(answer)}
 
     def save(self, state: State) -> None:

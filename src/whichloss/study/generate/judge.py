@@ -30,6 +30,7 @@ DESCRIBED = 1000  # rows on each side of the descriptive metrics, whose cost gro
 MATCHED = 500  # rows on each side of the exact assignment, whose cost grows with the cube
 DIRECTIONS = 256  # of the sliced distance, shared by all objectives
 KEPT = 1000  # sampled rows kept for the report
+CELLS, MARGIN = 64, 0.15  # of a map of energies, a side; how far it goes beyond the rows
 COSTED = 256  # rows drawn together to count what one costs
 
 
@@ -183,6 +184,27 @@ class SampleJudge(Judge):
             "loss skill": self.loss_skill(objective, nets, lanes.data[0, : int(lanes.sizes[0])], encoder, seed),
             "log likelihood": likely,
         }
+
+    def maps(self, lanes: Lanes, encoder: Encoder, weights: Weights) -> dict[str, np.ndarray]:
+        """Energy, or minus log-density, on a grid over a table of one or two columns of numbers; nan where infinite."""
+        columns = [c for c in encoder.schema.columns if not c.constant]
+        objective = replace(lanes.objective, **{name: float(value[0]) for name, value in lanes.hyper.items()})
+        plain = encoder.dim == len(columns) <= 2 and all(c.kind in ("number", "integer") for c in columns)
+        if not plain or not isinstance(objective, Generative) or not objective.scores:
+            return {}
+        rows = lanes.data[0, : int(lanes.sizes[0])]
+        low, high = (rows.amin(0), rows.amax(0))
+        low, high = low - MARGIN * (high - low), high + MARGIN * (high - low)
+        grid = torch.cartesian_prod(
+            *((a + (b - a) * torch.linspace(0, 1, CELLS)) for a, b in zip(low, high, strict=True))
+        )
+        with torch.no_grad():
+            nets = lanes.nets({role: w[0] for role, w in weights.items()})
+            score = objective.score(nets, grid.reshape(-1, encoder.dim)).reshape((CELLS,) * encoder.dim).numpy()
+        energy = -score if objective.scores == "log density" else score
+        blocks = [b for b in encoder.blocks if b.width]
+        box = [[float(v[j]) * b.scale / b.factor + (b.mean or 0.0) for j, b in enumerate(blocks)] for v in (low, high)]
+        return {"energy": np.where(np.isfinite(energy), energy, np.nan).astype(np.float32), "energy box": np.array(box)}
 
     def loss_skill(self, objective: Objective, nets: Nets, x: Tensor, encoder: Encoder, seed: int) -> float | None:
         """0 at a trivial predictor's loss, 1 at the least loss, on validation rows; None where neither is known."""
