@@ -110,3 +110,32 @@ def test_lanes_and_single_runs_agree():
     together = torch.vmap(walk)(rng.key, x)
     for k in range(2):
         torch.testing.assert_close(together[k], walk(rng.key[k], x[k]))
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+@pytest.mark.parametrize("limit", [None, 0.7])
+def test_any_shape_is_the_same_walk(averaged, limit):
+    """Rows of (2, 3) numbers walk as rows of 6: the drift's length is over all of a row."""
+
+    def walk(x):
+        return langevin(lambda x: -3 * x, x, RNG, steps=4, step=0.3, averaged=averaged, limit=limit)
+
+    x = 3 * torch.randn(5, 2, 3)
+    (y, info), (flat, of_flat) = walk(x), walk(x.reshape(5, 6))
+    assert torch.equal(y.reshape(5, 6), flat)
+    assert info["score"] == of_flat["score"] and info["shortened"] == of_flat["shortened"]
+    assert (info["shortened"] > 0) == (limit is not None)
+    assert walk(torch.randn(4))[0].shape == (4,)
+
+
+def test_four_steps_are_the_formula():
+    """Written out once more: drift, shortened to `limit` noise lengths, and (averaged) noise."""
+    x = y = 2 * torch.randn(6, 3)
+    scale, xi = 0.6**0.5, [RNG.normal(k, x.shape) for k in range(5)]
+    for k in range(4):
+        size = (2 * y).norm(dim=1, keepdim=True)
+        drift = -2 * y * (0.5 * scale * 3**0.5 / 0.3 / size).clamp(max=1)
+        y = y + 0.3 * drift + scale * (xi[k] + xi[k + 1]) / 2
+    z, info = langevin(lambda x: -2 * x, x, RNG, steps=4, step=0.3, averaged=True, limit=0.5)
+    torch.testing.assert_close(z, y)
+    torch.testing.assert_close(info["score"], size.mean())

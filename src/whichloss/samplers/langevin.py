@@ -29,23 +29,25 @@ def langevin(
     `noise` defaults to sqrt(2 step): T = 1. On N(0, 1/lam) the variance settles at 1 / (lam (1 - step lam / 2)), stable
     for step lam < 2; `averaged` halves the sum of two successive xi, which makes it 1 / lam (Leimkuhler & Matthews,
     2013). `limit` shortens a drift step |s| to at most `limit` times the noise's length, noise sqrt(d), so that far
-    from the modes no step flies off (the truncated drift of Roberts & Tweedie, 1996). x (n, d); info: the temperature,
-    the mean |s| at the last step and the share of rows whose drift was shortened there.
+    from the modes no step flies off (the truncated drift of Roberts & Tweedie, 1996). x (B, ...), d numbers a row.
+    Info: the temperature, the mean |s| at the last step and the share of rows whose drift was shortened there.
     """
     if not isinstance(step, Tensor) and not step > 0:  # lanes search over a tensor of them
         raise UserError(f"langevin needs step > 0; got step = {step}.")
     if steps < 1:
         raise UserError(f"langevin needs steps >= 1; got steps = {steps}.")
     scale = (2 * step) ** 0.5 if noise is None else noise
-    longest = torch.inf if limit is None else limit * scale * x.shape[1] ** 0.5 / step
-    size, xi = x[:, :1], rng.normal(0, x.shape)
+    longest = torch.inf if limit is None else limit * scale * x.shape[1:].numel() ** 0.5 / step
+    size, before = x, rng.normal(0, x.shape) if averaged else x
     for k in range(steps):
-        s, after = score(x), rng.normal(k + 1, x.shape)
-        size = s.norm(dim=1, keepdim=True)
+        s, xi = score(x), rng.normal(k + 1, x.shape)
+        if limit is not None or k == steps - 1:  # a norm costs as much as a small step
+            size = s.reshape(len(s), -1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
         if limit is not None:
             s = s * (longest / size.clamp(min=longest))
-        x = x + step * s + scale * ((xi + after) / 2 if averaged else after)
-        xi = after
+        if averaged:
+            before, xi = xi, (before + xi) / 2
+        x = x + step * s + scale * xi
     return x, {
         "temperature": scale**2 / (2 * step),
         "score": size.mean(),
