@@ -247,6 +247,7 @@ ALL: tuple[Row, ...] = (
     Row("ebgan", "energy_critic", lambda g, s: energies(g, s) | {"margin": 1.5}, lambda real, fake, margin: real + positive(margin - fake)),
     Row("ebgan", "energy_generator", fakes, lambda fake: fake),
     Row("ebgan", "pull_away", normal(("codes", (B, D))), pull_away),
+    Row("flows", "change_of_variables", normal(("z", (B, D)), ("log_det", (B,))), lambda z, log_det: (z**2 + mpmath.log(2 * mpmath.pi)).sum(axis=1) / 2 - log_det),
     Row("energy", "contrastive_divergence", normal(("e_data", (B,)), ("e_model", (B,))), lambda e_data, e_model: e_data - e_model),
     Row("energy", "energy_penalty", normal(("e", (B,))), lambda e: e**2),
     Row("energy", "score_matching", normal(("score", (B, D)), ("divergence", (B,))), lambda score, divergence: (score**2).sum(axis=1) / 2 + divergence),

@@ -7,14 +7,17 @@ from .density import kl_to_density
 from .mmd import Mmd, MmdReference, bandwidths, mmd
 from .modes import Modes, modes
 from .neighbours import Prdc, neighbours
+from .stein import Equipartition, Stein, equipartition, kernel_stein
 from .transport import directions, energy_distance, exact_w2, sliced_w2, w1_columns
 
 __all__ = [
     "CopyTest",
+    "Equipartition",
     "Mmd",
     "MmdReference",
     "Modes",
     "Prdc",
+    "Stein",
     "TwoSample",
     "bandwidths",
     "c2st_accuracy",
@@ -23,7 +26,9 @@ __all__ = [
     "correlations",
     "directions",
     "energy_distance",
+    "equipartition",
     "exact_w2",
+    "kernel_stein",
     "kl_to_density",
     "mmd",
     "modes",
