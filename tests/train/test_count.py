@@ -1,7 +1,8 @@
 """Counted compute against sums done by hand: a product (m, k) (k, n) is 2 m k n operations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import pytest
 import torch
 from torch import nn
 from torch.func import grad
@@ -50,6 +51,12 @@ class Slope(Squares):
 
 
 @dataclass(frozen=True)
+class Part(Squares):
+    def updates(self):
+        return [replace(update, active=(0.5, 0.75)) for update in super().updates()]
+
+
+@dataclass(frozen=True)
 class Thrice(Squares):
     def updates(self):
         return [Update(("f",), self.loss, Adam(1e-3), times=3)]
@@ -73,6 +80,11 @@ def test_a_step_is_forward_and_backward():
 
 def test_repetitions_are_counted():
     assert flops_per_step(make(Thrice())) == 3 * flops_per_step(make(Squares()))
+
+
+def test_an_update_counts_for_the_part_of_the_run_in_which_it_acts():
+    whole = flops_per_step(make(Squares()))
+    assert flops_per_step(make(Part())) == pytest.approx(0.25 * whole)
 
 
 def test_the_second_backward_of_a_penalty_is_counted():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -115,8 +116,13 @@ def sampling_weights(lanes: Lanes, state: State) -> dict[str, Tensor]:
 
 
 def flops_per_step(lanes: Lanes) -> float:
-    """Counted compute of one step of one lane, all updates and their repetitions included."""
-    one = lanes.alone(0)
-    loop = Loop(one, one.start(), steps=1 << 30)
-    loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}  # not traced: that takes a second
-    return count(loop.step)
+    """Counted compute of one step of one lane, all updates and their repetitions included; the mean over a run."""
+    one, steps = lanes.alone(0), 1 << 30
+    bounds = sorted({0.0, 1.0, *(end for update in lanes.objective.updates() for end in update.active)})
+    total = 0.0
+    for start, end in pairwise(bounds):
+        loop = Loop(one, one.start(), steps)
+        loop.state.step = int((start + end) / 2 * steps)
+        loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}  # not traced: that takes a second
+        total += (end - start) * count(loop.step)
+    return total
