@@ -16,7 +16,7 @@ from . import collect, model, rows
 from .nets import Makers
 from .records import Row, Study
 from .run import Found
-from .unlikely import MOST, held_out
+from .unlikely import MOST, constant, held_out
 from .work import make_lanes
 
 PEERS = ("torch", "numpy", "scipy", "scikit-learn", "duckdb")
@@ -95,8 +95,10 @@ def save_best(found: Found, study: Study, folder: Path, nets: Makers | None) -> 
     }
     trained = model.Model(about, {k: torch.from_numpy(w) for k, w in weights.items()}, nets)
     if trained.scores:
-        test = encoders[0].encode(found.judge.inputs[found.judge.split(run.seed).test[:MOST]])
-        about["held out"] = held_out(trained, torch.from_numpy(test))
+        held = torch.from_numpy(encoders[0].encode(found.judge.inputs[found.judge.split(run.seed).test[:MOST]]))
+        about["held out"] = held_out(trained, held)
+        if trained.scores == "energy" and study.goal == "generate":
+            about["log Z"] = constant(trained, held)
     model.save(folder / "best", about, weights, model_card(study, about, folder))
 
 
@@ -121,6 +123,7 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
         f"| trained on | {study.data.split.train:,} of {study.data.rows:,} rows, {len(study.data.columns)} columns |",
         f"| data fingerprint | {study.data.fingerprint} |",
         f"| whichloss, torch | {study.version}, {study.versions['torch']} |",
+        *normalised(about),
         "",
         "Use it:",
         "",
@@ -136,3 +139,9 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def normalised(about: Mapping[str, Any]) -> list[str]:
+    """How far an energy is known to be a density."""
+    known = about.get("log Z")
+    return [f"| log Z | {known['value']:.3f} nats: {known['label']} ({known['says']}) |"] if known else []

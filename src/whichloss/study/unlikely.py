@@ -2,10 +2,12 @@
 
 An energy says which of two rows is likelier, not how likely either is. What it is on held-out rows turns it into a
 p-value: p = (1 + #{held-out rows at least as unlike}) / (held-out rows + 1). If a row came as the held-out rows did,
-P(p <= a) <= a, whatever the model (Vovk, Gammerman & Shafer, 2005).
+P(p <= a) <= a, whatever the model (Vovk, Gammerman & Shafer, 2005). log Z, where it can be had, turns it into a
+log-density: log p(x) = -E(x) - log Z.
 """
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,11 +16,16 @@ from torch import Tensor
 from ..data import Column, Schema, Table
 from ..data.encode import Block
 from ..errors import UserError
+from ..rng import Rng
+from ..samplers import mala
+from ..samplers.partition import LogZ, grid_log_z, log_z
 
 if TYPE_CHECKING:
     from .model import Model
 
 MOST = 5000  # held-out scores that are kept
+GRID, WIDE = (2000, 300, 60), 2.0  # points a side for 1, 2 and 3 dimensions; how far beyond the rows the box reaches
+CHAINS, STEPS = 300, 500  # of the samples from which log Z is bounded above, in more dimensions
 
 
 def held_out(model: "Model", x: Tensor) -> list[float]:
@@ -28,6 +35,35 @@ def held_out(model: "Model", x: Tensor) -> list[float]:
     except UserError:
         return []
     return sorted(map(float, unlike)) if np.isfinite(unlike).all() else []
+
+
+def constant(model: "Model", rows: Tensor) -> dict[str, Any] | None:
+    """log Z as a model keeps it, or None where an energy is no number."""
+    try:
+        found = partition(model, rows)
+    except UserError:
+        return None
+    names = ("value", "lower", "upper", "label", "says")
+    return {name: getattr(found, name) for name in names} if math.isfinite(found.value) else None
+
+
+def partition(model: "Model", rows: Tensor) -> LogZ:
+    """log Z of a trained energy: by a grid in up to 3 dimensions, else between bounds, chains starting from real rows.
+
+    In the model's encoding, where rows have mean 0 and variance 1. Raises UserError where an energy is no number.
+    """
+    d, rng = model.task.dim, Rng.of(0)["log Z"]
+
+    def energy(x: Tensor) -> Tensor:
+        return model.unlike(x, grad=x.requires_grad)
+
+    if d <= len(GRID):
+        reach = WIDE * rows.abs().amax(0).clamp(min=1.0)
+        return grid_log_z(energy, (-reach).tolist(), reach.tolist(), points=GRID[d - 1])
+    start = rows[torch.linspace(0, len(rows) - 1, min(CHAINS, len(rows))).long()]
+    walked, _ = mala(energy, start, rng["chains"], draws=STEPS, warmup=STEPS, keep=False)
+    one = torch.ones(d)
+    return log_z(energy, rng, mean=0 * one, sd=one, samples=walked, chains=CHAINS)
 
 
 def p_values(unlike: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -59,6 +95,10 @@ def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> 
     columns = [Column(name, "number") for name in (model.scores.replace(" ", "_"), "p_value")]
     columns += [Column("unlikely", "boolean", sql_type="BOOLEAN")]
     found = [score, p, (p <= false_alarms).astype(np.float64)]
+    constant = model.record.get("log Z")
+    if constant and constant["label"] != "not trustworthy":
+        columns.append(Column("log_density", "number"))
+        found.append(-unlike - constant["value"])
     if explain:
         steep = slopes(model, x)
         found += list(steep.T)
