@@ -2,13 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from whichloss.losses.energy import (
     contrastive_divergence,
     denoising_score_matching,
+    energy_discrepancy,
     energy_penalty,
+    importance_likelihood,
+    log_partition,
     noise_contrastive,
     score_matching,
     sliced_score_matching,
@@ -119,3 +123,100 @@ def test_noise_contrastive_levels():
 def test_losses_stay_finite(size):
     e = torch.tensor([size])
     assert noise_contrastive(e, -e).isfinite() and contrastive_divergence(e, -e).isfinite()
+
+
+BOTH = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+
+
+@BOTH
+@pytest.mark.parametrize("nu", [1, 3, 10])
+def test_noise_contrastive_with_several_noise_rows_is_a_classifier_with_unequal_classes(dtype, nu):
+    """A row is real with the odds e^f / nu; at p = q: (1 + nu) log(1 + nu) - nu log nu, and f = log p / q is best."""
+    zero = torch.zeros(1, dtype=dtype)
+    least = (1 + nu) * math.log(1 + nu) - nu * math.log(nu)
+    assert noise_contrastive(zero, zero, nu).item() == pytest.approx(least, rel=1e-6)
+    p, q = torch.tensor([0.6, 0.3, 0.1], dtype=dtype), torch.tensor([0.2, 0.3, 0.5], dtype=dtype)
+    f = (p / q).log().requires_grad_()
+    terms = p * noise_contrastive(f, -1e9 + 0 * f, nu) + q * noise_contrastive(1e9 + 0 * f, f, nu)
+    (slope,) = torch.autograd.grad(terms.sum(), f)
+    assert slope.abs().max() < 1e-6
+    rows = noise_contrastive(f[:, None], f[None, :].expand(3, 3), nu)
+    assert rows.shape == (3, 3) and rows[0, 1] == noise_contrastive(f[0], f[1], nu)
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+def test_log_partition_of_a_normal_by_grid_and_by_importance(dtype, d):
+    lam, log_z = 2.3, d / 2 * math.log(2 * math.pi / 2.3)
+    axis = (torch.arange(400, dtype=dtype) + 0.5) / 400 * 12 - 6
+    y = torch.cartesian_prod(*[axis] * d).reshape(-1, d)
+    grid = log_partition(lam / 2 * (y**2).sum(1), torch.full_like(y[:, 0], -d * math.log(12)))
+    assert grid.item() == pytest.approx(log_z, abs=2e-5)
+    y = torch.randn(100_000, d, generator=torch.Generator().manual_seed(0)).to(dtype)
+    log_q = -(y**2).sum(1) / 2 - d / 2 * math.log(2 * math.pi)
+    assert log_partition(lam / 2 * (y**2).sum(1), log_q).item() == pytest.approx(log_z, abs=0.01)
+
+
+def test_importance_likelihood_is_the_negative_log_likelihood_and_its_gradient():
+    """Three states, the proposal's rows all of them, equally likely: exactly -log p, and gradient data - model."""
+    e, log_q = torch.tensor([0.3, -2.0, 1.0]).double().requires_grad_(), torch.full((3,), -math.log(3)).double()
+    p = torch.tensor([0.5, 0.25, 0.25]).double()
+    nll = importance_likelihood(e, e, log_q)
+    torch.testing.assert_close(nll, -torch.log_softmax(-e, 0))
+    (slope,) = torch.autograd.grad((p * nll).sum(), e)
+    torch.testing.assert_close(slope, p - torch.softmax(-e, 0))
+    shifted = importance_likelihood(e + 7, e + 7, log_q)
+    torch.testing.assert_close(shifted, nll)
+
+
+def hermite(count, dtype=torch.float64):
+    """Nodes and weights of N(0, 1)."""
+    at, weight = np.polynomial.hermite_e.hermegauss(count)
+    return torch.tensor(at, dtype=dtype), torch.tensor(weight / weight.sum(), dtype=dtype)
+
+
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("t", [0.1, 1.0, 10.0])
+def test_energy_discrepancy_of_a_normal(d, t):
+    """lam d s2 / 2 - d log(1 + t lam) / 2 - lam d (s2 + t) / (2 (1 + t lam)), least at 1 / s2 for every t.
+
+    M copies by quadrature: their weights enter as energies, -log(M weight), since the loss takes an equal mean.
+    """
+    z, w = hermite(100 if d == 1 else 40)
+    places = torch.cartesian_prod(*[z] * d).reshape(-1, d)
+    log_w = torch.cartesian_prod(*[w.log()] * d).reshape(-1, d).sum(1)
+
+    def mean(lam):
+        x, y = S2**0.5 * places, (S2 + t) ** 0.5 * places  # the loss is linear in E(x): any coupling does
+        copies = lam / 2 * ((y[:, None] + t**0.5 * places) ** 2).sum(-1) - log_w - math.log(len(places))
+        return log_w.exp() @ energy_discrepancy(lam / 2 * (x**2).sum(1), copies, 1e-300)
+
+    def formula(lam):
+        return d * (lam * S2 / 2 - math.log(1 + t * lam) / 2 - lam * (S2 + t) / (2 * (1 + t * lam)))
+
+    best, close = torch.tensor(1 / S2, dtype=torch.float64), 2e-2 if t > 1 else 1e-6  # few nodes for a narrow law
+    for lam in (0.3, 1 / S2, 1.2):
+        assert mean(torch.tensor(lam).double()).item() == pytest.approx(formula(lam), abs=close)
+    assert torch.func.grad(mean)(best).item() == pytest.approx(0, abs=close)
+    assert torch.func.grad(mean)(0.7 * best) < 0 < torch.func.grad(mean)(1.4 * best)
+
+
+@BOTH
+def test_energy_discrepancy_formula_bound_and_level(dtype):
+    e, noised = torch.randn(5, dtype=dtype), torch.randn(5, 3, dtype=dtype)
+    direct = torch.log(0.5 / 3 + torch.exp(e[:, None] - noised).mean(1))
+    torch.testing.assert_close(energy_discrepancy(e, noised, 0.5), direct)
+    torch.testing.assert_close(energy_discrepancy(e + 9, noised + 9, 0.5), direct)
+    low = energy_discrepancy(torch.full((1,), -1e4, dtype=dtype), torch.zeros(1, 3, dtype=dtype), 2.0)
+    assert low.item() == pytest.approx(math.log(2 / 3), rel=1e-6)  # w keeps it from falling without end
+    assert energy_discrepancy(-low * 1e4, torch.zeros(1, 3, dtype=dtype)).isfinite()
+
+
+@pytest.mark.parametrize("w", [1.0, 1e-3])
+def test_gradients_of_the_likelihood_and_the_discrepancy(w):
+    draw = torch.Generator().manual_seed(0)
+    e, noised, log_q = (torch.randn(*s, generator=draw).double() for s in ((4,), (4, 3), (6,)))
+    y = torch.randn(6, generator=draw).double().requires_grad_()
+    inputs = e.requires_grad_(), noised.requires_grad_()
+    assert torch.autograd.gradcheck(lambda e, n: energy_discrepancy(e, n, w), inputs)
+    assert torch.autograd.gradcheck(lambda e, y: importance_likelihood(e, y, log_q), (e, y))

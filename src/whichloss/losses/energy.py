@@ -3,6 +3,9 @@
 Energies are (B,) or (B, 1); scores s = grad log p = -grad E and noises are (B, d).
 """
 
+import math
+
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -37,6 +40,40 @@ def denoising_score_matching(score: Tensor, noise: Tensor, sigma: Tensor | float
     return squared_error(sigma * score, -noise)
 
 
-def noise_contrastive(log_ratio_data: Tensor, log_ratio_noise: Tensor) -> Tensor:
-    """softplus(-f(x)) + softplus(f(y)), f = log p - log q: 2 log 2 at p = q (Gutmann & Hyvarinen, 2010)."""
-    return softplus(-log_ratio_data) + softplus(log_ratio_noise)
+def noise_contrastive(log_ratio_data: Tensor, log_ratio_noise: Tensor, nu: float = 1.0) -> Tensor:
+    """softplus(log nu - f(x)) + nu softplus(f(y) - log nu), f = log p - log q (Gutmann & Hyvarinen, 2010).
+
+    nu noise rows y for every row x: the mean of the first term over rows and of the second over noise. At p = q the
+    least mean is (1 + nu) log(1 + nu) - nu log nu, 2 log 2 for nu = 1. The shapes broadcast.
+    """
+    shift = math.log(nu)
+    return softplus(shift - log_ratio_data) + nu * softplus(log_ratio_noise - shift)
+
+
+def log_partition(e: Tensor, log_q: Tensor) -> Tensor:
+    """log Z by importance: log mean_j exp(-E(y_j) - log q(y_j)), y_j from q; energies and log q (n,) -> ().
+
+    A grid is the same formula with q = 1 / volume. On average it is too low, by about (1 / ess - 1) / (2 n), where
+    ess is the effective share of the weights.
+    """
+    return torch.logsumexp(-e - log_q, dim=0) - math.log(len(e))
+
+
+def importance_likelihood(e_data: Tensor, e_proposal: Tensor, log_q: Tensor) -> Tensor:
+    """E(x) + log Z per row, in nats: -log p(x), with log Z by importance from n rows of a proposal q.
+
+    e_data (B,); e_proposal and log_q (n,). Its gradient E[grad E(x)] - sum_j w_j grad E(y_j), w the normalised
+    weights, is the likelihood's (Bengio & Senecal, 2003).
+    """
+    return e_data + log_partition(e_proposal, log_q)
+
+
+def energy_discrepancy(e_data: Tensor, e_noised: Tensor, w: float = 1.0) -> Tensor:
+    """log(w / M + mean_j exp(E(x) - E(x_j))), x_j = x + sqrt(t) n + sqrt(t) n_j (Schroeder et al., 2023).
+
+    e_data (B,), e_noised (B, M); n is one standard normal per row, shared by its M, and n_j one for each, so that t is
+    the variance of each of the two noises. w > 0 bounds it from below, by log(w / M).
+    """
+    gaps = e_data.reshape(-1, 1) - e_noised
+    floor = torch.full_like(gaps[:, :1], math.log(w))
+    return torch.logsumexp(torch.cat([floor, gaps], dim=1), dim=1) - math.log(gaps.shape[1])

@@ -1,0 +1,172 @@
+"""Annealed sampling of an energy: sequential Monte Carlo from a normal law to exp(-E), of a fixed length.
+
+Everything here keeps its shapes and its number of steps whatever the numbers are, so it runs inside lanes.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value
+
+from ..errors import UserError
+from ..rng import Rng
+from .langevin import Info
+
+Energy = Callable[[Tensor], Tensor]
+TARGET = 0.574  # the acceptance at which an adjusted Langevin step goes furthest (Roberts & Rosenthal, 1998)
+GAIN = 2.0  # of the step's length: e^(GAIN (acceptance - TARGET)) after every move
+HALVINGS = 20
+
+
+class _At(NamedTuple):
+    """Rows (n, d), their energies (n,) and slopes (n, d)."""
+
+    x: Tensor
+    e: Tensor
+    g: Tensor
+
+
+def annealed(
+    energy: Energy,
+    x: Tensor,
+    rng: Rng,
+    *,
+    sd: float,
+    temperatures: int = 32,
+    moves: int = 2,
+    share: float = 0.9,
+) -> tuple[Tensor, Info]:
+    """Rows of exp(-E) / Z and log Z from rows x (n, d) of N(0, sd^2 I), by way of exp(-E_beta), beta from 0 to 1.
+
+    E_beta = (1 - beta) |x|^2 / (2 sd^2) + beta E. At each of `temperatures` values rows are weighted by
+    w = exp(E_beta - E_beta'), drawn again by their weights (systematic), then moved `moves` times by a Langevin step
+    with an accept-reject test, which keeps exp(-E_beta'). log Z is the sum of log mean w, plus that of the start.
+    The next beta is where the weights' effective sample size falls to `share` of n; the last is 1.
+    energy (n, d) -> (n,); rows must not mix. Infinite energies have weight 0; a proposal without a finite energy is
+    refused. info: "log Z"; "ess", the least share of any weighting; "acceptance" and "step" at the end; "calls".
+    Raises UserError for sd <= 0, temperatures < 1, moves < 0, share outside (0, 1). Del Moral, Doucet & Jasra (2006).
+    """
+    if not isinstance(sd, Tensor) and not sd > 0:
+        raise UserError(f"annealed needs sd > 0, the width of the normal that x was drawn from; got sd = {sd}.")
+    if temperatures < 1 or moves < 0:
+        raise UserError(f"annealed needs temperatures >= 1 and moves >= 0; got {temperatures} and {moves}.")
+    if not 0 < share < 1:
+        raise UserError(f"annealed needs a share between 0 and 1, such as 0.9; got share = {share}.")
+    n, d = x.shape
+    slope, at = _with_slope(energy), _At(x, *_with_slope(energy)(x))
+    beta, step = torch.zeros_like(x[0, 0]), sd**2 * torch.ones_like(x[0, 0])
+    log_z, least = d / 2 * torch.log(2 * math.pi * step), torch.ones_like(beta)
+    acceptance = torch.ones_like(beta)
+    for k in range(temperatures):
+        ratio = at.x.square().sum(dim=1) / (2 * sd**2) - at.e
+        gap = _gap(ratio, 1 - beta, share) if k < temperatures - 1 else 1 - beta
+        log_w = gap * ratio
+        log_z = log_z + torch.logsumexp(log_w, dim=0) - math.log(n)
+        least = torch.minimum(least, effective_share(log_w))
+        beta = beta + gap
+        chosen = systematic(log_w, rng[k].uniform("u", ()))
+        at = _At(*(part[chosen] for part in at))
+        for j in range(moves):
+            at, acceptance = _move(slope, at, rng[k][j], step, beta, sd)
+            step = step * torch.exp(GAIN * (acceptance - TARGET))
+    return at.x, {
+        "log Z": log_z,
+        "ess": least,
+        "acceptance": acceptance,
+        "step": step,
+        "calls": float(1 + temperatures * moves),
+    }
+
+
+def annealed_rows(
+    energy: Energy, shape: tuple[int, ...], rng: Rng, *, sd: float, particles: int = 1024, temperatures: int = 32
+) -> tuple[Tensor, Info]:
+    """`shape` = (n, d) rows of exp(-E) / Z, of at least `particles` that go through `annealed` together.
+
+    Of more rows than asked for every k-th is kept, since neighbours may be copies. Errors, info: as `annealed`.
+    """
+    n, d = shape
+    every = -(-particles // n)
+    x, info = annealed(energy, sd * rng.normal("x", (every * n, d)), rng, sd=sd, temperatures=temperatures)
+    return x[::every], info
+
+
+def adjusted(energy: Energy, x: Tensor, rng: Rng, *, steps: int, step: float) -> tuple[Tensor, Info]:
+    """`steps` Langevin steps x - step grad E + sqrt(2 step) xi, each kept or refused so that exp(-E) stays as it is.
+
+    The accept-reject test of Metropolis and Hastings, by torch.where, with a fixed step: it runs inside lanes
+    (Roberts & Tweedie, 1996). x (n, d), energy (n, d) -> (n,). info: the mean "acceptance". Raises UserError for
+    step <= 0 or steps < 1.
+    """
+    if not isinstance(step, Tensor) and not step > 0:
+        raise UserError(f"adjusted needs step > 0; got step = {step}.")
+    if steps < 1:
+        raise UserError(f"adjusted needs steps >= 1; got steps = {steps}.")
+    slope, at = _with_slope(energy), _At(x, *_with_slope(energy)(x))
+    kept = torch.zeros_like(x[0, 0])
+    for k in range(steps):
+        at, acceptance = _move(slope, at, rng[k], torch.as_tensor(step), torch.ones_like(kept), 1.0)
+        kept = kept + acceptance / steps
+    return at.x, {"acceptance": kept}
+
+
+def effective_share(log_w: Tensor) -> Tensor:
+    """(sum w)^2 / (n sum w^2) of log weights (n,): the effective sample size as a share of n (Kong, 1992)."""
+    return torch.exp(2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)) / len(log_w)
+
+
+def systematic(log_w: Tensor, u: Tensor) -> Tensor:
+    """Indices (n,) drawn in proportion to the weights: row i comes n w_i times, rounded up or down (Kitagawa, 1996).
+
+    log_w (n,) log weights, u () uniform in [0, 1).
+    """
+    n = len(log_w)
+    heights = torch.softmax(log_w, dim=0).cumsum(dim=0)
+    places = (torch.arange(n, dtype=log_w.dtype) + u) / n * heights[-1]  # rounding: the last height is nearly 1
+    return torch.searchsorted(heights, places).clamp(max=n - 1)
+
+
+def _with_slope(energy: Energy) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    def total(x: Tensor) -> tuple[Tensor, Tensor]:
+        e = energy(x)
+        return e.sum(), e
+
+    def both(x: Tensor) -> tuple[Tensor, Tensor]:
+        g, (_, e) = grad_and_value(total, has_aux=True)(x)
+        return e, g
+
+    return both
+
+
+def _gap(ratio: Tensor, most: Tensor, share: float) -> Tensor:
+    """How far beta may go, up to `most`: by bisection, and always a little."""
+    low, high = torch.zeros_like(most), most
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        enough = effective_share(middle * ratio) >= share
+        low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
+    return high
+
+
+def _move(
+    slope: Callable[[Tensor], tuple[Tensor, Tensor]], at: _At, rng: Rng, h: Tensor, beta: Tensor, sd: float
+) -> tuple[_At, Tensor]:
+    """One adjusted Langevin step of length h on E_beta, and the share of rows that took it."""
+
+    def tempered(at: _At) -> tuple[Tensor, Tensor]:
+        e = (1 - beta) * at.x.square().sum(dim=1) / (2 * sd**2) + beta * at.e
+        return e, (1 - beta) * at.x / sd**2 + beta * at.g
+
+    xi = rng.normal("xi", at.x.shape)
+    e, g = tempered(at)
+    x = at.x - h * g + (2 * h).sqrt() * xi
+    new = _At(x, *slope(x))
+    e_new, g_new = tempered(new)
+    back = (at.x - x + h * g_new).square().sum(dim=1) / (4 * h)
+    log_a = e - e_new + xi.square().sum(dim=1) / 2 - back
+    yes = rng.uniform("u", (len(x),)).log() < log_a  # a proposal without a finite energy compares False
+    parts = (torch.where(yes.reshape(-1, *[1] * (a.dim() - 1)), b, a) for a, b in zip(at, new, strict=True))
+    return _At(*parts), yes.to(x.dtype).mean()
