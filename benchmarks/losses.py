@@ -254,6 +254,8 @@ ALL: tuple[Row, ...] = (
     Row("energy", "sliced_score_matching", normal(("score", (B, D)), ("slope", (B,))), lambda score, slope: (score**2).sum(axis=1) / 2 + slope),
     Row("energy", "denoising_score_matching", lambda g, s: normal(("score", (B, D)), ("noise", (B, D)))(g, s) | {"sigma": 0.5}, lambda score, noise, sigma: sigma**2 * ((score + noise / sigma) ** 2).sum(axis=1) / D),
     Row("energy", "noise_contrastive", normal(("log_ratio_data", (B,)), ("log_ratio_noise", (B,))), lambda log_ratio_data, log_ratio_noise: softplus(-log_ratio_data) + softplus(log_ratio_noise)),
+    Row("energy", "energy_discrepancy", normal(("e_data", (B,)), ("e_noised", (B, D))), lambda e_data, e_noised: log((1 + exp(e_data[:, None] - e_noised).sum(axis=1)) / D)),
+    Row("energy", "importance_likelihood", normal(("e_data", (B,)), ("e_proposal", (K,)), ("log_q", (K,))), lambda e_data, e_proposal, log_q: e_data + log(exp(-e_proposal - log_q).sum() / K)),
     Row("diffusion", "squared_error", normal(("a", (B, D)), ("b", (B, D))), lambda a, b: ((a - b) ** 2).sum(axis=1) / D),
     Row("diffusion", "flow_matching", normal(("u_hat", (B, D)), ("x0", (B, D)), ("x1", (B, D))), lambda u_hat, x0, x1: ((u_hat - (x1 - x0)) ** 2).sum(axis=1) / D),
     Row("diffusion", "normal_kl", lambda g, s: {"mean": torch.randn(B, D, generator=g), "var": torch.rand(B, D, generator=g) + 0.1, "mean_p": torch.randn(B, D, generator=g), "var_p": torch.rand(B, D, generator=g) + 0.1}, lambda mean, var, mean_p, var_p: ((log(var_p / var) + (var + (mean - mean_p) ** 2) / var_p - 1) / 2).sum(axis=1), (1.0,)),
