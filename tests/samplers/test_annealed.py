@@ -9,7 +9,8 @@ from torch.func import vmap
 from whichloss.errors import UserError
 from whichloss.rng import Rng
 from whichloss.samplers import langevin
-from whichloss.samplers.annealed import adjusted, annealed, annealed_rows, effective_share, systematic
+from whichloss.samplers.annealed import adjusted, annealed, annealed_rows
+from whichloss.samplers.tilt import effective_share, resample
 
 BOTH = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 
@@ -157,11 +158,11 @@ def test_systematic_counts_are_rounded_shares():
     for seed in range(5):
         log_w = 2 * Rng.of(seed).normal("w", (40,)).double()
         share = 40 * torch.softmax(log_w, 0)
-        count = torch.bincount(systematic(log_w, Rng.of(seed).uniform("u", ()).double()), minlength=40)
+        count = torch.bincount(resample(log_w, Rng.of(seed).uniform("u", ()).double(), len(log_w)), minlength=40)
         assert (count >= share.floor()).all() and (count <= share.ceil()).all()
     log_w = torch.tensor([0.0, 1.0, -torch.inf]).double()
     over = torch.stack(
-        [torch.bincount(systematic(log_w, u), minlength=3) for u in torch.linspace(0, 0.999, 1000).double()]
+        [torch.bincount(resample(log_w, u, len(log_w)), minlength=3) for u in torch.linspace(0, 0.999, 1000).double()]
     )
     torch.testing.assert_close(over.double().mean(0), 3 * torch.softmax(log_w, 0), atol=4e-3, rtol=0)
 

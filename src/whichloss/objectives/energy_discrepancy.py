@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ..losses import energy
 from ..rng import Rng
-from ..samplers.annealed import annealed_rows, effective_share
+from ..samplers.annealed import annealed_rows
+from ..samplers.tilt import effective_share
 from ..task import Batch, Task
 from .base import Adam, Build, Generative, Nets, Update
 

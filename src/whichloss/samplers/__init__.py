@@ -1,6 +1,7 @@
 """Samplers: pure functions (callable, x, rng) -> x, info."""
 
 from .ancestral import ancestral
+from .annealed import adjusted, annealed, annealed_rows
 from .diagnostics import autocorrelation, e_bfmi, ess, split_rhat
 from .hmc import hmc, traced_gradient
 from .langevin import annealed_langevin, langevin
@@ -13,9 +14,12 @@ from .tilt import tilted_normal
 
 __all__ = [
     "LogZ",
+    "adjusted",
     "ancestral",
+    "annealed",
     "annealed_importance",
     "annealed_langevin",
+    "annealed_rows",
     "autocorrelation",
     "e_bfmi",
     "ess",

@@ -14,6 +14,7 @@ from torch.func import grad_and_value
 from ..errors import UserError
 from ..rng import Rng
 from .langevin import Info
+from .tilt import effective_share, resample
 
 Energy = Callable[[Tensor], Tensor]
 TARGET = 0.574  # the acceptance at which an adjusted Langevin step goes furthest (Roberts & Rosenthal, 1998)
@@ -67,7 +68,7 @@ def annealed(
         log_z = log_z + torch.logsumexp(log_w, dim=0) - math.log(n)
         least = torch.minimum(least, effective_share(log_w))
         beta = beta + gap
-        chosen = systematic(log_w, rng[k].uniform("u", ()))
+        chosen = resample(log_w, rng[k].uniform("u", ()), n)
         at = _At(*(part[chosen] for part in at))
         for j in range(moves):
             at, acceptance = _move(slope, at, rng[k][j], step, beta, sd)
@@ -111,22 +112,6 @@ def adjusted(energy: Energy, x: Tensor, rng: Rng, *, steps: int, step: float) ->
         at, acceptance = _move(slope, at, rng[k], torch.as_tensor(step), torch.ones_like(kept), 1.0)
         kept = kept + acceptance / steps
     return at.x, {"acceptance": kept}
-
-
-def effective_share(log_w: Tensor) -> Tensor:
-    """(sum w)^2 / (n sum w^2) of log weights (n,): the effective sample size as a share of n (Kong, 1992)."""
-    return torch.exp(2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0)) / len(log_w)
-
-
-def systematic(log_w: Tensor, u: Tensor) -> Tensor:
-    """Indices (n,) drawn in proportion to the weights: row i comes n w_i times, rounded up or down (Kitagawa, 1996).
-
-    log_w (n,) log weights, u () uniform in [0, 1).
-    """
-    n = len(log_w)
-    heights = torch.softmax(log_w, dim=0).cumsum(dim=0)
-    places = (torch.arange(n, dtype=log_w.dtype) + u) / n * heights[-1]  # rounding: the last height is nearly 1
-    return torch.searchsorted(heights, places).clamp(max=n - 1)
 
 
 def _with_slope(energy: Energy) -> Callable[[Tensor], tuple[Tensor, Tensor]]:

@@ -89,3 +89,8 @@ def effective(log_w: Tensor) -> Tensor:
 def log_mean_exp(log_w: Tensor) -> Tensor:
     """log of the mean of exp(log_w), over the first dimension, without overflow."""
     return torch.logsumexp(log_w, dim=0) - math.log(len(log_w))
+
+
+def effective_share(log_w: Tensor) -> Tensor:
+    """`effective` as a share of the n rows."""
+    return effective(log_w) / len(log_w)
