@@ -43,7 +43,7 @@ def budget(text: str | float, seeds: int | None = None) -> Budget:
                 f"of at least {SMALLEST:g}; got '{text}'."
             )
         nearest = min(BUDGETS.values(), key=lambda b: abs(math.log(b.flops / flops)))
-        chosen = replace(nearest, name=f"{flops:g}".replace("e+", "e"), flops=flops)
+        chosen = replace(nearest, name=f"{flops:g}".replace("e+0", "e").replace("e+", "e"), flops=flops)
     if seeds is not None:
         if seeds < 2:
             raise UserError(f"--seeds must be at least 2, since an interval needs a spread; got {seeds}.")
