@@ -41,6 +41,16 @@ class Target:
         return _one(columns[0], values[:, 0])
 
     @property
+    def two(self) -> bool:
+        """Is a row of one of two classes?"""
+        return self.codes.ndim == 1 and len(self.names) == 2
+
+    @property
+    def positive(self) -> int:
+        """Of two classes the rarer one, which is what people search for; the second where both are as frequent."""
+        return int(2 * self.codes.sum() <= len(self.codes)) if self.two else 1
+
+    @property
     def columns(self) -> np.ndarray:
         """The codes as columns (n, 1) or (n, K)."""
         return self.codes[:, None] if self.codes.ndim == 1 else self.codes
