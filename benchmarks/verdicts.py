@@ -101,9 +101,8 @@ def measured(name: str, folder: Path, budget: str, data: object = None, **asked)
 def show(result: dict) -> None:
     """The result as text."""
     print(f"\n{result['data']}: {result['rows']:,} rows, {result['dimensions']} dimensions; ", end="")
-    print(
-        f"{result['wall s']:.0f} s wall, {result['cpu s']:.0f} CPU s, {result['peak GiB']} GiB; noise {result['noise of the score']:.2g}"
-    )
+    print(f"{result['wall s']:.0f} s wall, {result['cpu s']:.0f} CPU s, {result['peak GiB']} GiB; ", end="")
+    print(f"noise {result['noise of the score']:.2g}")
     for name, role, stage, mean, low, high, failures, skill in result["ranking"]:
         known = "" if skill is None else f"  skill {skill:.2f}"
         lost = f"  {failures} failed" if failures else ""
