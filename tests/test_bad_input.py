@@ -25,7 +25,7 @@ def with_last(names: str, last: Callable[[int], str], rows: int = 100) -> bytes:
 SENTENCE = "the quick brown fox jumps over lazy dog number"
 # what: content of data.csv, exit code, what the message must name: thing, value found, fix
 FILES: dict[str, tuple[bytes, int, tuple[str, ...]]] = {
-    "empty file": (b"", REQUEST, ("data.csv' is empty", "0 bytes", "give a file with a header")),
+    "empty file": (b"", UNFIT, ("data.csv' is empty", "0 bytes", "give a file with a header")),
     "header only": (b"x,y\n", UNFIT, ("data.csv", "no rows", "at least 20")),
     "one row": (b"x,y\n1,2\n", UNFIT, ("data.csv", "1 row;", "at least 20", "Add rows")),
     "constant columns": (b"x,y\n" + b"1,a\n" * 50, UNFIT, ("x is constant", "y is constant", "one column that varies")),
@@ -117,13 +117,28 @@ def dated(tmp_path_factory):
 
 def test_dates_are_modelled_and_a_split_that_ignores_them_is_noted(command, dated):
     assert "note Column 'day' holds dates, and the split ignores time" in command("compare", dated, "--dry-run")[0]
-    assert "note" not in command("compare", dated, "--dry-run", "--time", "day")[0]
-    assert "note" not in command("compare", dated, "--dry-run", "--drop", "day")[0]
+    for option in ("--time", "--drop"):
+        assert "note" not in command("compare", dated, "--dry-run", option, "day", "--drop", "count", "--drop", "y")[0]
+
+
+def test_suspicious_columns_are_noted_before_training_and_labels_are_not(command, tmp_path):
+    rows = [[i, x, x, i % 50 > 0] for i, (x,) in enumerate(numbers(100, 1))]
+    path = tmp_path / "odd.csv"
+    path.write_bytes(text("id,x,y,label", [[str(cell) for cell in row] for row in rows]))
+    out, _ = command("compare", path, "--dry-run")
+    assert all(f"note Column '{says}" in out for says in ("id' counts the rows", "y' says the same as column 'x'"))
+    path.write_bytes(text("id,x,y,label", [[str(cell) for cell in [*row[:3], row[0] % 2]] for row in rows]))
+    out, _ = command("compare", path, "--dry-run", "--target", "label")
+    assert "note Column 'id' counts the rows" in out and "'label'" not in out
 
 
 # the options, exit code, what the message must name; DATED has x and y (numbers), day (dates), count (whole numbers)
 OPTIONS: list[tuple[str, int, tuple[str, ...]]] = [
     ("--target colour", REQUEST, ("--target 'colour'", "no such column", "known: count, day, x, y")),
+    ("--target x --drop x", REQUEST, ("'x' is both --target and --drop", "choose one")),
+    ("--target day --time day", REQUEST, ("'day' is both --target and --time", "choose one")),
+    ("--target=", REQUEST, ("--target is empty", "leave --target out")),
+    ("--target ,", REQUEST, ("--target is empty",)),
     ("--target coutn", REQUEST, ("--target 'coutn'", "did you mean 'count'?")),
     ("--target x", UNFIT, ("'x' is a column of fractions", "regression is no goal")),
     ("--target count", UNFIT, ("'count' is a column of whole numbers", "regression")),

@@ -178,6 +178,12 @@ def test_sample_writes_the_columns_of_the_data_and_follows_the_seed(command, fin
     assert not np.array_equal(a.values[:, 0], d.values[:, 0])
 
 
+def test_samples_do_not_replace_the_data(command, finished, table_csv):
+    before = table_csv.read_bytes()
+    _, err = command("sample", finished, "-o", table_csv, code=2)
+    assert "the file that the model learned from" in err and table_csv.read_bytes() == before
+
+
 def test_score_prints_or_writes_one_value_per_row(command, small, table_csv, tmp_path):
     own = tmp_path / "scored.py"
     energy = '    scores = "energy"\n\n    def score(self, nets, x):\n        return (x**2).sum(1)\n\n'
@@ -190,6 +196,9 @@ def test_score_prints_or_writes_one_value_per_row(command, small, table_csv, tmp
     said, _ = command("score", tmp_path / "run", table_csv, "-o", tmp_path / "s.csv")
     assert (tmp_path / "s.csv").read_text() == out
     assert said == f"300 values of the energy written to {tmp_path / 's.csv'}\n"
+    for given in (tmp_path / "s.csv", table_csv):
+        _, err = command("score", tmp_path / "run", tmp_path / "s.csv", "-o", given, code=2)
+        assert f"--output '{given}' is '{given}'" in err and given.read_bytes()
 
 
 def test_an_objective_without_a_score_says_which_have_one(command, finished, table_csv):

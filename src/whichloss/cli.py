@@ -75,7 +75,7 @@ def compare(
         out=out, engine=engine, workers=workers, command=as_command(sys.argv[1:]),
     )  # fmt: skip
     if not json:
-        for line in plan_lines(asked.plan, asked.judge, asked.folder):
+        for line in plan_lines(asked.plan, asked.judge, asked.folder, asked.workers):
             _print(line)
     (_dry_run if dry_run else _compare)(asked, json)
 
@@ -142,7 +142,9 @@ def sample(
 ) -> None:
     """Draw new rows from the recommended model, with the columns and types of your data."""
     _writer(output)
-    rows = _load(run, nets).sample(n, seed)
+    model = _load(run, nets)
+    _spare(output, learned=model.record["source"])
+    rows = model.sample(n, seed)
     _write_table(rows, output)
     typer.echo(f"{n:,} rows written to {output}")
 
@@ -156,6 +158,8 @@ def score(
 ) -> None:
     """Give every row of DATA the model's energy or log-density, where its objective has one."""
     model = _load(run, nets)
+    if output is not None:
+        _spare(output, data, model.record["source"], nets)
     values = model.score(data)
     lines = [model.scores.replace(" ", "_"), *(f"{v:.9g}" for v in values)]
     if output is None:
@@ -177,7 +181,9 @@ def predict(
 ) -> None:
     """Write the labels of every row of DATA and their calibrated probabilities."""
     _writer(output)
-    rows = _load(run, nets).predict(data)
+    model = _load(run, nets)
+    _spare(output, data, model.record["source"])
+    rows = model.predict(data)
     _write_table(rows, output)
     for note in rows.notes:
         typer.echo(f"note: {note}")
@@ -311,6 +317,14 @@ def _writer(path: Path) -> str:
     if kind not in (".csv", ".parquet"):
         raise UserError(f"'{path}' should end in .csv or .parquet, the formats that can be written.")
     return kind
+
+
+def _spare(output: Path, data: str | None = None, learned: str | None = None, nets: Path | None = None) -> None:
+    """Refuse to write over what was given."""
+    given = {"the file that is read": data, "the file that the model learned from": learned, "your networks": nets}
+    for what, path in given.items():
+        if path and output.exists() and (there := Path(path).expanduser()).exists() and output.samefile(there):
+            raise UserError(f"--output '{output}' is '{path}', {what}, and would replace it: choose another name.")
 
 
 def _write_table(rows: Any, path: Path) -> None:

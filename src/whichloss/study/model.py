@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..data import Column, Encoder, Schema, Table, read
+from ..data.later import surprises
 from ..errors import StudyError, UserError
 from ..nets import builder
 from ..objectives import Classifier, Generative, Nets, find
@@ -90,26 +91,28 @@ class Model:
     def predict(self, source: object) -> Table:
         """The labels of new rows and their calibrated probabilities: `predicted ...`, and one `p(...)` a class.
 
-        Columns are found by name, in any order; others are left out with a note. Raises UserError for missing columns
-        and unknown categories, naming them.
+        Columns are found by name, in any order; others are left out with a note, and values far from the training rows
+        are noted. Raises UserError for missing columns and unknown categories, naming them.
         """
         if not isinstance(self.objective, Classifier):
             raise UserError(f"{self.run.objective} draws rows and predicts no labels; use sample or score.")
-        table = read(source, schema=self.encoder.schema)
+        several = self.task.labels == "several"
+        target = msgspec.convert(self.record["target"], tuple[Column, ...])
+        known = (0.0, 1.0) if several else self.record["values"]
+        table = read(source, schema=self.encoder.schema, labels=[(column, known) for column in target])
         x = torch.from_numpy(self.encoder.encode(table.values))
         with torch.no_grad():
             z = torch.cat(
                 [self.objective.logits(self.nets, rows, self.task) for rows in torch.split(x, BLOCK)]
             ).double()
         z = z / self.record["temperature"]
-        target = msgspec.convert(self.record["target"], tuple[Column, ...])
-        several = self.task.labels == "several"
         p = (z.sigmoid() if several else z.softmax(1)).numpy()
         values = (p > 0.5).astype(np.float64) if several else np.array(self.record["values"])[p.argmax(1)][:, None]
         said = [msgspec.structs.replace(column, name=f"predicted {column.name}") for column in target]
         chances = [Column(f"p({name})", "number") for name in self.record["classes"]]
         found = np.concatenate([values, p], axis=1)
-        return Table(Schema((*said, *chances)), found, f"{self.run.objective} predictions", notes=table.notes)
+        notes = (*table.notes, *surprises(self.encoder, table.values))
+        return Table(Schema((*said, *chances)), found, f"{self.run.objective} predictions", notes=notes)
 
 
 def save(folder: Path, record: Mapping[str, Any], weights: Mapping[str, np.ndarray], card: str) -> None:

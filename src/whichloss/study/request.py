@@ -1,7 +1,7 @@
 """A comparison as asked for: understood and planned first, then run."""
 
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,8 @@ def request(
     if workers is not None and workers < 1:
         raise UserError(f"--workers must be at least 1; got {workers}.")
     table = data if isinstance(data, Table) else read(data, group=group, time=time, drop=drop)
-    judge = make_judge(table, *understood(goal, target, metric, table))
+    taken = dict.fromkeys([drop] if isinstance(drop, str) else drop, "--drop") | {group: "--group", time: "--time"}
+    judge = make_judge(table, *understood(goal, target, metric, table, taken))
     own = load_file(nets) if isinstance(nets, str | Path) else nets
     plan = make_plan(judge, spent, objectives, own)
     folder = Path(out) if out else default_folder(table)
@@ -102,12 +103,16 @@ def check_engine(engine: str) -> None:
 
 
 def understood(
-    goal: str | None, target: str | Sequence[str] | None, metric: str | None, table: Table
+    goal: str | None,
+    target: str | Sequence[str] | None,
+    metric: str | None,
+    table: Table,
+    taken: Mapping[str | None, str],
 ) -> tuple[str, dict[str, Any]]:
-    """The goal, inferred from --target where it is not given, and what else makes its judge."""
+    """The goal, inferred from --target where it is not given, and what else makes its judge; columns that other
+    options have taken out of the table."""
     known_goal(goal)
-    columns = tuple(target.split(",") if isinstance(target, str) else target or ())
-    columns = tuple(name.strip() for name in columns if name.strip())
+    columns = label_names(target)
     goal = goal or ("classify" if columns else "generate")
     if goal == "generate":
         if columns:
@@ -120,15 +125,37 @@ def understood(
         return goal, {}
     if not columns:
         raise UserError(f"--goal {goal} needs --target: the column of labels, or several 0/1 columns with commas.")
-    for name in columns:
-        if name not in table.schema.names:
-            hint = nearest(name, table.schema.names)
-            raise UserError(f"--target '{name}': {table.source} has no such column; {hint}")
-    if len(set(columns)) < len(columns) or len(columns) == len(table.schema.names):
-        raise UserError(f"--target '{','.join(columns)}': name each label column once, and leave some to predict from.")
+    check_labels(columns, table, taken)
     if metric is not None and metric not in SCORES:
         raise UserError(f"--metric '{metric}': {nearest(metric, tuple(SCORES))}")
     return goal, {"target": columns, "metric": metric or "log-loss"}
+
+
+def label_names(target: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The columns that --target names."""
+    given = target.split(",") if isinstance(target, str) else target or ()
+    columns = tuple(name.strip() for name in given if name.strip())
+    if target is not None and not columns:
+        raise UserError("--target is empty: name the column of labels, or leave --target out to learn the whole table.")
+    return columns
+
+
+def check_labels(columns: tuple[str, ...], table: Table, taken: Mapping[str | None, str]) -> None:
+    """Refuse labels that are not in the table, or leave nothing beside them."""
+    for name in columns:
+        if name not in table.schema.names:
+            if name in taken:
+                raise UserError(f"'{name}' is both --target and {taken[name]}; choose one.")
+            hint = nearest(name, table.schema.names)
+            raise UserError(f"--target '{name}': {table.source} has no such column; {hint}")
+    if len(set(columns)) < len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise UserError(f"--target '{','.join(columns)}' names '{twice}' twice: name each label column once.")
+    if len(columns) == len(table.schema.names):
+        raise UserError(
+            f"--target '{','.join(columns)}': {table.source} has no other column to predict from. Name labels only, or "
+            "add the columns that tell them."
+        )
 
 
 def known_goal(goal: str | None) -> None:
