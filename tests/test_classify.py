@@ -180,3 +180,11 @@ OPTIONS = [
 @pytest.mark.parametrize("options, says", OPTIONS)
 def test_wrong_options(command, labelled, options, says):
     check(command("compare", labelled, *options.split(), code=2), says)
+
+
+def test_more_columns_than_rows_are_no_obstacle_to_predicting(command, tmp_path):
+    rng = np.random.default_rng(0)
+    table = [(*v, "ab"[int(v[0] > 0)]) for v in rng.normal(size=(60, 80)).round(3).tolist()]
+    path = write(tmp_path / "wide.csv", table, (*(f"v{j}" for j in range(80)), "label"))
+    out, _ = command("compare", path, "--target", "label", *SMALL, "--dry-run", "--metric", "average-precision")
+    assert "60 rows, 80 columns" in out and "the rarer class" in out

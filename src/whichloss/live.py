@@ -14,6 +14,7 @@ from rich.table import Table as Grid
 
 from .data import Table
 from .data.describe import concerns
+from .report.words import quoted
 from .study.classify.judge import LabelJudge
 from .study.classify.signal import LEVEL, Signal
 from .study.judge import Judge, Preflight
@@ -82,12 +83,13 @@ def target_lines(judge: Judge) -> list[str]:
     if not isinstance(judge, LabelJudge):
         return []
     names, kind = judge.labels.names, judge.labels.kind
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    shown = ", ".join(map(quoted, names[:8])) + (", ..." if len(names) > 8 else "")
     if kind == "several":
         what = f"{len(names)} labels, of which a row may have several: {shown}"
     else:
         what = f"{', '.join(judge.target)}: {len(names)} classes{' in order' * (kind == 'ordered')} ({shown})"
-    return [f"predicts {escape(what)}; decided by {judge.metric}"]
+    rare = f" of {quoted(names[judge.labels.positive])}, the rarer class" if judge.labels.two else ""
+    return [f"predicts {escape(what)}; decided by {judge.metric}{escape(rare) * (judge.metric == 'average-precision')}"]
 
 
 def measured_lines(preflight: Preflight) -> list[str]:

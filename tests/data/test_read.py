@@ -197,7 +197,6 @@ UNFIT = [
     ({"x": INFINITE}, "'x', row 6: inf is not finite"),
     ({"t": MANY}, "'t' has 10,000 distinct texts.*at most 100.*identifier.*--drop 't'"),
     ({"t": TEXTS}, "'t' is free text.*text generation is not a goal.*--drop 't'"),
-    ({"t": [f"k{i}" for i in NUMBERS], "x": NUMBERS}, "24 rows but 25 encoded dimensions.*t .24."),
     ({"x": [*NUMBERS[1:], "old"]}, r"holds int, str \(row 24: 'old'\)"),
     ({"x": [2**60 + i for i in NUMBERS]}, r"row 1: 1152921504606846976 is beyond 2\^53"),
     ({"x": [2**70] * ROWS}, "beyond 64 bits"),

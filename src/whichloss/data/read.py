@@ -139,13 +139,6 @@ def _model(label: str, raws: list[Raw]) -> Table:
             f"{label} has nothing to learn: {what or 'no column is left'}. Give at least one column that varies."
         )
     values = np.stack([code(raw, column) for raw, column in zip(raws, columns, strict=True)], axis=1)
-    if schema.dim > len(values):
-        wide = sorted(columns, key=Column.width, reverse=True)[:3]
-        raise DataUnfit(
-            f"{label} has {len(values)} rows but {schema.dim} encoded dimensions; at least as many rows are needed. "
-            f"Widest: {', '.join(f'{c.name} ({c.width()})' for c in wide)}. Add rows, or leave columns out with "
-            "--drop."
-        )
     constant = (
         f"Column '{c.name}' is {'all missing' if _empty(c, r) else 'constant'}; it is written "
         "back as it is and teaches nothing."

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..data import Table, read
+from ..data import Column, Table, read
 from ..engines import Local
 from ..errors import DataUnfit, StudyError, UserError, nearest
 from ..metrics.labels import SCORES
@@ -122,6 +122,7 @@ def understood(
             )
         if metric is not None:
             raise UserError("--metric belongs to the goal 'classify'; 'generate' is judged by MMD^2. Leave it out.")
+        enough_rows(table)
         return goal, {}
     if not columns:
         raise UserError(f"--goal {goal} needs --target: the column of labels, or several 0/1 columns with commas.")
@@ -155,6 +156,18 @@ def check_labels(columns: tuple[str, ...], table: Table, taken: Mapping[str | No
         raise UserError(
             f"--target '{','.join(columns)}': {table.source} has no other column to predict from. Name labels only, or "
             "add the columns that tell them."
+        )
+
+
+def enough_rows(table: Table) -> None:
+    """A distribution over more dimensions than there are rows cannot be learned, and its copy test would be blind."""
+    columns, dim = table.schema.columns, table.schema.dim
+    if dim > len(table):
+        wide = sorted(columns, key=Column.width, reverse=True)[:3]
+        raise DataUnfit(
+            f"{table.source} has {len(table)} rows but {dim} encoded dimensions; at least as many rows are needed. "
+            f"Widest: {', '.join(f'{c.name} ({c.width()})' for c in wide)}. Add rows, or leave columns out with "
+            "--drop."
         )
 
 
