@@ -7,9 +7,12 @@ Writes FOLDER/verdicts.json; each comparison stays in FOLDER/NAME with its repor
 
 import argparse
 import json
+import os
 import resource
 import time
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import whichloss
 
@@ -34,16 +37,52 @@ def cpu() -> float:
     return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, who))
 
 
+class Memory(Thread):
+    """The most memory that this process and its descendants hold together, in GiB: shared pages count once."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.most, self.ended = 0.0, Event()
+
+    def run(self) -> None:
+        while not self.ended.wait(0.5):
+            self.most = max(self.most, sum(map(self.held, [os.getpid(), *self.below(os.getpid())])) / 2**20)
+
+    def below(self, process: int) -> list[int]:
+        """The processes started by one, and by those."""
+        with suppress(OSError):
+            own = [
+                int(p) for t in Path(f"/proc/{process}/task").iterdir() for p in (t / "children").read_text().split()
+            ]
+            return own + [found for one in own for found in self.below(one)]
+        return []
+
+    def held(self, process: int) -> int:
+        """KiB, shared pages by share."""
+        with suppress(OSError):
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+            return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        return 0
+
+    def __enter__(self) -> "Memory":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.ended.set()
+
+
 def measured(name: str, folder: Path, budget: str, data: object = None, **asked) -> dict:
     """One comparison, its times and its answer."""
     wall, used = time.perf_counter(), cpu()
-    found = whichloss.compare(table(name) if data is None else data, budget=budget, out=folder / name, **asked)
+    with Memory() as memory:
+        found = whichloss.compare(table(name) if data is None else data, budget=budget, out=folder / name, **asked)
     study = found.study
     return {
         "data": name,
         "rows": study.data.rows,
         "dimensions": study.data.dim,
-        "peak GiB": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, 2),
+        "peak GiB": round(memory.most, 2),
         "wall s": round(time.perf_counter() - wall, 1),
         "cpu s": round(cpu() - used, 1),
         "verdict": study.answer.kind,
@@ -62,7 +101,8 @@ def measured(name: str, folder: Path, budget: str, data: object = None, **asked)
 def show(result: dict) -> None:
     """The result as text."""
     print(f"\n{result['data']}: {result['rows']:,} rows, {result['dimensions']} dimensions; ", end="")
-    print(f"{result['wall s']:.0f} s wall, {result['cpu s']:.0f} CPU s; noise {result['noise of the score']:.2g}")
+    print(f"{result['wall s']:.0f} s wall, {result['cpu s']:.0f} CPU s, {result['peak GiB']} GiB; ", end="")
+    print(f"noise {result['noise of the score']:.2g}")
     for name, role, stage, mean, low, high, failures, skill in result["ranking"]:
         known = "" if skill is None else f"  skill {skill:.2f}"
         lost = f"  {failures} failed" if failures else ""

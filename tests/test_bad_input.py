@@ -25,7 +25,7 @@ def with_last(names: str, last: Callable[[int], str], rows: int = 100) -> bytes:
 SENTENCE = "the quick brown fox jumps over lazy dog number"
 # what: content of data.csv, exit code, what the message must name: thing, value found, fix
 FILES: dict[str, tuple[bytes, int, tuple[str, ...]]] = {
-    "empty file": (b"", REQUEST, ("data.csv' is empty", "0 bytes", "give a file with a header")),
+    "empty file": (b"", UNFIT, ("data.csv' is empty", "0 bytes", "give a file with a header")),
     "header only": (b"x,y\n", UNFIT, ("data.csv", "no rows", "at least 20")),
     "one row": (b"x,y\n1,2\n", UNFIT, ("data.csv", "1 row;", "at least 20", "Add rows")),
     "constant columns": (b"x,y\n" + b"1,a\n" * 50, UNFIT, ("x is constant", "y is constant", "one column that varies")),
@@ -54,11 +54,6 @@ FILES: dict[str, tuple[bytes, int, tuple[str, ...]]] = {
     "a nameless column": (b",y\n1,2\n", REQUEST, ("column 1 has no name", "index=False")),
     "no text": (b"x,y\n1,\xff\xfe\n", REQUEST, ("byte 0xFF at offset 6", "save it as UTF-8")),
     "a zero byte": (b"x,y\n1,\0\n", REQUEST, ("zero byte at offset 6", "UTF-8")),
-    "more columns than rows": (
-        text(",".join(f"v{i}" for i in range(60)), numbers(30, 60)),
-        UNFIT,
-        ("30 rows but 60 encoded dimensions", "at least as many rows", "--drop"),
-    ),
     "a ragged row": (b"x,y\n1,2\n1,2,3\n", REQUEST, ("Line: 3", "Found: 3", "Correct the file")),
 }
 
@@ -71,6 +66,14 @@ def test_files_that_cannot_be_used(command, tmp_path, monkeypatch, what, verb):
     Path("data.csv").write_bytes(content)
     check(command(verb, "data.csv", code=code), says)
     assert os.listdir() == ["data.csv"]
+
+
+def test_more_columns_than_rows_are_refused_where_a_whole_table_is_to_be_learned(command, tmp_path):
+    path = tmp_path / "wide.csv"
+    path.write_bytes(text(",".join(f"v{i}" for i in range(60)), numbers(30, 60)))
+    found = command("compare", path, code=UNFIT)
+    check(found, ("30 rows but 60 encoded dimensions", "at least as many rows", "--drop"))
+    assert os.listdir(tmp_path) == ["wide.csv"]
 
 
 def no_pickle(path: Path) -> None:
@@ -117,13 +120,28 @@ def dated(tmp_path_factory):
 
 def test_dates_are_modelled_and_a_split_that_ignores_them_is_noted(command, dated):
     assert "note Column 'day' holds dates, and the split ignores time" in command("compare", dated, "--dry-run")[0]
-    assert "note" not in command("compare", dated, "--dry-run", "--time", "day")[0]
-    assert "note" not in command("compare", dated, "--dry-run", "--drop", "day")[0]
+    for option in ("--time", "--drop"):
+        assert "note" not in command("compare", dated, "--dry-run", option, "day", "--drop", "count", "--drop", "y")[0]
+
+
+def test_suspicious_columns_are_noted_before_training_and_labels_are_not(command, tmp_path):
+    rows = [[i, x, x, i % 50 > 0] for i, (x,) in enumerate(numbers(100, 1))]
+    path = tmp_path / "odd.csv"
+    path.write_bytes(text("id,x,y,label", [[str(cell) for cell in row] for row in rows]))
+    out, _ = command("compare", path, "--dry-run")
+    assert all(f"note Column '{says}" in out for says in ("id' counts the rows", "y' says the same as column 'x'"))
+    path.write_bytes(text("id,x,y,label", [[str(cell) for cell in [*row[:3], row[0] % 2]] for row in rows]))
+    out, _ = command("compare", path, "--dry-run", "--target", "label")
+    assert "note Column 'id' counts the rows" in out and "'label'" not in out
 
 
 # the options, exit code, what the message must name; DATED has x and y (numbers), day (dates), count (whole numbers)
 OPTIONS: list[tuple[str, int, tuple[str, ...]]] = [
     ("--target colour", REQUEST, ("--target 'colour'", "no such column", "known: count, day, x, y")),
+    ("--target x --drop x", REQUEST, ("'x' is both --target and --drop", "choose one")),
+    ("--target day --time day", REQUEST, ("'day' is both --target and --time", "choose one")),
+    ("--target=", REQUEST, ("--target is empty", "leave --target out")),
+    ("--target ,", REQUEST, ("--target is empty",)),
     ("--target coutn", REQUEST, ("--target 'coutn'", "did you mean 'count'?")),
     ("--target x", UNFIT, ("'x' is a column of fractions", "regression is no goal")),
     ("--target count", UNFIT, ("'count' is a column of whole numbers", "regression")),

@@ -8,7 +8,7 @@ import pytest
 from command import Command, check
 
 from whichloss import load
-from whichloss.errors import UserError, WhichlossError
+from whichloss.errors import UserError
 
 SMALL = ("--budget", "5e8", "--seeds", "2", "--objectives", "cross-entropy,gce")
 
@@ -80,7 +80,11 @@ def test_what_the_study_holds(run):
 
 def test_predictions_are_labels_and_probabilities_under_the_users_names(command, run, labelled, tmp_path):
     out, _ = command("predict", run.folder, labelled, "-o", tmp_path / "p.csv")
-    assert "note: Left out" in out and "label" in out and "240 predictions written to" in out
+    assert (
+        "note: label is what the model predicts: not used.\n" in out
+        and "Left out" not in out
+        and "240 predictions written to" in out
+    )
     with open(tmp_path / "p.csv", newline="") as file:
         found = list(csv.DictReader(file))
     assert list(found[0]) == ["predicted label", "p(no)", "p(yes)"]
@@ -103,20 +107,56 @@ def test_swapped_and_extra_columns_change_nothing(run, labelled, tmp_path):
     "names, row, says",
     [
         (("x",), ("0.5",), "colour"),
-        (("x", "colour"), ("0.5", "green"), "green"),
-        (("x", "colour"), ("much", "red"), "much"),
+        (("X", "colour"), ("0.5", "red"), "no column 'x', which the model needs; did you mean 'X'"),
+        (("x", "colour"), ("0.5", "green"), "row 2: 'green' does not occur in the data .1 such row.*'blue', 'red'"),
+        (("x", "colour"), ("much", "red"), "row 2: 'much' where the data has a number.*leave it empty, or leave the"),
+        (("x", "colour"), ("inf", "red"), "row 2: inf is not finite"),
     ],
 )
-def test_rows_that_cannot_be_predicted_are_refused_with_the_place(run, tmp_path, names, row, says):
-    with pytest.raises(WhichlossError, match=says):
-        load(run.folder).predict(str(write(tmp_path / "new.csv", [row], names)))
+def test_rows_that_cannot_be_predicted_are_refused_with_the_place_and_a_fix(run, tmp_path, names, row, says):
+    with pytest.raises(UserError, match=says) as found:
+        load(run.folder).predict(str(write(tmp_path / "new.csv", [("0.5", "red")[: len(row)], row], names)))
+    assert "--drop" not in str(found.value)
 
 
-def test_a_classifier_draws_no_rows_and_a_generator_predicts_none(run):
+def test_rows_unlike_the_training_rows_are_predicted_with_a_note(run, tmp_path):
+    path = write(tmp_path / "new.csv", [("0.5", "red", "yes"), ("99", "blue", "perhaps")], ("x", "colour", "label"))
+    found = load(run.folder).predict(str(path))
+    assert len(found) == 2 and len(found.notes) == 2
+    assert "not used. 1 row with a label that training never saw ('perhaps')" in found.notes[0]
+    assert "x: 1 row far outside what was learned from (99; the first is row 2;" in found.notes[1]
+
+
+def test_files_without_rows_are_the_users_mistake(command, run, tmp_path):
+    for content in ("", "x,colour\n"):
+        (tmp_path / "new.csv").write_text(content)
+        check(command("predict", run.folder, tmp_path / "new.csv", "-o", tmp_path / "p.csv", code=2), ("new.csv",))
+
+
+def test_predictions_replace_no_file_that_was_given(command, run, labelled, tmp_path):
+    new, link, old = write(tmp_path / "new.csv", rows()[:3], ("x", "colour", "label")), tmp_path / "a.csv", b"old"
+    link.symlink_to(new)
+    before = new.read_bytes(), labelled.read_bytes()
+    for output, says in ((new, "the file that is read"), (link, "is read"), (labelled, "the model learned from")):
+        check(command("predict", run.folder, new, "-o", output, code=2), (str(output), says, "another name"))
+    assert (new.read_bytes(), labelled.read_bytes()) == before
+    (tmp_path / "p.csv").write_bytes(old)
+    command("predict", run.folder, new, "-o", tmp_path / "p.csv")
+    assert (tmp_path / "p.csv").read_bytes() != old
+
+
+def test_a_classifier_draws_no_rows(run):
     with pytest.raises(UserError, match="use predict"):
         load(run.folder).sample(3)
-    with pytest.raises(UserError, match="gives no score"):
-        load(run.folder).score("x.csv")
+
+
+def test_the_energy_of_a_classifier_tells_rows_from_elsewhere(command, run, labelled, tmp_path):
+    out, _ = command("score", run.folder, labelled, "-o", tmp_path / "s.csv", "--explain")
+    assert "240 scores written" in out and "label is what the model predicts" in out
+    with open(tmp_path / "s.csv", newline="") as file:
+        found = list(csv.DictReader(file))
+    assert list(found[0]) == ["energy", "p_value", "unlikely", "slope x", "slope colour"]
+    assert np.mean([row["unlikely"] == "true" for row in found]) < 0.2
 
 
 def test_export_says_that_it_is_for_generators(command, run):
@@ -134,9 +174,11 @@ def test_labels_without_signal_are_a_verdict_unless_training_is_asked_for(comman
 
 OPTIONS = [
     ("--goal classify", ("needs --target",)),
-    ("--target label,label", ("once",)),
-    ("--target x,colour,label", ("leave some to predict from",)),
+    ("--target label,label", ("names 'label' twice", "once")),
+    ("--target x,colour,label", ("no other column to predict from",)),
     ("--target label --metric acuracy", ("acuracy", "accuracy")),
+    ("--target label --metric F1", ("did you mean 'macro-f1'",)),
+    ("--target label --metric AUROC", ("did you mean 'auroc'",)),
     ("--metric auroc", ("--metric belongs to the goal 'classify'",)),
     ("--target label --objectives gan", ("'gan' serves the goal 'generate'",)),
 ]
@@ -145,3 +187,11 @@ OPTIONS = [
 @pytest.mark.parametrize("options, says", OPTIONS)
 def test_wrong_options(command, labelled, options, says):
     check(command("compare", labelled, *options.split(), code=2), says)
+
+
+def test_more_columns_than_rows_are_no_obstacle_to_predicting(command, tmp_path):
+    rng = np.random.default_rng(0)
+    table = [(*v, "ab"[int(v[0] > 0)]) for v in rng.normal(size=(60, 80)).round(3).tolist()]
+    path = write(tmp_path / "wide.csv", table, (*(f"v{j}" for j in range(80)), "label"))
+    out, _ = command("compare", path, "--target", "label", *SMALL, "--dry-run", "--metric", "average-precision")
+    assert "60 rows, 80 columns" in out and "the rarer class" in out

@@ -1,5 +1,6 @@
 """Every command as a person types it: what it prints, what it writes, the code it exits with."""
 
+import csv
 import io
 import json
 import re
@@ -178,23 +179,37 @@ def test_sample_writes_the_columns_of_the_data_and_follows_the_seed(command, fin
     assert not np.array_equal(a.values[:, 0], d.values[:, 0])
 
 
-def test_score_prints_or_writes_one_value_per_row(command, small, table_csv, tmp_path):
+def test_samples_do_not_replace_the_data(command, finished, table_csv):
+    before = table_csv.read_bytes()
+    _, err = command("sample", finished, "-o", table_csv, code=2)
+    assert "the file that the model learned from" in err and table_csv.read_bytes() == before
+
+
+def test_score_prints_or_writes_one_answer_per_row(command, small, table_csv, tmp_path):
     own = tmp_path / "scored.py"
     energy = '    scores = "energy"\n\n    def score(self, nets, x):\n        return (x**2).sum(1)\n\n'
     own.write_text(MINE.replace("    def networks", energy + "    def networks"))
     small(tmp_path / "run", objectives=[str(own)])
     out, _ = command("score", tmp_path / "run", table_csv)
     encoded = load(tmp_path / "run").encoder.encode(read(table_csv).values)
-    assert out.splitlines()[0] == "energy"
-    assert np.allclose([float(v) for v in out.splitlines()[1:]], (encoded**2).sum(1), rtol=1e-5)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert list(rows[0]) == ["energy", "log_density", "p_value", "unlikely"] and len(rows) == 300
+    found = np.array([float(row["energy"]) for row in rows])
+    assert np.allclose(found, (encoded**2).sum(1), rtol=1e-5)
+    log_p = np.array([float(row["log_density"]) for row in rows])  # N(0, I / 2): Z = pi^(d / 2)
+    assert np.allclose(log_p, -found - encoded.shape[1] / 2 * np.log(np.pi), atol=0.1)
+    assert np.mean([row["unlikely"] == "true" for row in rows]) == pytest.approx(0.05, abs=0.04)
     said, _ = command("score", tmp_path / "run", table_csv, "-o", tmp_path / "s.csv")
-    assert (tmp_path / "s.csv").read_text() == out
-    assert said == f"300 values of the energy written to {tmp_path / 's.csv'}\n"
+    assert (tmp_path / "s.csv").read_text().replace("\r\n", "\n") == out
+    assert f"300 scores written to {tmp_path / 's.csv'}" in said and "log Z is" in said
+    for given in (tmp_path / "s.csv", table_csv):
+        _, err = command("score", tmp_path / "run", tmp_path / "s.csv", "-o", given, code=2)
+        assert f"--output '{given}' is '{given}'" in err and given.read_bytes()
 
 
 def test_an_objective_without_a_score_says_which_have_one(command, finished, table_csv):
     _, err = command("score", finished, table_csv, code=2)
-    assert "mine.py gives no score" in err and "pcd and ebgan (energy)" in err
+    assert "mine.py gives no score" in err and "ebgan" in err and "pcd" in err
 
 
 def test_report_writes_the_same_report_again(command, first, compared):

@@ -129,6 +129,19 @@ def test_the_plan_in_words_has_the_plans_numbers(judge, monkeypatch, size):
     assert "300 rows, 2 columns (2 encoded dimensions); 192 train, 48 tune, 60 judge" in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("workers", "at_once", "by"), [(1, 1, " with 1 worker"), (2, 2, " with 2 workers"), (7, 3, " with 7 workers")]
+)
+def test_the_time_is_that_of_the_workers_asked_for(judge, monkeypatch, workers, at_once, by):
+    import os
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 2})
+    plan = make_plan(judge, budget("standard"), None, None)
+    seconds = START + sum(flops for _, _, flops in plan.stages()) / SPEED / at_once
+    last = plan_lines(plan, judge, Path("nowhere"), workers)[-1]
+    assert f"about {duration(seconds)}{by} on 3 cores;" in last
+
+
 def test_an_objective_that_is_skipped_and_runs_that_are_kept_are_said(judge, tmp_path):
     from small_study import MINE
 
@@ -144,6 +157,13 @@ def test_an_objective_that_is_skipped_and_runs_that_are_kept_are_said(judge, tmp
     assert any("skipped" in line and f"{own}: only 1-D " in line for line in lines)
     assert any(f"2 finished runs in {tmp_path}" in line for line in lines)
     assert not any("finished run" in line for line in plan_lines(plan, judge, tmp_path / "nowhere"))
+
+
+def test_what_is_skipped_for_one_reason_is_one_line(tmp_path):
+    judge = LabelJudge(labelled(p=np.arange(60) % 2, q=np.arange(60) % 3 // 2), ("p", "q"))
+    plan = make_plan(judge, budget("quick"), ["bce", "focal", "gce", "ordinal", "squared"], None)
+    lines = [line for line in plan_lines(plan, judge, tmp_path) if line.startswith("[yellow]skipped")]
+    assert len(lines) == 2 and lines[0].startswith("[yellow]skipped[/] focal, gce and squared: rows have several")
 
 
 def labelled(**columns):
@@ -177,7 +197,8 @@ def test_the_plan_says_what_is_predicted(columns, target, said, tmp_path):
 
 FOUND = Signal(
     rows=96, rope=0.01, p=0.002, accuracy=0.91, chance_low=0.28, chance_high=0.39, probed=480,
-    counts={"x": 90, "y": 10}, duplicates=0, contradicting=0, leaks=(Leak(("[late]",), 0.995),), absences=(),
+    counts={"x": 90, "y": 10}, all_rows=100, several=False,
+    duplicates=0, contradicting=0, leaks=(Leak(("[late]",), 0.995),), absences=(),
     noise=0.2, suspects=(),
 )  # fmt: skip
 

@@ -79,7 +79,7 @@ def compare(
         out=out, engine=engine, workers=workers, command=as_command(sys.argv[1:]),
     )  # fmt: skip
     if not json:
-        for line in plan_lines(asked.plan, asked.judge, asked.folder):
+        for line in plan_lines(asked.plan, asked.judge, asked.folder, asked.workers):
             _print(line)
     (_dry_run if dry_run else _compare)(asked, json)
 
@@ -146,7 +146,9 @@ def sample(
 ) -> None:
     """Draw new rows from the recommended model, with the columns and types of your data."""
     _writer(output)
-    rows = _load(run, nets).sample(n, seed)
+    model = _load(run, nets)
+    _spare(output, learned=model.record["source"])
+    rows = model.sample(n, seed)
     _write_table(rows, output)
     typer.echo(f"{n:,} rows written to {output}")
 
@@ -170,16 +172,22 @@ def score(
     if output is not None:
         _writer(output)
     model = _load(run, nets)
+    if output is not None:
+        _spare(output, data, model.record["source"], nets)
     rows = model.unlikely(data, false_alarms, explain)
     if output is None:
         columns = [texts(c, rows.values[:, j]) for j, c in enumerate(rows.schema.columns)]
         typer.echo("\n".join([",".join(rows.schema.names), *map(",".join, zip(*columns, strict=True))]))
         return
     _write_table(rows, output)
+    for note in rows.notes:
+        typer.echo(f"note: {note}")
     count = sum(rows.column("unlikely"))
     typer.echo(
         f"{len(rows):,} scores written to {output}; {count:,} unlikely at a false-alarm rate of {false_alarms:g}"
     )
+    if known := model.record.get("log Z"):
+        typer.echo(f"log Z is {known['value']:.3f} nats, {known['label']}: {known['says']}")
 
 
 @app.command()
@@ -191,7 +199,9 @@ def predict(
 ) -> None:
     """Write the labels of every row of DATA and their calibrated probabilities."""
     _writer(output)
-    rows = _load(run, nets).predict(data)
+    model = _load(run, nets)
+    _spare(output, data, model.record["source"])
+    rows = model.predict(data)
     _write_table(rows, output)
     for note in rows.notes:
         typer.echo(f"note: {note}")
@@ -325,6 +335,14 @@ def _writer(path: Path) -> str:
     if kind not in (".csv", ".parquet"):
         raise UserError(f"'{path}' should end in .csv or .parquet, the formats that can be written.")
     return kind
+
+
+def _spare(output: Path, data: str | None = None, learned: str | None = None, nets: Path | None = None) -> None:
+    """Refuse to write over what was given."""
+    given = {"the file that is read": data, "the file that the model learned from": learned, "your networks": nets}
+    for what, path in given.items():
+        if path and output.exists() and (there := Path(path).expanduser()).exists() and output.samefile(there):
+            raise UserError(f"--output '{output}' is '{path}', {what}, and would replace it: choose another name.")
 
 
 def _write_table(rows: Any, path: Path) -> None:

@@ -35,7 +35,10 @@ class DataUnfit(WhichlossError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause that suggests the nearest known name, or lists them all."""
-    known = sorted(known)
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}."
+    """A clause that suggests the nearest known name (in any case), or the only one it is a part of, or lists all."""
+    folded = {text.casefold(): text for text in sorted(known)}
+    asked = name.strip().casefold()
+    close = get_close_matches(asked, folded, n=1, cutoff=0.6) or [
+        text for text in folded if len(asked) > 1 and asked in text
+    ]
+    return f"did you mean '{folded[close[0]]}'?" if len(close) == 1 else f"known: {', '.join(folded.values())}."

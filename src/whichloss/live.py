@@ -12,11 +12,15 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from .data import Table
+from .data.describe import concerns
+from .report.words import quoted
 from .study.classify.judge import LabelJudge
 from .study.classify.signal import LEVEL, Signal
 from .study.judge import Judge, Preflight
 from .study.plan import Group, Plan
 from .study.store import Store
+from .study.verdict import listed
 from .task import Finding
 
 SPEED = 2.5e10  # operations per second and core, for a first guess at the time
@@ -30,8 +34,8 @@ STAGES = {
 }
 
 
-def plan_lines(plan: Plan, judge: Judge, folder: Path) -> list[str]:
-    """What will be run: objectives, runs, compute, time."""
+def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = None) -> list[str]:
+    """What will be run: objectives, runs, compute, time. workers: processes, one per core unless told otherwise."""
     parts, b = judge.split(1), plan.budget
     total = sum(flops for _, _, flops in plan.stages())
     cores = len(os.sched_getaffinity(0))
@@ -44,19 +48,34 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path) -> list[str]:
         *target_lines(judge),
         f"goal {plan.goal}, budget {escape(b.name)}: {plain(b.flops)} operations per run, networks of 3 x {b.width}",
         f"objectives: {escape(', '.join(plan.objectives))}",
-        *(f"[yellow]skipped[/] {escape(f'{name}: {why}')}" for name, why in plan.skipped.items()),
-        *(f"[yellow]note[/] {escape(note)}" for note in judge.table.notes),
+        *skipped_lines(plan),
+        *(f"[yellow]note[/] {escape(note)}" for note in (*judge.table.notes, *suspicions(judge.table, labels))),
         *kept_lines(folder),
     ]
     stages = [stage for stage in plan.stages() if stage[1]]
     for name, runs, flops in stages:
         lines.append(f"  {name:10} {runs:4} runs  {plain(flops, 2):>7} operations  {STAGES[name]}")
-    seconds = START + total / SPEED / cores
+    seconds = START + total / SPEED / min(workers or cores, cores)
+    by = f" with {workers} worker{'s' * (workers > 1)}" if workers else ""
     lines.append(
         f"  in all     {sum(runs for _, runs, _ in stages):4} runs  {plain(total, 2):>7} operations, about "
-        f"{duration(seconds)} on {cores} core{'s' * (cores > 1)}; results in {escape(str(folder))}"
+        f"{duration(seconds)}{by} on {cores} core{'s' * (cores > 1)}; results in {escape(str(folder))}"
     )
     return lines
+
+
+def skipped_lines(plan: Plan) -> list[str]:
+    """What cannot run, a line for each reason."""
+    reasons = dict.fromkeys(plan.skipped.values())
+    names = {why: listed([name for name, w in plan.skipped.items() if w == why]) for why in reasons}
+    return [f"[yellow]skipped[/] {escape(f'{names[why]}: {why}')}" for why in reasons]
+
+
+def suspicions(table: Table, labels: Sequence[str], most: int = 5) -> list[str]:
+    """What looks wrong with the columns that are no labels."""
+    found = [f"{c.what[0].upper()}{c.what[1:]}. {c.advice}" for c in concerns(table, besides=labels)]
+    more = len(found) - most
+    return found[:most] + [f"{more} more suspicions: see `whichloss describe`."] * (more > 0)
 
 
 def target_lines(judge: Judge) -> list[str]:
@@ -64,12 +83,13 @@ def target_lines(judge: Judge) -> list[str]:
     if not isinstance(judge, LabelJudge):
         return []
     names, kind = judge.labels.names, judge.labels.kind
-    shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+    shown = ", ".join(map(quoted, names[:8])) + (", ..." if len(names) > 8 else "")
     if kind == "several":
         what = f"{len(names)} labels, of which a row may have several: {shown}"
     else:
         what = f"{', '.join(judge.target)}: {len(names)} classes{' in order' * (kind == 'ordered')} ({shown})"
-    return [f"predicts {escape(what)}; decided by {judge.metric}"]
+    rare = f" of {quoted(names[judge.labels.positive])}, the rarer class" if judge.labels.two else ""
+    return [f"predicts {escape(what)}; decided by {judge.metric}{escape(rare) * (judge.metric == 'average-precision')}"]
 
 
 def measured_lines(preflight: Preflight) -> list[str]:

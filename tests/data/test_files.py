@@ -30,7 +30,7 @@ def test_missing_files_suggest_the_nearest(tmp_path):
 
 def test_unknown_extensions_and_empty_files(tmp_path):
     fails(tmp_path / "a.xlsx", GOOD, r"'.xlsx' is not known; supported: .csv")
-    fails(tmp_path / "a.csv", "", "empty .0 bytes.")
+    fails(tmp_path / "a.csv", "", "empty .0 bytes.", DataUnfit)
     fails(tmp_path / "a.csv", "\n1,2\n", "first line is empty")
     fails(tmp_path / "a.csv", "x,y\n", "no rows", DataUnfit)
     fails(tmp_path / "a.csv", "x,y\n1,2\n", "1 row;", DataUnfit)

@@ -173,3 +173,11 @@ def record(objective, steps=150):
 def test_real_runs(rule, planted, healthy):
     assert rule in [f.rule for f in symptoms("toy", record(planted), BAD)]
     assert symptoms("toy", record(healthy), BAD) == ()
+
+
+def test_labels_known_by_heart_and_guessed_elsewhere():
+    heart = replace(BAD, training_accuracy=0.99, accuracy=0.52, guessed=0.55)
+    result = found(heart)["labels learnt by heart"]
+    assert result.level == "fault" and "99%" in result.says and "55%" in result.says
+    for other in ({"guessed": None}, {"accuracy": 0.6}, {"training_accuracy": 0.7}):
+        assert "labels learnt by heart" not in found(replace(heart, **other))

@@ -252,3 +252,34 @@ def test_describe_shows_scores_as_people_know_them():
     assert found["accuracy"] == pytest.approx(np.mean(z.argmax(1) == y))
     assert found["log-loss"] == pytest.approx(sk.log_loss(y, softmax(z)))
     assert "calibration" not in found and found["calibration error"] > found["debiased calibration error"]
+
+
+def test_average_precision_is_that_of_the_positive_class():
+    rng = np.random.default_rng(0)
+    y = torch.from_numpy((rng.random(500) < 0.9).astype(int))  # class 0 is rare
+    z = torch.from_numpy(rng.normal(size=(500, 2)))
+    z[:, 0] += 1.5 * (y == 0)
+    found = describe(predicted(z, y, positive=0))["average-precision"]
+    assert found == pytest.approx(sk.average_precision_score(1 - y, (z[:, 0] - z[:, 1]).numpy()))
+    assert found < describe(predicted(z, y))["average-precision"] - 0.2
+    assert describe(predicted(z, y, positive=0))["auroc"] == pytest.approx(describe(predicted(z, y))["auroc"])
+
+
+def test_votes_of_neighbours_tie_in_spite_of_rounding():
+    rng = np.random.default_rng(0)
+    votes, y = rng.multinomial(15, [0.3, 0.4, 0.3], 400), torch.from_numpy(rng.integers(0, 3, 400))
+    p = (votes + np.array([0.3, 0.4, 0.3])) / 16
+    found = describe(predicted(torch.from_numpy(np.log(p)), y))
+    exact = [sk.roc_auc_score(y == c, votes[:, c]) for c in range(3)]
+    assert found["auroc"] == pytest.approx(np.mean(exact), abs=1e-12)
+    exact = [sk.average_precision_score(y == c, votes[:, c]) for c in range(3)]
+    assert found["average-precision"] == pytest.approx(np.mean(exact), abs=1e-12)
+
+
+def test_rows_without_a_mistake_are_no_reason_to_grow_less_certain():
+    y = torch.arange(40) % 2
+    for size in (3.0, 8.0, 30.0):
+        z = size * torch.eye(2)[y]
+        found = temperature(predicted(z, y))
+        assert found <= 1
+        assert size / found == pytest.approx(max(size, np.log(41)), rel=1e-3)

@@ -36,6 +36,8 @@ PREFLIGHT: dict[str, Any] = {
     "chance_high": 0.39,
     "probed": 480,
     "counts": COUNTS,
+    "all_rows": 600,
+    "several": False,
     "duplicates": 3,
     "contradicting": 1,
     "leaks": [{"columns": ["arrived", "departed"], "balanced_accuracy": 0.993}],
@@ -208,7 +210,8 @@ def make(
         rows=tuple(rows),
         skipped={"ordinal": "the classes have no order"},
         findings=tuple(findings),
-        preflight=PREFLIGHT | {"counts": counted(judge)},
+        preflight=PREFLIGHT
+        | {"counts": counted(judge), "all_rows": len(table), "several": judge.labels.kind == "several"},
         audit={"objective": names[0], "ties": True, "difference": 1e-4, "low": -3e-4, "high": 5e-4},
         method=judge.method,
     )

@@ -125,6 +125,42 @@ def test_no_word_of_samples(report):
         assert words in text, words
 
 
+def test_several_labels_are_told_from_rows(tmp_path):
+    table = tagged()
+    text = " ".join(visible(write(make(tmp_path, table, ("red", "round")), tmp_path)).split())
+    assert re.search(r"as cross-entropy predicts it; all of them are right on \d+\.\d % of the rows", text)
+    assert "of all labels of all rows; balanced over classes" in text
+    assert "columns 1 to predict from, encoded as 1 number " in text
+
+
+def test_what_no_reader_should_take_for_another(tmp_path):
+    study = make(tmp_path, species(300, (" b", "a, c", "d")))
+    study.preflight = {**study.preflight, "p": 0.3, "noise": 0.05}
+    study.score_name = "1 - accuracy"
+    study.skipped = {"bce": "rows have one", "poly": "no order", "asymmetric": "rows have one"}
+    text = " ".join(visible(write(study, tmp_path)).split())
+    for words in (
+        "The score is the error rate (1 - accuracy) of the predictions for rows",
+        "predicted species: ' b', 'a, c' and d",
+        "Not compared: bce and asymmetric (rows have one); poly (no order).",
+        "Measured before anything was trained. no signal A cheap probe",
+        "on validation rows, at on judging rows",
+        ", validation rows",
+        "one run of each: cross-entropy (seed 1), gce (seed 1)",
+        "cross-entropy seed 1, ",
+    ):
+        assert words in text, words
+    assert "contradict" not in text.replace(" ".join(study.preflight["why"]), "")
+
+
+def test_a_few_contradictions_make_no_label_wrong(tmp_path):
+    study = make(tmp_path)
+    assert "Labels that the other rows contradict: 1" in visible(write(study, tmp_path))
+    study.preflight = {**study.preflight, "noise": 0.05}
+    text = visible(write(study, tmp_path))
+    assert "The 1 least certain labels: too few" in text and "other rows contradict" not in text
+
+
 def test_no_word_of_predictions_where_rows_are_sampled(tmp_path):
     from made_up import make as make_samples
     from made_up import mixed

@@ -12,8 +12,9 @@ from made_up_labels import make, species, tagged
 
 from whichloss.metrics.labels import Predicted, predicted, score
 from whichloss.report import diagrams, labels
-from whichloss.report.predictions import Predictions, load
+from whichloss.report.predictions import Predictions, load, saved
 from whichloss.report.words import NONE, hundredths
+from whichloss.study import store
 
 
 def drawn(classes: int, several: bool = False, rows: int = 200, seed: int = 0) -> tuple[Predicted, np.ndarray]:
@@ -160,7 +161,26 @@ def test_many_classes_have_their_worst_mistakes_in_words(folder):
 def test_several_labels_have_no_matrix_but_every_label(folder):
     rows = load(make(folder, tagged(), ("red", "round")), folder)
     assert labels.confusions(rows) == [] == labels.mistaken(rows)
-    assert [name for name, _ in labels.per_class(rows)["lines"]] == ["red", "round"]
+    made = labels.per_class(rows)
+    assert [name for name, _ in made["lines"]] == ["red", "round"]
+    found = rows.known[0].found
+    right = ((found.logits > 0) == (found.targets > 0)).all(1)
+    assert made["entirely"] == hundredths(float(right.double().mean())) and labels.entirely(drawn(3)[0]) == ""
+
+
+def test_every_run_names_its_seed(folder):
+    rows = load(make(folder), folder)
+    assert [p.seed for p in rows.shown] == [1, 1, 1, None]
+    assert [m["seed"] for m in labels.confusions(rows)] == [1, 1, 1, None]
+    assert saved(folder) is None
+    store.write(folder / "best" / "model.safetensors", store.pack({"run": {"seed": 5}}, {}))
+    assert saved(folder) == 5
+
+
+@pytest.mark.parametrize(("names", "rarer"), [(("Adelie", "Chinstrap"), 1), (("Chinstrap", "Gentoo"), 0)])
+def test_of_two_classes_the_rarer_one_is_ranked(folder, names, rarer):
+    rows = load(make(folder, species(400, names)), folder)
+    assert {p.found.positive for p in rows.known} == {rarer} == {p.scaled.positive for p in rows.known}
 
 
 def test_recall_of_the_rivals_stands_beside(folder):

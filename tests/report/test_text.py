@@ -8,7 +8,7 @@ import pytest
 from made_up import make, mixed
 from rich.console import Console
 
-from whichloss.report import text
+from whichloss.report import sheet, text
 
 
 def printed(*things: object) -> str:
@@ -92,6 +92,8 @@ def test_predictions_have_columns_of_their_own(predictions):
     for number in (f"{row.mean:.3f} ±", f" {row.last:.3f} ", f" {100 * accuracy:.1f} ", f"{area:.3f}", f"{error:.3f}"):
         assert number in line
     assert "squared (3 of 3 failed)" in shown
+    screened, judged = predictions.row("label-smoothing"), predictions.row("gce")
+    assert f"± {screened.high - screened.mean:.3f}v " in shown and f"± {judged.high - judged.mean:.3f}v " not in shown
 
 
 @pytest.mark.parametrize(("noise", "whole"), [(0.015, True), (0.0012, False)])
@@ -117,6 +119,23 @@ def test_the_last_lines_say_what_labels_are_like_and_how_good_predictions_are(pr
     assert best.endswith(f"to {row.metrics['log-loss, scaled'][0]:.2g}")
     (simple,) = [line for line in lines if line.startswith("logistic regression: ")]
     assert "temperature" not in simple and "at the last epoch" not in simple
+
+
+def test_what_would_decide_is_said_as_in_the_verdict(predictions):
+    predictions.answer.seeds_needed = 153
+    (said,) = [line for line in text.closing(predictions) if line.startswith("recommended: ")]
+    sentence = "About 160 seeds each (--seeds) would probably decide, if the differences stay as they are."
+    assert said.endswith(sentence) and sheet.changes(predictions)[0] == sentence
+    predictions.answer.seeds_needed, predictions.answer.rows_needed = None, 513
+    assert "about 520 test rows (there are 400)" in sheet.changes(predictions)[0]
+    predictions.preflight = {**predictions.preflight, "p": 0.3}
+    assert not any("would" in said for said in (text.recommended(predictions), *sheet.changes(predictions)))
+
+
+def test_of_several_labels_the_accuracy_is_one_of_labels(predictions):
+    assert ", accuracy 9" in text.quality(predictions)[0]
+    predictions.preflight = {**predictions.preflight, "several": True}
+    assert ", accuracy of all labels 9" in text.quality(predictions)[0]
 
 
 def test_the_last_lines_of_a_study_of_samples_know_nothing_of_labels(study):

@@ -35,6 +35,15 @@ def test_figures_read_back_within_their_precision(value):
     assert float(text) == pytest.approx(value, rel=5e-3)
 
 
+@pytest.mark.parametrize(("ratio", "text"), [(1.27, "1.3"), (2.31, "2"), (72.2, "72"), (1234.0, "1,234")])
+def test_times_are_whole_from_two_on(ratio, text):
+    assert words.times(ratio) == text
+
+
+def test_names_that_a_list_would_blur_are_quoted():
+    assert [words.quoted(name) for name in ("a b", " a", "a, b", "")] == ["a b", "' a'", "'a, b'", "''"]
+
+
 def test_operations_have_one_prefix():
     assert words.flop(2e11) == "200\u00a0GFLOP"
     assert words.flop(1.23e15) == "1.2\u00a0PFLOP"

@@ -35,6 +35,7 @@ def verdict(finalists, rope: float = 0.01, overlap: float = 0.0) -> Verdict:
 def test_a_clear_gap_is_better_and_recommended_whatever_it_costs() -> None:
     found = verdict([scores("c", around(5.0, seed=1)), *pair(2.0, use=0.001)])
     assert (found.kind, found.leader, found.recommended) == ("better", "a", "a")
+    assert "worse on 16 of 16 seeds" in found.sentence
     assert found.tied == ("a",)
     assert (found.seeds_needed, found.rows_needed) == (None, None)
     assert found.sentence.startswith("a is better than b and c. On 16 fresh seeds b scores 2.0")
@@ -55,6 +56,7 @@ def test_equivalent_needs_every_tied_interval_inside_the_rope() -> None:
     assert found.kind == "practically equivalent"
     assert found.tied == ("a", "b")
     assert "a and b are practically equivalent. a is better than c." in found.sentence
+    assert found.reason.endswith("its mean score is the lowest; the two are practically equivalent.")
 
 
 def test_undecided_names_the_seeds_that_decide_four_times_in_five() -> None:
@@ -63,7 +65,7 @@ def test_undecided_names_the_seeds_that_decide_four_times_in_five() -> None:
     # (1.96 + .84)^2 / .4^2 = 49.05 by the normal, a few more by Student's t
     assert found.seeds_needed is not None
     assert 50 <= found.seeds_needed <= 53
-    assert f"About {found.seeds_needed} seeds each would probably decide" in found.sentence
+    assert f"About {found.seeds_needed} seeds each (--seeds) would probably decide" in found.sentence
     easier = verdict(pair(0.4), rope=0.9).seeds_needed  # inside the rope: .9 - .4 = .5 is wider
     assert easier is not None
     assert 32 <= easier < found.seeds_needed
@@ -83,6 +85,12 @@ def test_undecided_asks_for_rows_where_seeds_cannot_decide() -> None:
     folds = verdict(pair(0.4), overlap=0.25)
     assert (folds.seeds_needed, folds.rows_needed) == (None, ROWS)
     assert "More rows, not more seeds, would decide: at least 2,000 rows in all" in folds.sentence
+
+
+def test_nothing_is_promised_where_there_is_nothing_to_learn() -> None:
+    found = judge(pair(0.4), rope=0.01, overlap=0.0, promise=False)
+    assert (found.kind, found.seeds_needed, found.rows_needed) == ("undecided", None, None)
+    assert "would" not in found.sentence
 
 
 def test_equal_scores_tie_and_never_win() -> None:

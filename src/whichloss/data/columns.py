@@ -1,11 +1,13 @@
 """From a raw column to its schema and its float64 codes, with the limits of what is modelled."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from whichloss.data.raw import SUPPORTED, Raw, drop_hint
 from whichloss.data.schema import EXACT, YEARS, Column, Kind, moments, seconds, snap
+from whichloss.data.words import fits
 from whichloss.errors import DataUnfit
 
 MOST_CATEGORIES = 100
@@ -123,8 +125,7 @@ def code(raw: Raw, column: Column) -> np.ndarray:
     kind = known.dtype.kind
     expected = {"category": "O", "date": "M"}.get(column.kind, "biuf")
     if len(known) and kind not in expected:
-        row, value = raw.first(where)
-        raise DataUnfit(f"Column '{raw.name}', row {row}: {value!r} where the data has {_article(column)}.")
+        raise _misfit(raw, column)
     if kind == "M":
         out[where] = seconds(known)
     elif kind != "O":
@@ -133,14 +134,38 @@ def code(raw: Raw, column: Column) -> np.ndarray:
     else:
         place = {text: float(i) for i, text in enumerate(column.categories)}
         if unknown := set(known) - place.keys():
-            row, text = raw.first(np.isin(raw.data, list(unknown)) & where)
+            odd = np.isin(raw.data, list(unknown)) & where
             raise DataUnfit(
-                f"Column '{raw.name}', row {row}: category '{text}' does not occur in the data; known: "
-                f"{', '.join(column.categories[:10])}{', ...' * (len(column.categories) > 10)}."
+                f"Column '{raw.name}', row {raw.first(odd)[0]}: {few(sorted(unknown))} does not occur in the data "
+                f"({int(odd.sum())} such row{'s' * int(odd.sum() > 1)}). Known: {few(column.categories, 10)}."
             )
         out[where] = [place[text] for text in known]
     return out
 
 
+def _misfit(raw: Raw, column: Column) -> DataUnfit:
+    """The first value that is of another kind than the column."""
+    odd = ~raw.missing
+    if raw.data.dtype.kind == "O":
+        odd[odd] = [not fits(text, column) for text in raw.known()]
+    odd = odd if odd.any() else ~raw.missing  # each fits, but they do not fit together
+    row, value = raw.first(odd)
+    rows = int(odd.sum())
+    return DataUnfit(
+        f"Column '{raw.name}', row {row}: '{value}' where the data has {_article(column)} ({rows} such "
+        f"row{'s' * (rows > 1)})."
+    )
+
+
 def _article(column: Column) -> str:
-    return {"integer": "a whole number", "boolean": "true or false"}.get(column.kind, f"a {column.kind}")
+    if column.kind == "date":
+        zone = "Z" if column.sql_type == "TIMESTAMP WITH TIME ZONE" else ""
+        return "a date, as 2023-01-31" if column.unit == "date" else f"a date and time, as 2023-01-31 12:30:00{zone}"
+    if column.kind == "boolean":
+        return " or ".join(column.categories or ("0", "1"))
+    return {"integer": "a whole number", "number": "a number, as 1234.5"}.get(column.kind, "text")
+
+
+def few(texts: Sequence[str], most: int = 5) -> str:
+    """Some of these texts, in quotes."""
+    return ", ".join(f"'{text}'" for text in texts[:most]) + ", ..." * (len(texts) > most)

@@ -1,6 +1,6 @@
 """What was understood of a table, and what looks wrong with it, in plain English."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,19 +88,28 @@ class Description:
 def describe(table: Table) -> Description:
     """Rows, kinds, missing values, constants, duplicates, near-duplicates, suspicious columns."""
     near, compared = _near(table)
-    pairs = list(zip(table.schema.columns, table.values.T, strict=True))
     return Description(
         table.source,
         len(table),
         table.schema.dim,
-        tuple(_facts(column, values) for column, values in pairs),
+        tuple(_facts(*pair) for pair in zip(table.schema.columns, table.values.T, strict=True)),
         tuple(column.name for column in table.schema.columns if column.constant),
         len(table) - len({row.tobytes() for row in table.values}),
         near,
         compared,
-        (*_copies(pairs), *(c for column, values in pairs for c in _odd(column, values))),
+        concerns(table),
         table.notes,
     )
+
+
+def concerns(table: Table, besides: Sequence[str] = ()) -> tuple[Concern, ...]:
+    """What is suspicious about the columns besides these."""
+    pairs = [
+        (column, values)
+        for column, values in zip(table.schema.columns, table.values.T, strict=True)
+        if column.name not in besides
+    ]
+    return (*_copies(pairs), *(c for column, values in pairs for c in _odd(column, values)))
 
 
 def _facts(column: Column, values: np.ndarray) -> ColumnFacts:

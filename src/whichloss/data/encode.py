@@ -90,14 +90,14 @@ class Encoder(msgspec.Struct, frozen=True):
         _check(values, len(self.blocks), "values")
         out = np.empty((len(values), self.dim), np.float32)
         for j, (column, block) in enumerate(self._pairs()):
+            if block.width == 0:
+                continue
             v, gone = values[:, j], np.isnan(values[:, j])
             if gone.any() and not column.missing:
                 raise UserError(
                     f"Column '{column.name}', row {int(np.argmax(gone)) + 1}: a missing value in a column that has "
                     "none in the data. Fill it in, or leave the row out."
                 )
-            if block.width == 0:
-                continue
             place = slice(block.start, block.start + block.width)
             if column.kind == "category":
                 level = np.where(gone, len(column.categories), v).astype(np.int64)

@@ -82,7 +82,7 @@ def open_file(path: Path) -> list[Lazy]:
         )
     try:
         if path.stat().st_size == 0:
-            raise UserError(f"'{path}' is empty (0 bytes); give a file with a header line and rows.")
+            raise DataUnfit(f"'{path}' is empty (0 bytes); give a file with a header line and rows.")
         return readers[suffix](path)
     except OSError as error:
         raise UserError(f"'{path}' cannot be read: {error.strerror or error}.") from error

@@ -19,7 +19,7 @@ TEXT_MISSING = frozenset(("", "NA", "N/A", "n/a", "NaN", "NAN", "nan", "null", "
 class Raw:
     """One column: data (rows,) of one type (text as objects), and where it is missing (rows,).
 
-    untyped: the text of a file that states no types, still to be understood.
+    untyped: the text of a file that states no types, still to be understood; blanks: what in it stood for missing.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Raw:
     untyped: bool = False
     words: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    blanks: tuple[str, ...] = ()
 
     def known(self) -> np.ndarray:
         """The values that are not missing."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from whichloss.data.columns import code, column_of
 from whichloss.data.files import FORMATS, check_names, open_file
+from whichloss.data.later import Label, read_like
 from whichloss.data.raw import (
     Lazy,
     Raw,
@@ -35,17 +36,23 @@ def read(
     time: str | None = None,
     drop: Sequence[str] = (),
     schema: Schema | None = None,
+    labels: Sequence[Label] = (),
 ) -> Table:
     """The table of a source; the group and time columns split the rows and are not modelled.
 
     schema: of a table read before; then any number of rows is coded by it, and columns it lacks
-    are left out with a note. Raises UserError (cannot be read, wrong name) or DataUnfit (can be
-    read but not compared).
+    are left out with a note; labels: what is predicted for these rows. Raises UserError (cannot be
+    read, wrong name, rows unlike the schema) or DataUnfit (can be read but not compared).
     """
     if isinstance(source, Table):
         if group or time or drop or schema:
             raise UserError("group, time, drop and schema apply when data is read; this is a Table already.")
         return source
+    if schema is not None:
+        try:
+            return read_like(*_open(source), schema, labels)
+        except DataUnfit as error:  # nothing is compared: the file is wrong
+            raise UserError(str(error)) from error
     label, lazies = _open(source)
     names = [name for name, _ in lazies]
     check_names(names, label)
@@ -56,8 +63,6 @@ def read(
         *(("--drop", name) for name in sorted(dropped)),
     ]:
         _check_option(label, names, option, name, dropped)
-    if schema is not None:
-        return _read_like(label, dict(lazies), schema)
     raws = _same_length(label, {name: lazy() for name, lazy in lazies if name not in dropped})
     if lazies and not raws:
         raise DataUnfit(f"{label} has nothing to learn: no column is left. Drop fewer columns.")
@@ -134,20 +139,14 @@ def _model(label: str, raws: list[Raw]) -> Table:
             f"{label} has nothing to learn: {what or 'no column is left'}. Give at least one column that varies."
         )
     values = np.stack([code(raw, column) for raw, column in zip(raws, columns, strict=True)], axis=1)
-    if schema.dim > len(values):
-        wide = sorted(columns, key=Column.width, reverse=True)[:3]
-        raise DataUnfit(
-            f"{label} has {len(values)} rows but {schema.dim} encoded dimensions; at least as many rows are needed. "
-            f"Widest: {', '.join(f'{c.name} ({c.width()})' for c in wide)}. Add rows, or leave columns out with "
-            "--drop."
-        )
     constant = (
         f"Column '{c.name}' is {'all missing' if _empty(c, r) else 'constant'}; it is written "
         "back as it is and teaches nothing."
         for c, r in zip(columns, raws, strict=True) if c.constant
     )  # fmt: skip
     notes = (*(note for raw in raws for note in raw.notes), *constant)
-    return Table(schema, values, label, notes=notes)
+    blanks = {raw.name: raw.blanks for raw in raws if raw.blanks}
+    return Table(schema, values, label, notes=notes, blanks=blanks)
 
 
 def _empty(column: Column, raw: Raw) -> bool:
@@ -200,21 +199,3 @@ def _times(raw: Raw) -> np.ndarray:
             "or leave these rows out."
         )
     return code(raw, column_of(raw))
-
-
-def _read_like(label: str, lazies: dict[str, Any], schema: Schema) -> Table:
-    """Rows read later, coded by a schema known before."""
-    raws: dict[str, Raw] = {}
-    for column in schema.columns:
-        if column.name not in lazies:
-            raise UserError(
-                f"{label} has no column '{column.name}', which the model needs; {nearest(column.name, lazies)}"
-            )
-        raws[column.name] = understand(lazies[column.name](), column)
-    lengths = {len(raw.data) for raw in raws.values()}
-    if lengths in ({0}, set()):
-        raise DataUnfit(f"{label} has no rows (a header only?).")
-    values = np.stack([code(raws[column.name], column) for column in schema.columns], axis=1)
-    extra = [name for name in lazies if name not in raws]
-    notes = (f"Left out, as the model does not know them: {', '.join(extra)}.",) if extra else ()
-    return Table(schema, values, label, notes=notes)

@@ -3,7 +3,8 @@
 import hashlib
 import html
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from whichloss.errors import UserError, nearest
 class Table:
     """Rows of float64 codes (rows, columns), nan = missing; the coding is in `data/schema.py`.
 
-    groups: int64 (rows,), units that a split keeps whole; times: float64 (rows,), its order.
+    groups: int64 (rows,), units that a split keeps whole; times: float64 (rows,), its order; blanks: the words that
+    were read as missing, by column.
     """
 
     schema: Schema
@@ -31,6 +33,7 @@ class Table:
     groups: np.ndarray | None = None
     times: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    blanks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.schema.columns):

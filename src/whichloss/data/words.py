@@ -29,6 +29,8 @@ def understand(raw: Raw, column: Column | None = None) -> Raw:
         return raw
     gone = raw.missing.copy()
     gone[~gone] = [text.strip() in TEXT_MISSING for text in raw.data[~gone]]
+    blanks = {text.strip() for text in raw.data[gone & ~raw.missing]} - {""}
+    raw = replace(raw, blanks=tuple(sorted(blanks)))
     known: list[str] = list(raw.data[~gone])
     if column is not None and column.kind == "category":
         return replace(raw, missing=gone, untyped=False)
@@ -42,7 +44,24 @@ def understand(raw: Raw, column: Column | None = None) -> Raw:
         if _all(WHOLE, distinct):
             return _typed(raw, gone, _whole(raw, gone, known), "BIGINT")
         return _typed(raw, gone, np.array(known, object).astype(np.float64), "DOUBLE")
-    return _dates(raw, gone, known, distinct) or _text(raw, gone, distinct)
+    if dates := _dates(raw, gone, known, distinct):
+        return dates
+    return _text(raw, gone, distinct) if column is None else replace(raw, missing=gone, untyped=False)
+
+
+def fits(text: str, column: Column) -> bool:
+    """Whether this text can stand in a column of numbers, true/false, or dates."""
+    text = text.strip()
+    if column.kind == "boolean" and column.categories:
+        return text in column.categories
+    if column.kind != "date":
+        return bool(NUMBER.fullmatch(text))
+    try:
+        zoned = datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+    pattern = DAY if column.unit == "date" else MOMENT
+    return bool(pattern.fullmatch(text)) and zoned == (column.sql_type == "TIMESTAMP WITH TIME ZONE")
 
 
 def _all(pattern: re.Pattern[str], distinct: set[str]) -> bool:
@@ -52,7 +71,7 @@ def _all(pattern: re.Pattern[str], distinct: set[str]) -> bool:
 def _typed(raw: Raw, gone: np.ndarray, known: np.ndarray, sql_type: str, words: tuple[str, ...] = ()) -> Raw:
     data = np.zeros(len(gone), known.dtype)
     data[~gone] = known
-    return Raw(raw.name, data, gone, sql_type, words=words, notes=raw.notes)
+    return replace(raw, data=data, missing=gone, sql_type=sql_type, untyped=False, words=words)
 
 
 def _whole(raw: Raw, gone: np.ndarray, known: list[str]) -> np.ndarray:

@@ -25,10 +25,9 @@ class Outcome:
     precision: float | None = None
     copies_p: float | None = None
     loss_skill: float | None = None
-    training_accuracy: float | None = None
+    training_accuracy: float | None = None  # balanced over classes, as `accuracy` is
     accuracy: float | None = None
-    chance: float | None = None  # accuracy of always the commonest class
-    rows: int = 0  # judged
+    guessed: float | None = None  # the accuracy that guesses seldom exceed; None where labels do depend on columns
     quarter_scores: tuple[float | None, ...] = ()  # validation scores at 25, 50, 75 and 100 % of the budget
 
     @property

@@ -21,6 +21,7 @@ from ..errors import UserError, nearest
 
 BINS = 15
 LOG_T = math.log(20.0)
+TIE = 1e-9  # log-odds that differ by less are the same: neighbours' votes give few values, and rounding more
 LEAST_GAIN = 1e-9  # in log-loss, for a temperature other than 1
 Kind = Literal["one", "several"]
 
@@ -36,11 +37,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Predictions on m rows: logits (m, K) float64, targets (m, K) of 0 and 1, and what a row may have."""
+    """Predictions on m rows: logits (m, K) float64, targets (m, K) of 0 and 1, and what a row may have.
+
+    positive: of two classes the one that is searched for; average precision is that of its ranking.
+    """
 
     logits: Tensor
     targets: Tensor
     kind: Kind = "one"
+    positive: int = 1
 
     @property
     def p(self) -> Tensor:
@@ -56,12 +61,12 @@ class Predicted:
 
     @property
     def judged(self) -> list[int]:
-        """The labels ranked one against the rest: the second of two classes, else all."""
+        """The labels ranked one against the rest: the positive one of two classes, else all."""
         two = self.kind == "one" and self.logits.shape[1] == 2
-        return [1] if two else list(range(self.logits.shape[1]))
+        return [self.positive] if two else list(range(self.logits.shape[1]))
 
 
-def predicted(logits: Tensor, y: Tensor) -> Predicted:
+def predicted(logits: Tensor, y: Tensor, positive: int = 1) -> Predicted:
     """Logits (m, K) with y (m,), whole numbers, or (m, K) of 0 and 1. UserError for other shapes and values."""
     if logits.ndim != 2 or len(y) != len(logits) or (y.ndim == 2 and y.shape != logits.shape) or not len(y):
         raise UserError(f"logits must be (m, K) and y (m,) or (m, K); got {tuple(logits.shape)} and {tuple(y.shape)}.")
@@ -71,7 +76,9 @@ def predicted(logits: Tensor, y: Tensor) -> Predicted:
         raise UserError(f"logits, row {row + 1}: {z[row].tolist()} is not finite. Has the model diverged?")
     if bool(((y < 0) | (y > top) | (y != y.round())).any()):
         raise UserError(f"y must be whole numbers from 0 to {top}; got {float(y.min()):g} to {float(y.max()):g}.")
-    return Predicted(z, y.double(), "several") if y.ndim == 2 else Predicted(z, one_hot(y.long(), top + 1).double())
+    if y.ndim == 2:
+        return Predicted(z, y.double(), "several")
+    return Predicted(z, one_hot(y.long(), top + 1).double(), positive=positive)
 
 
 def log_loss(found: Predicted, w: Tensor) -> Tensor:
@@ -205,19 +212,21 @@ def temperature(found: Predicted) -> float:
     """The T that minimises the log-loss of logits / T (Guo et al., 2017), in [1 / 20, 20]; 1 where nothing is gained.
 
     Against the targets (m t + 1) / (m + K), one more row of every class (Platt, 1999): few rows without a mistake are
-    no reason to be certain, and would have T -> 0. K = 2 where rows have several labels.
+    no reason to be certain, and would have T -> 0. Where the log-loss itself would rise, T = 1: they are no reason to
+    doubt either. K = 2 where rows have several labels.
     """
     from scipy.optimize import minimize_scalar
 
     m, classes = len(found.logits), 2 if found.kind == "several" else found.logits.shape[1]
     w = torch.full((m,), 1 / m, dtype=torch.float64)
-    targets = (m * found.targets + 1) / (m + classes)
+    smooth = (m * found.targets + 1) / (m + classes)
 
-    def loss(log_t: float) -> float:
+    def loss(log_t: float, targets: Tensor = smooth) -> float:
         return float(log_loss(Predicted(found.logits / math.exp(log_t), targets, found.kind), w))
 
     best = minimize_scalar(loss, bounds=(-LOG_T, LOG_T), method="bounded", options={"xatol": 1e-6})
-    return math.exp(best.x) if best.fun < loss(0.0) - LEAST_GAIN else 1.0
+    gained = best.fun < loss(0.0) - LEAST_GAIN and loss(best.x, found.targets) < loss(0.0, found.targets)
+    return math.exp(best.x) if gained else 1.0
 
 
 def _mean_over_labels(found: Predicted, w: Tensor, rank: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
@@ -258,8 +267,9 @@ def _average_precision(z: Tensor, t: Tensor, w: Tensor) -> Tensor:
 
 
 def _groups(ordered: Tensor) -> Tensor:
-    """The number of the run of equal values that each entry belongs to."""
-    return torch.cat([torch.zeros(1, dtype=torch.int64), (ordered[1:] != ordered[:-1]).long().cumsum(0)])
+    """The number of the run of equal values that each entry belongs to: equal but for rounding."""
+    apart = (ordered[1:] - ordered[:-1]).abs() > TIE * (1 + ordered[1:].abs())
+    return torch.cat([torch.zeros(1, dtype=torch.int64), apart.long().cumsum(0)])
 
 
 def _confidence(found: Predicted) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from . import health, ranking, sheet, why, words
 from .charts import Figure
 from .lookup import of_role, rope
 from .samples import MOST_COLUMNS, MOST_REAL, Rows, load
-from .wording import wording
+from .wording import score_name, wording
 
 HERE = files(__package__)
 
@@ -105,6 +105,7 @@ def everything(study: Study, folder: Path) -> dict[str, Any]:
         "health": health.matrix(study),
         "details": list(health.details(study)),
         "wording": wording(study),
+        "score": wording(study).score.format(name=score_name(study)),
         "number": {name: i + 1 for i, name in enumerate(wording(study).sections)},
         "use": USE[study.goal],
         **(predictions if study.goal == "classify" else drawn)(study, folder),
@@ -120,13 +121,15 @@ def everything(study: Study, folder: Path) -> dict[str, Any]:
 def predictions(study: Study, folder: Path) -> dict[str, Any]:
     """What only a study of predictions has."""
     from . import diagrams, labels
-    from .predictions import load
+    from .predictions import load, saved
     from .signal import signal
 
     rows = load(study, folder)
     several = rows.judge.labels.kind == "several"
     found = {
         "names": [p.name for p in rows.shown],
+        "shown": [f"{p.name} (seed {p.seed})" if p.seed is not None else p.name for p in rows.shown],
+        "saved": saved(folder),
         "absent": [p for p in rows.shown if p.found is None],
         "target": target(rows.judge.target, rows.classes, rows.judge.labels.kind),
         "word": "label" if several else "class",
@@ -138,14 +141,15 @@ def predictions(study: Study, folder: Path) -> dict[str, Any]:
         "confusions": labels.confusions(rows),
         "mistaken": labels.mistaken(rows),
     }
-    return {"predictions": found, "signal": signal(study), "metrics": labels.metrics(study)}
+    inputs = len(study.data.columns) - len(rows.judge.target)
+    return {"predictions": found, "signal": signal(study), "metrics": labels.metrics(study), "inputs": inputs}
 
 
 def target(columns: Sequence[str], classes: Sequence[str], kind: str) -> str:
     """species: Adelie, Chinstrap and Gentoo"""
     if kind == "several":
         return f"{words.listed(columns)}: each row may have several"
-    shown = words.listed(classes) if len(classes) <= 12 else f"{len(classes)} classes"
+    shown = words.listed(list(map(words.quoted, classes))) if len(classes) <= 12 else f"{len(classes)} classes"
     return f"{columns[0]}: {shown}{', in this order' if kind == 'ordered' else ''}"
 
 
@@ -155,6 +159,7 @@ def drawn(study: Study, folder: Path) -> dict[str, Any]:
         "samples": samples(study, load(study, folder)),
         "damage": why.smallest_damage(study),
         "metrics": ranking.metrics(study),
+        "inputs": len(study.data.columns),
     }
 
 
@@ -171,6 +176,7 @@ def samples(study: Study, rows: Rows) -> dict[str, Any]:
         "names": [(k, s.name, s.row.role) for k, s in enumerate(rows.samples) if len(s.values)],
         "pick": pick,
         "absent": absent,
+        "energies": [],
         "constants": [
             c.name
             for c in rows.table.schema.columns

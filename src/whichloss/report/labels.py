@@ -10,7 +10,7 @@ from ..errors import UserError
 from ..metrics.labels import SCORES, Predicted
 from ..study.records import Row, Study
 from .predictions import Prediction, Predictions
-from .words import NONE, cut, figures, fixed, hundredths, percent
+from .words import NONE, cut, figures, fixed, hundredths, percent, quoted
 
 METRICS = (  # name, title, way
     ("accuracy", "accuracy", 1),
@@ -129,7 +129,15 @@ def per_class(rows: Predictions) -> dict[str, Any]:
         theirs = [of_class(p.found, c).recall for p in others]  # type: ignore[arg-type]
         lines.append((name, cells + [(hundredths(v), v) for v in theirs]))
     heads = ["rows", "predicted", "recall", "precision", "F1", "AUROC", "average precision"]
-    return {"name": first.name, "heads": heads + [f"recall of {p.name}" for p in others], "lines": lines}
+    heads += [f"recall of {p.name}" for p in others]
+    return {"name": first.name, "heads": heads, "lines": lines, "entirely": entirely(first.found)}  # type: ignore[arg-type]
+
+
+def entirely(found: Predicted) -> str:
+    """The share of the rows of which every label is right, where rows have several."""
+    if found.kind == "one":
+        return ""
+    return hundredths(float((found.chosen == found.targets).all(1).double().mean()))
 
 
 def confusion(p: Prediction, classes: Sequence[str]) -> dict[str, Any]:
@@ -141,7 +149,7 @@ def confusion(p: Prediction, classes: Sequence[str]) -> dict[str, Any]:
         (name, [mark(int(counts[i, j]), float(shares[i, j]), i == j) for j in range(len(classes))])
         for i, name in enumerate(classes)
     ]
-    return {"name": p.name, "role": p.row.role, "lines": lines, "rows": int(counts.sum())}
+    return {"name": p.name, "role": p.row.role, "seed": p.seed, "lines": lines, "rows": int(counts.sum())}
 
 
 def mark(count: int, share: float, right: bool) -> dict[str, Any]:
@@ -168,6 +176,7 @@ def mistaken(rows: Predictions) -> list[tuple[str, list[str]]]:
         counts.fill_diagonal_(0)
         top = counts.flatten().argsort(descending=True)[:CONFUSIONS].tolist()
         pairs = [divmod(i, len(rows.classes)) for i in top]
-        said = [f"{rows.classes[i]} as {rows.classes[j]}: {int(counts[i, j])}" for i, j in pairs if counts[i, j]]
+        names = list(map(quoted, rows.classes))
+        said = [f"{names[i]} as {names[j]}: {int(counts[i, j])}" for i, j in pairs if counts[i, j]]
         out.append((p.name, said))
     return out

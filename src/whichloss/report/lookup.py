@@ -1,12 +1,32 @@
 """What the report looks up in a study again and again."""
 
+from ..study.classify.signal import LEVEL
 from ..study.records import Row, Study
+from ..study.verdict import say_needed
 
 
 def rope(study: Study) -> float:
     """The standard deviation of the score on real rows; a thousandth of the largest score if it is unknown."""
     value = float(study.preflight.get("rope") or 0.0)
     return value if value > 0 else max(1e-6, max(abs(r.mean) for r in study.rows) / 1000)
+
+
+def clear(study: Study) -> bool:
+    """Did the preflight see a signal in the labels, or look for none?"""
+    return float(study.preflight.get("p", 0.0)) < LEVEL
+
+
+def several_labels(study: Study) -> bool:
+    """May a row have several labels?"""
+    return bool(study.preflight.get("several", False))
+
+
+def wanted(study: Study) -> str:
+    """What would decide, in the words of the verdict; nothing where it is decided or where nothing would."""
+    seeds, rows = study.answer.seeds_needed, study.answer.rows_needed
+    if not clear(study) or (seeds is None and rows is None):
+        return ""
+    return say_needed(seeds, rows, study.answer.differences[0]["rows"], study.overlap > 0)
 
 
 def span(study: Study, row: Row) -> tuple[float, float]:

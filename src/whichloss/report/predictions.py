@@ -1,13 +1,11 @@
 """What the report shows of predictions: the kept logits of a few lines of the table, and the labels they meet."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from ..errors import StudyError
-from ..metrics.labels import Predicted, predicted
+from ..metrics.labels import Predicted
 from ..study.classify.judge import LabelJudge
 from ..study.goals import judge_of
 from ..study.judge import Which
@@ -20,12 +18,13 @@ RIVALS = 2  # finalists shown beside the recommended objective
 
 @dataclass(frozen=True)
 class Prediction:
-    """The predictions of one line's first run for its judging rows; None, and why, if it has none."""
+    """The predictions of one line's first run that lived for its judging rows; None, and why, if it has none."""
 
     row: Row
     found: Predicted | None
     temperature: float = 1.0
     absent: str = ""
+    seed: int | None = None  # None: a simple model
 
     @property
     def name(self) -> str:
@@ -36,7 +35,7 @@ class Prediction:
     def scaled(self) -> Predicted:
         """The same with the temperature that suits the validation rows."""
         assert self.found is not None
-        return Predicted(self.found.logits / self.temperature, self.found.targets, self.found.kind)
+        return replace(self.found, logits=self.found.logits / self.temperature)
 
 
 @dataclass(frozen=True)
@@ -80,10 +79,20 @@ def read(row: Row, folder: Path, judge: LabelJudge) -> Prediction:
         record, arrays = unpack(folder / "runs" / f"{file}.safetensors")
     except StudyError:
         return Prediction(row, None, absent=f"runs/{file}.safetensors is missing or damaged")
-    run, suffix = record.get("run") or {"seed": 1, "judge": "test"}, array.removeprefix("samples")
-    which: Which = "test" if run["judge"] == "test" else "validation"  # test rows are the same for all seeds
-    logits, y = arrays.get(f"logits{suffix}"), judge.truth(run["seed"], which)
-    if logits is None or logits.shape != (len(y), len(judge.labels.names)):
+    run, suffix = record.get("run") or {}, array.removeprefix("samples")
+    which: Which = "test" if run.get("judge", "test") == "test" else "validation"
+    seed = run.get("seed", 1)  # a simple model is judged on test rows, which are the same for all seeds
+    logits = arrays.get(f"logits{suffix}")
+    if logits is None or logits.shape != (len(judge.truth(seed, which)), len(judge.labels.names)):
         return Prediction(row, None, absent=f"runs/{file}.safetensors holds no predictions of these rows")
     heat = arrays.get(f"temperature{suffix}")
-    return Prediction(row, predicted(torch.from_numpy(logits), y), 1.0 if heat is None else float(heat[0]))
+    found = judge.predicted(logits, seed, which)
+    return Prediction(row, found, 1.0 if heat is None else float(heat[0]), seed=run.get("seed"))
+
+
+def saved(folder: Path) -> int | None:
+    """The seed of the run whose model stands in RUN/best."""
+    try:
+        return int(unpack(folder / "best" / "model.safetensors")[0]["run"]["seed"])
+    except (StudyError, KeyError):
+        return None

@@ -65,7 +65,7 @@ OWN_HEADS = {
     "generate": (("skill", "0: the best simple baseline; 1: fresh real rows. Higher is better"),),
     "classify": (
         ("last epoch", "mean score of the last snapshot; the score is that of the best snapshot by validation"),
-        ("accuracy", "share of rows predicted right, mean over seeds; small: the mean of the classes' shares"),
+        ("accuracy", "share of labels predicted right, mean over seeds; small: the mean of the classes' shares"),
         ("AUROC", "of each class against the rest, averaged: the chance that a row of it ranks above another"),
         ("calibration error", "small: what a perfectly calibrated model with these probabilities would show"),
     ),
@@ -95,12 +95,10 @@ def line(study: Study, row: Row, rank: int) -> Line:
     if not mark and row.name in answer.tied and len(answer.tied) > 1:
         mark = "tied"
     note = STATES.get(row.state, row.state) if row.role == "objective" else ROLES[row.role]
-    if row.role == "derived" and row.stage != "final":
-        note += "; on validation rows"
     digits = places(rope(study))
     within = " to ".join(fixed(end, digits) for end in span(study, row))
     cells = (
-        Cell(fixed(row.mean, digits), row.mean, under=within),
+        Cell(fixed(row.mean, digits), row.mean, under=within + ", validation rows" * (row.stage != "final")),
         *against(study, row, digits),
         *(predicts(row, digits) if study.goal == "classify" else (gap(row),)),
         failures(row),

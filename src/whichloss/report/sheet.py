@@ -4,11 +4,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..study.classify.signal import LEVEL
 from ..study.records import Row, Study
-from .lookup import of_role, rope
+from .lookup import clear, of_role, rope, several_labels, wanted
 from .wording import wording
-from .words import NONE, duration, figures, fixed, flop, hundredths, listed, percent, places, several
+from .words import NONE, duration, figures, fixed, flop, hundredths, listed, percent, places, quoted, several
 
 STANDARD = 1e12  # operations per run from which a study is more than indicative
 STAGES = {
@@ -55,7 +54,7 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
     """The numbers under the answer."""
     row = study.row(study.answer.recommended)
     failed = sum(r.failures for r in of_role(study, "objective"))
-    out = predicted(row) if study.goal == "classify" else []
+    out = predicted(study, row) if study.goal == "classify" else []
     if row.skill is not None:
         out.append(("skill", fixed(row.skill, 2), "0 is the best simple baseline, 1 fresh real rows"))
     if "modes covered" in row.metrics and "modes" in row.metrics:
@@ -74,12 +73,13 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
     return out
 
 
-def predicted(row: Row) -> list[tuple[str, str, str]]:
+def predicted(study: Study, row: Row) -> list[tuple[str, str, str]]:
     """How well the recommended objective predicts."""
     mean, last = ({name: pair[0] for name, pair in m.items()} for m in (row.metrics, row.last_metrics))
     out = []
     if "accuracy" in mean:
-        even = f"balanced over classes {hundredths(mean.get('balanced-accuracy'))}"
+        even = f"{'of all labels of all rows; ' * several_labels(study)}balanced over classes "
+        even += hundredths(mean.get("balanced-accuracy"))
         out.append(("accuracy", hundredths(mean["accuracy"]), f"{even}; last epoch {hundredths(last.get('accuracy'))}"))
     if "auroc" in mean:
         out.append(("AUROC", fixed(mean["auroc"], 3), f"last epoch {fixed(last.get('auroc'), 3)}"))
@@ -102,7 +102,7 @@ def compute(study: Study) -> float:
 def banners(study: Study) -> list[str]:
     """What must be read first."""
     out, budget = [], study.budget
-    if study.preflight.get("p", 0.0) >= LEVEL:
+    if not clear(study):
         said = "A cheap probe saw no more in these labels than in shuffled ones, and training went on because asked to."
         out.append(f"No signal. {said} Differences between objectives mean nothing here.")
     cost = flop(budget.get("flops"))
@@ -126,7 +126,7 @@ def describe(column: Mapping[str, Any]) -> str:
     said = []
     if column.get("kind") == "category":
         words = list(column.get("categories", ()))
-        shown = ", ".join(words[:4]) + (", …" if len(words) > 4 else "")
+        shown = ", ".join(map(quoted, words[:4])) + (", …" if len(words) > 4 else "")
         said.append(f"{several(len(words), 'value')}: {shown}")
     if column.get("decimals") is not None and column.get("kind") == "number":
         said.append(several(int(column["decimals"]), "decimal"))
@@ -149,12 +149,7 @@ def damages(study: Study) -> list[tuple[str, list[tuple[str, str, bool]]]]:
 
 def changes(study: Study) -> list[str]:
     """What would change the answer."""
-    answer, rows, out = study.answer, of_role(study, "objective"), []
-    if answer.seeds_needed:
-        stay = f"if the differences stay as they are (--seeds {answer.seeds_needed})"
-        out.append(f"About {answer.seeds_needed:,} seeds per finalist would probably decide, {stay}.")
-    if answer.rows_needed:
-        out.append(f"About {answer.rows_needed:,} test rows would be needed to decide.")
+    rows, out = of_role(study, "objective"), list(filter(None, [wanted(study)]))
     longer = [r.name for r in rows if r.state == "needs longer"]
     if longer:
         was = "was" if len(longer) == 1 else "were"
@@ -168,6 +163,12 @@ def changes(study: Study) -> list[str]:
         luck = "an objective that was unlucky there is not judged again"
         out.append(f"{listed(screened)} left after the screen on few seeds; {luck}.")
     return out
+
+
+def skipped(study: Study) -> list[tuple[str, str]]:
+    """(objectives, why they cannot run), a line for each reason."""
+    reasons = dict.fromkeys(study.skipped.values())
+    return [(listed([name for name, w in study.skipped.items() if w == why]), why) for why in reasons]
 
 
 def audit(study: Study) -> str:

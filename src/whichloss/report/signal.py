@@ -5,10 +5,11 @@ from typing import Any
 
 import altair as alt
 
-from ..study.classify.signal import LEVEL, NOISY
+from ..study.classify.signal import NOISY, UNEVEN
 from ..study.records import Study
 from .charts import BLUE, COLOURS, REAL, SOFT, Figure, data, figure, hover, wide
-from .lookup import of_role
+from .lookup import clear, of_role
+from .why import uneven
 from .words import cut, figures, hundredths, percent, several
 
 MOST = 24  # classes listed; of more, the most frequent and the rarest half
@@ -20,22 +21,26 @@ def signal(study: Study) -> dict[str, Any]:
     if "p" not in found:
         return {}
     return {
-        "clear": found["p"] < LEVEL,
+        "seen": clear(study),
         "says": probe(found),
         "trained": trained(study),
         "chart": chance(study),
-        "counts": counts(found["counts"]),
+        "counts": counts(found["counts"], study.data.rows),
         "classes": len(found["counts"]),
-        "facts": facts(found),
-        "suspects": found["suspects"],
+        "word": "label" if found.get("several") else "class",
+        "facts": facts(found, clear(study)),
+        "noisy": found["noise"] >= NOISY,
+        "suspects": found["suspects"] if clear(study) else (),  # a probe that sees nothing contradicts at random
     }
 
 
 def probe(found: Mapping[str, Any]) -> str:
     """What a cheap probe can see."""
+    rows = f"{'all labels of ' * bool(found.get('several'))}{several(found['probed'], 'row')}"
+    each = "value of a label" if found.get("several") else "class"
     return (
-        f"A cheap probe predicts {hundredths(found['accuracy'])} of {several(found['probed'], 'row')} that it has not "
-        f"seen, each class counting the same. With shuffled labels it predicts {hundredths(found['chance_low'])} to "
+        f"A cheap probe predicts {hundredths(found['accuracy'])} of {rows} that it has not "
+        f"seen, each {each} counting the same. With shuffled labels it predicts {hundredths(found['chance_low'])} to "
         f"{hundredths(found['chance_high'])} (95 % of the shuffles): p = {figures(found['p'])}."
     )
 
@@ -43,7 +48,7 @@ def probe(found: Mapping[str, Any]) -> str:
 def trained(study: Study) -> str:
     """Does a trained network agree with the probe that there is nothing to see?"""
     found, row = study.preflight, study.row(study.answer.recommended)
-    if found["p"] < LEVEL or "balanced-accuracy" not in row.metrics:
+    if clear(study) or "balanced-accuracy" not in row.metrics:
         return ""
     right = row.metrics["balanced-accuracy"][0]
     where = "no more than chance allows" if right <= found["chance_high"] else "more than chance allows"
@@ -78,26 +83,26 @@ def chance(study: Study) -> Figure:
     return figure("chance", says, wide(chart, 26 * len(marks) + 48))
 
 
-def counts(found: Mapping[str, int]) -> list[tuple[str, int, str, float]]:
-    """(class, rows, share, length of its bar), the most frequent first; None stands for those left out."""
-    total, order = max(1, sum(found.values())), sorted(found, key=lambda name: -found[name])
+def counts(found: Mapping[str, int], total: int) -> list[tuple[str, int, str, float]]:
+    """(class, rows, share of all rows, length of its bar), the most frequent first, and of many the rarest."""
+    order = sorted(found, key=lambda name: -found[name])
     if len(order) > MOST:
         order = order[: MOST // 2] + order[-MOST // 2 :]
     top = max(found.values())
     return [(cut(name, 30), found[name], percent(found[name] / total), found[name] / max(1, top)) for name in order]
 
 
-def facts(found: Mapping[str, Any]) -> list[tuple[str, str, bool]]:
-    """(what, finding, is it worth a warning)."""
+def facts(found: Mapping[str, Any], seen: bool = True) -> list[tuple[str, str, bool]]:
+    """(what, finding, is it worth a warning). seen: the probe sees something, and so can contradict a label."""
     known = "; ".join(map(given_away, found["leaks"])) or "no column alone gives the label away"
     absent = "; ".join(f"where {a['column']} has no value it is always {a['label']}" for a in found["absences"])
     copies = f"{several(found['duplicates'], 'test row')} also among training or validation rows"
     if found["duplicates"]:
-        copies += f", {found['contradicting']:,} of them with another label"
-    times = figures(found["imbalance"]) if found["imbalance"] < 10 else f"{found['imbalance']:,.0f}"
-    wrong = f"{percent(found['noise'])} contradict the probe where it is surest"
+        copies += f", {found['contradicting']:,} of them with another label: keep one row of each, or name what they "
+        copies += "share with --group"
+    wrong = f"{percent(found['noise'])} contradict the probe where it is surest" if seen else ""
     out = [
-        ("imbalance", f"the most frequent class has {times} times the rows of the rarest", found["imbalance"] >= 2),
+        ("imbalance", uneven(found), found["imbalance"] >= UNEVEN[found.get("several", False)]),
         ("wrong labels", wrong, found["noise"] >= NOISY),
         ("leaks", known, bool(found["leaks"])),
         ("missing values", absent, True),

@@ -4,7 +4,7 @@ import html
 from typing import TYPE_CHECKING
 
 from ..study.records import Row, Study
-from .lookup import of_role
+from .lookup import of_role, several_labels, wanted
 from .ranking import skill
 from .wording import score_name
 from .words import NONE, duration, figures, fixed, flop, hundredths, listed, places, several
@@ -17,7 +17,7 @@ GENERATED = (
 )
 PREDICTED = (
     "* recommended. Score: {name}, lower is better; last: at the last epoch. Calib.: calibration error. A row: FLOP. "
-    "Without a group: judged on validation rows only."
+    "v: on validation rows."
 )
 HEADS = {
     "generate": ("", "objective", "score ± 95 %", "skill", "failed", "group", "a row"),
@@ -39,6 +39,7 @@ def lines(study: Study) -> list[tuple[Row, tuple[str, ...]]]:
         star = " *" if row.name == study.answer.recommended else ""
         failed = f"{row.failures} of {len(row.scores)}" if own else ""
         state, group = row.state, row.letters or ("screen" if row.stage == "screen" else "")
+        mark = "v" * (study.goal == "classify" and row.stage != "final")
         if study.goal == "classify":
             group, middle = row.letters, predicted(row, digits)
             state = "; ".join(filter(None, (state, f"{failed} failed" * bool(row.failures))))
@@ -47,7 +48,7 @@ def lines(study: Study) -> list[tuple[Row, tuple[str, ...]]]:
         cells = (
             str(number) if own else "",
             f"{row.name}{star}{f' ({state})' if state else ''}",
-            f"{fixed(row.mean, digits)} ± {fixed(row.high - row.mean, digits)}",
+            f"{fixed(row.mean, digits)} ± {fixed(row.high - row.mean, digits)}{mark}",
             *middle,
             group,
             flop(row.use_flops).removesuffix("FLOP").strip() if row.use_flops else "",
@@ -151,8 +152,7 @@ def recommended(study: Study) -> str:
     """recommended: flow-matching. We recommend it because ..."""
     answer = study.answer
     reason = answer.reason.removeprefix(f"We recommend {answer.recommended} because ").rstrip(".")
-    more = f" About {answer.seeds_needed:,} seeds each would probably decide." if answer.seeds_needed else ""
-    return f"recommended: {answer.recommended}" + (f", because {reason}." if reason else ".") + more
+    return f"recommended: {answer.recommended}{f', because {reason}' * bool(reason)}. {wanted(study)}".rstrip()
 
 
 def why(study: Study) -> list[str]:
@@ -172,7 +172,8 @@ def predicts(study: Study, row: Row) -> str:
     """log-loss 0.11, accuracy 96.9 %, balanced 97.1 %; calibration error 0.026 (0.026 if calibrated)"""
     mean, last = ({name: pair[0] for name, pair in m.items()} for m in (row.metrics, row.last_metrics))
     said = [f"{score_name(study)} {figures(row.mean)}"]
-    for name, title in (("accuracy", "accuracy"), ("balanced-accuracy", "balanced")):
+    share = "of all labels " * several_labels(study)
+    for name, title in (("accuracy", f"accuracy {share}".strip()), ("balanced-accuracy", "balanced")):
         if name in mean:
             said.append(f"{title} {hundredths(mean[name])}")
     parts = [", ".join(said)]
@@ -182,8 +183,9 @@ def predicts(study: Study, row: Row) -> str:
         ideal = fixed(mean.get("calibration error if calibrated"), 3)
         parts.append(f"calibration error {fixed(mean['calibration error'], 3)} ({ideal} if calibrated)")
     if row.role == "objective" and "log-loss, scaled" in mean:
+        before, after = (figures(mean[name]) for name in ("log-loss", "log-loss, scaled"))
         heat = f"a temperature of {figures(mean['temperature'])}"
-        parts.append(f"{heat} takes log-loss from {figures(mean['log-loss'])} to {figures(mean['log-loss, scaled'])}")
+        parts += [f"{heat} takes log-loss from {before} to {after}"] * (before != after)
     return "; ".join(parts)
 
 

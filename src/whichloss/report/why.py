@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from ..study.records import Row, Study
-from .lookup import of_role, rope
+from .lookup import clear, of_role, rope, several_labels
 from .ranking import setting
-from .words import figures, hundredths, listed, percent, several
+from .words import figures, hundredths, listed, percent, several, times
 
 MOST = 4
 COPYING = 0.01  # p of the copy test
@@ -133,18 +134,17 @@ def stand(study: Study, row: Row) -> Iterator[str]:
     simple = of_role(study, "baseline")
     if "accuracy" in right:
         even = f"balanced over classes {hundredths(right.get('balanced-accuracy'))}"
-        yield f"It predicts {hundredths(right['accuracy'])} of the rows ({even})."
-    if simple:
-        word = "higher (worse)" if row.mean > simple[0].mean else "lower (better)"
+        what = "all labels of all rows" if several_labels(study) else "the rows"
+        yield f"It predicts {hundredths(right['accuracy'])} of {what} ({even})."
+    if simple:  # which of the two is better is the verdict's to say
         small = ", a difference within the noise" if abs(row.mean - simple[0].mean) <= rope(study) else ""
-        best = f"that of the best simple baseline, {simple[0].name} ({figures(simple[0].mean)}){small}"
-        yield f"Its mean score, {figures(row.mean)}, is {word} than {best}."
+        best = f"that of the best simple baseline, {simple[0].name}, {figures(simple[0].mean)}{small}"
+        yield f"Its mean score is {figures(row.mean)}, {best} (lower is better)."
 
 
 NOISE = ("gce", "symmetric-ce", "logit-adjusted-gce")  # made for labels that are wrong
 TAILS = (
     "weighted-cross-entropy",
-    "focal",
     "asymmetric",
     "balanced-softmax",
     "logit-adjusted",
@@ -155,13 +155,19 @@ TAILS = (
 def purpose(study: Study, row: Row) -> Iterator[str]:
     """Do the labels have what the loss was made for? Measured before training."""
     found = study.preflight
-    if row.name in NOISE and "noise" in found:
+    if row.name in NOISE and "noise" in found and clear(study):
         share = percent(found["noise"])
         yield f"It is made for wrong labels; here {share} contradict a cheap probe where it is surest."
     if row.name in TAILS and "imbalance" in found:
-        times = found["imbalance"]
-        shown = f"{times:,.0f}" if times >= 10 else figures(times)
-        yield f"It is made for uneven classes; here the most frequent has {shown} times the rows of the rarest."
+        yield f"It is made for uneven classes; here {uneven(found)}."
+
+
+def uneven(found: Mapping[str, Any]) -> str:
+    """How uneven the classes are, or the labels where rows have several."""
+    ratio = times(found["imbalance"])
+    if found.get("several"):
+        return f"the most uneven label has one of its values {ratio} times as often as the other"
+    return f"the most frequent class has {ratio} times the rows of the rarest"
 
 
 def sureness(study: Study, row: Row) -> Iterator[str]:

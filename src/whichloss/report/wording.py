@@ -27,7 +27,7 @@ GENERATE = Wording(
 )
 CLASSIFY = Wording(
     sections=("answer", "signal", "ranking", "evidence", "why", "predictions", "budget", "health", "data", "method"),
-    score="{name} of predictions for rows that nothing was trained on",
+    score="{name} of the predictions for rows that nothing was trained on",
     noise="As many other judging rows would change a score by about {noise} (one standard error).",
     band="the best simple baseline ± one standard error over judging rows",
     use="predicted",
@@ -40,6 +40,17 @@ def wording(study: Study) -> Wording:
     return CLASSIFY if study.goal == "classify" else GENERATE
 
 
+SCORES = {
+    "1 - accuracy": "error rate (1 - accuracy)",
+    "1 - balanced-accuracy": "balanced error rate (1 - balanced accuracy)",
+    "1 - macro-f1": "macro-F1 error (1 - macro-F1)",
+    "1 - auroc": "AUROC error (1 - AUROC)",
+    "1 - average-precision": "average precision error (1 - average precision)",
+    "brier": "Brier score",
+    "calibration": "calibration error (debiased, squared)",
+}
+
+
 def score_name(study: Study) -> str:
-    """The name of the score as an axis bears it."""
-    return study.score_name.replace("^2", "²")
+    """The name of the score as people know it."""
+    return SCORES.get(study.score_name, study.score_name.replace("^2", "²"))

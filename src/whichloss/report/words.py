@@ -88,6 +88,16 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
+def times(ratio: float) -> str:
+    """How many times as many: 1.3, 2, 72"""
+    return f"{ratio:,.0f}" if ratio >= 2 else figures(ratio)
+
+
+def quoted(name: str) -> str:
+    """A name for a list, in quotes where a comma or blanks at its ends would mislead."""
+    return name if name and name == name.strip() and "," not in name else f"'{name}'"
+
+
 def several(count: int, one: str, many: str = "") -> str:
     """1 run, 3 runs, no runs"""
     return f"{count:,} {one if count == 1 else many or one + 's'}" if count else f"no {many or one + 's'}"

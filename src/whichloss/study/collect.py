@@ -52,7 +52,8 @@ def answer(found: Found, table: Sequence[Row]) -> tuple[Answer, dict[str, Any]]:
     """The verdict and the study's audit of itself."""
     by_name = {row.name: row for row in table}
     contestants = [finalist(found, n, found.runs("final", n), by_name[n]) for n in found.finalists]
-    decided = verdict.judge(contestants, rope=found.preflight.rope, overlap=found.judge.overlap)
+    promise = not found.preflight.refusal(found.judge)
+    decided = verdict.judge(contestants, rope=found.preflight.rope, overlap=found.judge.overlap, promise=promise)
     for name, letters in decided.letters.items():
         by_name[name].letters = letters
     first = found.finalists[0]
@@ -85,9 +86,11 @@ def cautions(found: Found, row: Row, simple: Row, against: rank.Difference, audi
         how = "scores better than" if against.apart else "cannot be told apart from"
         said.append(
             f"A simple baseline, {simple.name}, {how} {row.name} on this data "
-            f"({simple.mean:.2g} against {row.mean:.2g}): consider whether you need a network at all."
+            f"({beside(simple.mean, row.mean, 6 if against.apart else 2)}): consider whether you need a network at all."
         )
     said += found.preflight.cautions()
+    if getattr(found.preflight, "duplicates", 0):
+        said.append("Keep one row of each, or name what they share with --group.")
     if row.metrics.get("copy test p", (1.0, 0.0))[0] < 0.01:
         said.append(f"{row.name} lies suspiciously close to its training rows: it may be copying them.")
     if audit_failed:
@@ -101,6 +104,15 @@ def cautions(found: Found, row: Row, simple: Row, against: rank.Difference, audi
             "A larger budget may change the order."
         )
     return said
+
+
+def beside(a: float, b: float, most: int) -> str:
+    """0.12 against 0.10: as many figures each, and more if it takes more to part them; both 0.69 if `most` do not."""
+    for digits in range(2, most + 1):
+        shown = verdict.figures(a, digits), verdict.figures(b, digits)
+        if shown[0] != shown[1]:
+            return " against ".join(shown)
+    return f"both {shown[0]}"
 
 
 def findings(found: Found, table: Sequence[Row]) -> tuple[Finding, ...]:
@@ -128,7 +140,7 @@ def most(findings: Sequence[Finding]) -> Finding:
 def outcome(record: Mapping[str, Any], score: float, table: Mapping[str, Row], found: Found) -> Outcome:
     """How a run ended, for the doctor."""
     metrics = record.get("metrics", {})
-    real, majority = (table[n].metrics if n in table else {} for n in ("fresh real rows", "majority class"))
+    real = table["fresh real rows"].metrics if "fresh real rows" in table else {}
     return Outcome(
         score=score,
         baseline=min(row.mean for row in table.values() if row.role == "baseline"),
@@ -140,10 +152,9 @@ def outcome(record: Mapping[str, Any], score: float, table: Mapping[str, Row], f
         real_coverage=real["coverage"][0] if real else None,
         copies_p=metrics.get("copy test p"),
         loss_skill=record.get("loss skill"),
-        training_accuracy=record.get("training accuracy"),
-        accuracy=metrics.get("accuracy"),
-        chance=majority["accuracy"][0] if majority else None,
-        rows=found.preflight.rows,
+        training_accuracy=record.get("training balanced accuracy"),
+        accuracy=metrics.get("balanced-accuracy"),
+        guessed=found.preflight.guessed,
         quarter_scores=tuple(record.get("quarters", ())),
     )
 

@@ -107,6 +107,7 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
     row = study.row(study.answer.recommended)
     setting = ", ".join(f"{k} = {v:g}" for k, v in row.setting.items()) or "no searched settings"
     ceiling = [r for r in study.rows if r.role == "ceiling"]
+    columns = len(study.data.columns) - len(about.get("target", ()))
     lines = [
         f"# {row.name}, trained on {study.data.source}",
         "",
@@ -120,7 +121,7 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
         *(f"| {r.name} score | {r.mean:.3g} |" for r in ceiling),
         f"| seed, steps, compute | {about['run']['seed']}, {about['steps']}, {row.training_flops:.3g} operations |",
         f"| parameters | {', '.join(f'{k} {v:,}' for k, v in row.parameters.items())} |",
-        f"| trained on | {study.data.split.train:,} of {study.data.rows:,} rows, {len(study.data.columns)} columns |",
+        f"| trained on | {study.data.split.train:,} of {study.data.rows:,} rows, {columns} columns |",
         f"| data fingerprint | {study.data.fingerprint} |",
         f"| whichloss, torch | {study.version}, {study.versions['torch']} |",
         *normalised(about),

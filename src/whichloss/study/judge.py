@@ -42,6 +42,11 @@ class Preflight(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     rope: float
 
+    @property
+    def guessed(self) -> float | None:
+        """The balanced accuracy that guesses seldom exceed, where nothing better was seen."""
+        return None
+
     def refusal(self, judge: "Judge") -> str:
         """Why nothing can be compared on this data, or nothing."""
         return ""

@@ -1,6 +1,7 @@
 """The trained model, ready to use: RUN/best/ holds its weights, its encoding, what it is, and how it was made."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data import Column, Encoder, Schema, Table, read
+from ..data.later import surprises
 from ..errors import StudyError, UserError
 from ..metrics.outliers import free_energy
 from ..nets import builder
@@ -96,7 +98,14 @@ class Model:
                 f"{self.run.objective} gives no score for a row: it can only be sampled. Objectives with a score: "
                 f"{', '.join(name for name in available('generate') if getattr(find(name), 'scores', ''))}."
             )
-        return read(source, schema=self.encoder.schema)
+        return self.read(source)
+
+    def read(self, source: object) -> Table:
+        """Rows with the columns that the model knows, found by name; notes say what is left out or lies far off."""
+        target = msgspec.convert(self.record.get("target", ()), tuple[Column, ...])
+        known = (0.0, 1.0) if self.task.labels == "several" else self.record.get("values", ())
+        table = read(source, schema=self.encoder.schema, labels=[(column, known) for column in target])
+        return replace(table, notes=(*table.notes, *surprises(self.encoder, table.values)))
 
     def unlike(self, x: Tensor, grad: bool = False) -> Tensor:
         """Energy, or minus log-density, of encoded rows x (n, d): (n,), float64. A classifier's is its free energy."""
@@ -115,22 +124,21 @@ class Model:
     def predict(self, source: object) -> Table:
         """The labels of new rows and their calibrated probabilities: `predicted ...`, and one `p(...)` a class.
 
-        Columns are found by name, in any order; others are left out with a note. Raises UserError for missing columns
-        and unknown categories, naming them.
+        Columns are found by name, in any order; others are left out with a note, and values far from the training rows
+        are noted. Raises UserError for missing columns and unknown categories, naming them.
         """
         if not isinstance(self.objective, Classifier):
             raise UserError(f"{self.run.objective} draws rows and predicts no labels; use sample or score.")
-        table = read(source, schema=self.encoder.schema)
+        table, several = self.read(source), self.task.labels == "several"
         x = torch.from_numpy(self.encoder.encode(table.values))
         with torch.no_grad():
             z = torch.cat(
                 [self.objective.logits(self.nets, rows, self.task) for rows in torch.split(x, BLOCK)]
             ).double()
         z = z / self.record["temperature"]
-        target = msgspec.convert(self.record["target"], tuple[Column, ...])
-        several = self.task.labels == "several"
         p = (z.sigmoid() if several else z.softmax(1)).numpy()
         values = (p > 0.5).astype(np.float64) if several else np.array(self.record["values"])[p.argmax(1)][:, None]
+        target = msgspec.convert(self.record["target"], tuple[Column, ...])
         said = [msgspec.structs.replace(column, name=f"predicted {column.name}") for column in target]
         chances = [Column(f"p({name})", "number") for name in self.record["classes"]]
         found = np.concatenate([values, p], axis=1)

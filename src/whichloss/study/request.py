@@ -1,22 +1,21 @@
 """A comparison as asked for: understood and planned first, then run."""
 
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
-from ..data import Table, read
+from ..data import Column, Table, read
 from ..engines import Local
 from ..errors import DataUnfit, StudyError, UserError, nearest
 from ..metrics.labels import SCORES
 from .budget import Budget, budget
 from .finish import make_study, save_best
-from .generate.outliers import FEWEST, METRICS
+from .generate.outliers import METRICS, parted
 from .goals import GOALS, make_judge
 from .judge import Judge
 from .nets import Makers, load_file
@@ -88,7 +87,8 @@ def request(
         raise UserError(f"--workers must be at least 1; got {workers}.")
     table = data if isinstance(data, Table) else read(data, group=group, time=time, drop=drop)
     table, strange = parted(data, table, outliers, group=group, time=time, drop=drop)
-    judge = make_judge(table, *understood(goal, target, metric, table, strange), strange)
+    taken = dict.fromkeys([drop] if isinstance(drop, str) else drop, "--drop") | {group: "--group", time: "--time"}
+    judge = make_judge(table, *understood(goal, target, metric, table, taken, strange), strange)
     own = load_file(nets) if isinstance(nets, str | Path) else nets
     plan = make_plan(judge, spent, objectives, own)
     folder = Path(out) if out else default_folder(table)
@@ -105,77 +105,39 @@ def check_engine(engine: str) -> None:
         )
 
 
-def parted(data: object, table: Table, outliers: object, **options: Any) -> tuple[Table, Table | None]:
-    """The rows to learn and the outliers: a table of its own, or the rows where a 0/1 column of the data is 1."""
-    if outliers is None:
-        return table, None
-    marked = outliers if isinstance(outliers, str) and outliers in table.schema.names else ""
-    if not marked:
-        if isinstance(outliers, str) and not Path(outliers).exists() and not outliers.startswith("toy:"):
-            raise UserError(
-                f"--outliers '{outliers}' is neither a file nor a column of {table.source}; "
-                f"{nearest(outliers, table.schema.names)}"
-            )
-        strange = read(outliers, schema=table.schema)
-        return table, enough(strange, str(outliers) if isinstance(outliers, str) else "the outliers")
-    if isinstance(data, Table):
-        raise UserError(f"--outliers '{marked}': give the outliers of a Table as rows of their own, not as a column.")
-    mark = table.values[:, table.position(marked)]
-    if (
-        not set(np.unique(mark).tolist()) <= {0.0, 1.0}
-        or table.schema.columns[table.position(marked)].kind == "category"
-    ):
-        raise UserError(
-            f"--outliers '{marked}': this column must be 0 or 1 in every row (1: an outlier). Found "
-            f"{', '.join(map(str, table.rows(slice(4)).column(marked)))} ..."
-        )
-    options["drop"] = (*options["drop"], marked)
-    rest = read(data, **options)
-    return rest.rows(mark == 0), enough(rest.rows(mark == 1), f"the column '{marked}'")
-
-
-def enough(outliers: Table, where: str) -> Table:
-    """The outliers, if they are enough to choose by and to judge by."""
-    if len(outliers) < FEWEST:
-        raise UserError(
-            f"--outliers: {where} holds {len(outliers)} outliers; at least {FEWEST} are needed, half to choose by and "
-            "half to judge by."
-        )
-    return outliers
-
-
 def understood(
-    goal: str | None, target: str | Sequence[str] | None, metric: str | None, table: Table, outliers: Table | None
+    goal: str | None,
+    target: str | Sequence[str] | None,
+    metric: str | None,
+    table: Table,
+    taken: Mapping[str | None, str],
+    outliers: Table | None,
 ) -> tuple[str, dict[str, Any]]:
-    """The goal, inferred from --target where it is not given, and what else makes its judge."""
+    """The goal, inferred from --target where it is not given, and what else makes its judge; columns that other
+    options have taken out of the table."""
     known_goal(goal)
-    columns = tuple(target.split(",") if isinstance(target, str) else target or ())
-    columns = tuple(name.strip() for name in columns if name.strip())
+    columns = label_names(target)
     goal = goal or ("classify" if columns else "generate")
     if goal == "generate":
-        return goal, drawn(columns, metric, outliers)
+        return goal, drawn(columns, metric, table, outliers)
     if outliers is not None:
         raise UserError(f"--outliers belongs to the goal 'generate'; '{goal}' predicts labels. Leave it out.")
     if not columns:
         raise UserError(f"--goal {goal} needs --target: the column of labels, or several 0/1 columns with commas.")
-    for name in columns:
-        if name not in table.schema.names:
-            hint = nearest(name, table.schema.names)
-            raise UserError(f"--target '{name}': {table.source} has no such column; {hint}")
-    if len(set(columns)) < len(columns) or len(columns) == len(table.schema.names):
-        raise UserError(f"--target '{','.join(columns)}': name each label column once, and leave some to predict from.")
+    check_labels(columns, table, taken)
     if metric is not None and metric not in SCORES:
         raise UserError(f"--metric '{metric}': {nearest(metric, tuple(SCORES))}")
     return goal, {"target": columns, "metric": metric or "log-loss"}
 
 
-def drawn(columns: tuple[str, ...], metric: str | None, outliers: Table | None) -> dict[str, Any]:
+def drawn(columns: tuple[str, ...], metric: str | None, table: Table, outliers: Table | None) -> dict[str, Any]:
     """What makes the judge of the goal generate."""
     if columns:
         raise UserError(
             f"--target '{','.join(columns)}' belongs to the goal 'classify'; 'generate' learns all columns together. "
             "Leave --target out."
         )
+    enough_rows(table)
     if outliers is not None:
         if metric not in (None, *METRICS):
             raise UserError(f"--metric '{metric}': with --outliers {nearest(metric or '', METRICS)}")
@@ -186,6 +148,45 @@ def drawn(columns: tuple[str, ...], metric: str | None, outliers: Table | None) 
             "Leave it out."
         )
     return {}
+
+
+def label_names(target: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The columns that --target names."""
+    given = target.split(",") if isinstance(target, str) else target or ()
+    columns = tuple(name.strip() for name in given if name.strip())
+    if target is not None and not columns:
+        raise UserError("--target is empty: name the column of labels, or leave --target out to learn the whole table.")
+    return columns
+
+
+def check_labels(columns: tuple[str, ...], table: Table, taken: Mapping[str | None, str]) -> None:
+    """Refuse labels that are not in the table, or leave nothing beside them."""
+    for name in columns:
+        if name not in table.schema.names:
+            if name in taken:
+                raise UserError(f"'{name}' is both --target and {taken[name]}; choose one.")
+            hint = nearest(name, table.schema.names)
+            raise UserError(f"--target '{name}': {table.source} has no such column; {hint}")
+    if len(set(columns)) < len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise UserError(f"--target '{','.join(columns)}' names '{twice}' twice: name each label column once.")
+    if len(columns) == len(table.schema.names):
+        raise UserError(
+            f"--target '{','.join(columns)}': {table.source} has no other column to predict from. Name labels only, or "
+            "add the columns that tell them."
+        )
+
+
+def enough_rows(table: Table) -> None:
+    """A distribution over more dimensions than there are rows cannot be learned, and its copy test would be blind."""
+    columns, dim = table.schema.columns, table.schema.dim
+    if dim > len(table):
+        wide = sorted(columns, key=Column.width, reverse=True)[:3]
+        raise DataUnfit(
+            f"{table.source} has {len(table)} rows but {dim} encoded dimensions; at least as many rows are needed. "
+            f"Widest: {', '.join(f'{c.name} ({c.width()})' for c in wide)}. Add rows, or leave columns out with "
+            "--drop."
+        )
 
 
 def known_goal(goal: str | None) -> None:

@@ -273,7 +273,8 @@ def tuning_score(record: Mapping[str, Any]) -> float:
 
 def claim(store: Store, plan: Plan, judge: Judge, command: str) -> None:
     """Make the folder this study's and put the data there."""
-    about = {"data set": plan.data, "goal": plan.goal}
+    asked = {k: ", ".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for k, v in plan.asked.items()}
+    about = {"data set": judge.table.fingerprint, "goal": plan.goal} | asked
     content = {"about": about, "command": command, "plan": msgspec.to_builtins(plan)}
     store.claim(msgspec.json.format(msgspec.json.encode(content)), about)
     for name, table in judge.tables.items():

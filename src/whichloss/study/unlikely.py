@@ -92,18 +92,18 @@ def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> 
     unlike = model.unlike(x).numpy()
     p = p_values(unlike, known)
     score = -unlike if model.scores == "log density" else unlike
-    columns = [Column(name, "number") for name in (model.scores.replace(" ", "_"), "p_value")]
-    columns += [Column("unlikely", "boolean", sql_type="BOOLEAN")]
-    found = [score, p, (p <= false_alarms).astype(np.float64)]
+    columns, found = [Column(model.scores.replace(" ", "_"), "number")], [score]
     constant = model.record.get("log Z")
     if constant and constant["label"] != "not trustworthy":
         columns.append(Column("log_density", "number"))
         found.append(-unlike - constant["value"])
+    columns += [Column("p_value", "number"), Column("unlikely", "boolean", sql_type="BOOLEAN")]
+    found += [p, (p <= false_alarms).astype(np.float64)]
     if explain:
         steep = slopes(model, x)
         found += list(steep.T)
         columns += [Column(f"slope {c.name}", "number") for c in model.encoder.schema.columns]
-    return Table(Schema(tuple(columns)), np.stack(found, axis=1), f"{model.run.objective} scores")
+    return Table(Schema(tuple(columns)), np.stack(found, axis=1), f"{model.run.objective} scores", notes=table.notes)
 
 
 def slopes(model: "Model", x: Tensor) -> np.ndarray:

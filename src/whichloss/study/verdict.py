@@ -41,13 +41,16 @@ class Verdict:
     rows_needed: int | None = None
 
 
-def judge(finalists: Sequence[Scores], *, rope: float, overlap: float, level: float = 0.95) -> Verdict:
+def judge(
+    finalists: Sequence[Scores], *, rope: float, overlap: float, level: float = 0.95, promise: bool = True
+) -> Verdict:
     """The verdict on one or more finalists, in whatever order.
 
     better: the leader's interval excludes 0 against every other finalist.
     practically equivalent: all that it does not part from the leader have it inside [-rope, rope].
     undecided: anything else, and a single finalist, which was compared with nothing.
-    rope: standard deviation of the metric, real rows against real. UserError if not paired.
+    rope: standard deviation of the metric, real rows against real. promise: say what would decide,
+    which nothing does where there is nothing to learn. UserError if not paired.
     """
     if not (math.isfinite(rope) and rope >= 0):
         raise UserError(f"rope is {rope}; give the real-against-real standard deviation, >= 0.")
@@ -63,11 +66,11 @@ def judge(finalists: Sequence[Scores], *, rope: float, overlap: float, level: fl
     kind: Kind = "undecided" if unsettled or not pairs else "better"
     kind = "practically equivalent" if ties and not unsettled else kind
     tied = (leader.name, *(d.b for d in ties))
-    seeds, rows = needed(unsettled, rope)
+    seeds, rows = needed(unsettled, rope) if promise else (None, None)
     sentence = say(kind, leader, against, rope)
-    if unsettled:
-        sentence += " " + say_needed(unsettled, seeds, rows)
-    best, reason = recommend(ranked, tied, pairs)
+    if unsettled and promise:
+        sentence += " " + say_needed(seeds, rows, unsettled[0].rows, overlap > 0)
+    best, reason = recommend(ranked, tied, pairs, kind)
     marks = letters(ranked, pairs)
     return Verdict(kind, leader.name, best, tied, sentence, reason, seeds, marks, pairs, rows_needed=rows)
 
@@ -117,7 +120,9 @@ def letters(ranked: Sequence[Scores], pairs: Sequence[Difference]) -> dict[str, 
     return marks
 
 
-def recommend(ranked: Sequence[Scores], tied: Sequence[str], pairs: Sequence[Difference]) -> tuple[str, str]:
+def recommend(
+    ranked: Sequence[Scores], tied: Sequence[str], pairs: Sequence[Difference], kind: Kind
+) -> tuple[str, str]:
     """One name and why: in the tie fewest failures, then cheapest use, then training.
 
     Whoever is clearly worse than another member of the tie is no candidate, whatever it costs.
@@ -137,7 +142,8 @@ def recommend(ranked: Sequence[Scores], tied: Sequence[str], pairs: Sequence[Dif
     reasons = [phrase(best, others) for phrase, others in beaten if others]
     if len(rest) > 1:
         reasons.append(f"where costs are equal ({names(rest)}) {say_last(best, rest)}")
-    why = f"{listed(reasons)}; we cannot tell {group} apart"
+    tie = f"{group} are {kind}" if kind == "practically equivalent" else f"we cannot tell {group} apart"
+    why = f"{listed(reasons)}; {tie}"
     return best.name, f"We recommend {best.name} because {why}."
 
 
@@ -208,23 +214,23 @@ def fact(d: Difference) -> str:
     if d.low == d.high == 0:
         return f"{d.b} scores the same as {d.a}"
     sure = f"{100 * d.level:g} % interval {figures(-d.high)} to {figures(-d.low)}"
-    return f"{d.b} scores {figures(-d.mean)} worse than {d.a} ({sure}, worse on {d.wins} seeds)"
+    return f"{d.b} scores {figures(-d.mean)} worse than {d.a} ({sure}, worse on {d.wins} of {d.seeds} seeds)"
 
 
-def figures(x: float) -> str:
-    """Two figures: 0.10, -0.0041, 12"""
-    return f"{0.0 + x:#.2g}".removesuffix(".")
+def figures(x: float, digits: int = 2) -> str:
+    """Two figures, or as many: 0.10, -0.0041, 12"""
+    return f"{0.0 + x:#.{digits}g}".removesuffix(".")
 
 
-def say_needed(unsettled: Sequence[Difference], seeds: int | None, rows: int | None) -> str:
-    """What would decide: seeds, or rows where seeds cannot."""
+def say_needed(seeds: int | None, rows: int | None, there: int, folds: bool) -> str:
+    """What would decide: seeds, or rows where seeds cannot. there: test rows; folds: splits share rows."""
     stay = "if the differences stay as they are"
     if seeds is not None:
-        return f"About {rounded(seeds)} seeds each would probably decide, {stay}."
+        return f"About {rounded(seeds)} seeds each (--seeds) would probably decide, {stay}."
     if rows is None:
         return "What would decide cannot be computed from these scores."
-    there, wants = unsettled[0].rows, []
-    if any(d.overlap > 0 for d in unsettled):
+    wants = []
+    if folds:
         wants.append(f"at least {OVERLAP_ENDS:,} rows in all, so that splits are drawn afresh")
     if rows > there:
         wants.append(f"about {rounded(rows)} test rows (there are {there:,})")

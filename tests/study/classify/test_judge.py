@@ -28,3 +28,19 @@ def test_looks_are_two_in_every_doubling_of_the_steps():
     assert looks[::2] == [2**k for k in range(14, 7, -1)]
     assert all(1.4 < a / b < 1.43 for a, b in pairwise(looks))
     assert judge().looks(4)[-1] == 1
+
+
+def test_of_two_classes_the_rarer_is_the_one_searched_for():
+    rng = np.random.default_rng(0)
+    for rare, words in ((0, ["fraud", "ok"]), (1, ["ok", "sick"])):
+        codes = np.where(rng.random(400) < 0.1, rare, 1 - rare)
+        found = LabelJudge(read({"x": rng.normal(size=400), "y": np.array(words)[codes]}), target=("y",))
+        assert found.labels.positive == rare
+        assert any(f"'{words[rare]}', the rarer class" in said for said in found.method)
+        assert any("keep the shares" in said for said in found.method)
+
+
+def test_a_split_by_time_keeps_no_shares():
+    rng = np.random.default_rng(0)
+    table = read({"x": rng.normal(size=99), "y": rng.choice(["a", "b"], 99), "t": np.arange(99)}, time="t")
+    assert not any("keep the shares" in said for said in LabelJudge(table, target=("y",)).method)

@@ -318,8 +318,22 @@ def test_cautions_and_reasons_are_sentences():
         "do not tell the classes apart.",
         "The classes are uneven: the most frequent has 99 times the rows of 'yes'.",
     )
-    quiet = changed(p=0.5, noise=0.05, counts={"a": 10, "b": 11})
+    quiet = changed(p=0.5, noise=0.56, counts={"a": 10, "b": 11})
     assert quiet.why() == () and "trained because asked to" in quiet.cautions()[0]
+
+
+def test_of_several_labels_the_two_values_of_each_are_compared():
+    told = changed(p=0.002, noise=0.0, several=True, all_rows=1000, counts={"a": 520, "b": 40})
+    assert told.imbalance == 24 and told.why() == ("Labels are uneven: 'b' stands on 4.0% of the rows.",)
+    assert msgspec.structs.replace(told, counts={"a": 520, "b": 220}).why() == ()
+
+
+def test_guesses_seldom_exceed_what_is_said():
+    rng, told = np.random.default_rng(0), changed(p=0.5, rows=100, all_rows=500, counts={"a": 400, "b": 75, "c": 25})
+    y = np.repeat([0, 1, 2], [80, 15, 5])
+    drawn = [np.mean([(rng.integers(0, 3, 100) == y)[y == c].mean() for c in range(3)]) for _ in range(4000)]
+    assert 0.95 < np.mean(np.array(drawn) <= told.guessed) < 0.99
+    assert changed(p=0.002).guessed is None
 
 
 def test_it_is_kept_as_it_is_and_the_same_twice():

@@ -72,10 +72,10 @@ def test_splits_keep_the_rarest_of_several_labels_to_one_row():
         ([X**2], DataUnfit, "column of fractions with 60 distinct values.*regression is no goal.*as words"),
         ([np.arange(60)], DataUnfit, "column of whole numbers with 60 distinct.*regression"),
         ([[date(2024, 1, 1) + timedelta(days=int(i)) for i in range(60)]], DataUnfit, "column of dates with 60"),
-        ([np.full(60, "cat")], DataUnfit, "always cat: nothing to predict"),
-        ([np.ones(60)], DataUnfit, "always 1: nothing to predict"),
-        ([np.where(np.arange(60) < 4, "few", "many")], DataUnfit, "the class few has 4 rows; at least 10.*Join rare"),
-        ([np.where(np.arange(60) < 1, "one", "many")], DataUnfit, "the class one has 1 row; at least 10"),
+        ([np.full(60, "cat")], DataUnfit, "always 'cat': nothing to predict"),
+        ([np.ones(60)], DataUnfit, "always '1': nothing to predict"),
+        ([np.where(np.arange(60) < 4, "few", "many")], DataUnfit, "the class 'few' has 4 rows; at least 10.*Join rare"),
+        ([np.where(np.arange(60) < 1, "one", "many")], DataUnfit, "the class 'one' has 1 row; at least 10"),
         ([np.arange(60) % 2, np.arange(60) % 3], UserError, "'second': with several.*must be 0 or 1.*found 0, 1, 2"),
         ([np.arange(60) % 2, np.array(["u", "v"])[np.arange(60) % 2]], UserError, "'second'.*found u, v"),
         ([np.arange(60) % 2, np.zeros(60)], DataUnfit, "'second' is always 0"),
@@ -87,6 +87,19 @@ def test_splits_keep_the_rarest_of_several_labels_to_one_row():
 def test_what_are_no_labels_is_refused_with_a_way_out(columns, error, says):
     with pytest.raises(error, match=says):
         of(*columns)
+
+
+def test_a_word_read_as_missing_is_shown_where_it_may_be_a_label(tmp_path):
+    path = tmp_path / "words.csv"
+    path.write_text("x,label\n" + "".join(f"{i},{'ok' if i % 3 else 'NA'}\n" for i in range(60)))
+    with pytest.raises(UserError, match="row 1; 'NA' is read as missing.*if 'NA' is a label, write it another way"):
+        Target.of(read(path), ("label",))
+
+
+def test_a_rare_spelling_of_another_class_is_pointed_out():
+    words = np.where(np.arange(60) < 3, "yes ", np.where(np.arange(60) % 2, "Yes", "no"))
+    with pytest.raises(DataUnfit, match="the class 'yes ' has 3 rows.*differs from 'Yes' in upper and lower case or"):
+        of(words)
 
 
 def test_one_hundred_words_are_classes_and_more_are_no_column():

@@ -48,17 +48,6 @@ class LabelJudge(Judge):
     roles = anchors.ROLES
     derived = {ADJUSTED: "cross-entropy"}
     both_ends = True
-    method = (
-        "Every objective gets the same rows, network, number of settings and training compute, which is counted, "
-        "tuning included.",
-        "Test rows keep the shares of the classes; settings and snapshots are chosen on validation rows; finalists are "
-        "judged on test rows with seeds nothing was chosen on.",
-        "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
-        "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
-        "Simple baselines learn from a random part of the rows where all would take minutes: nearest neighbours from "
-        f"{anchors.MOST_NEIGHBOURS:,} at most, boosted trees and logistic regression from fewer the more columns and "
-        "classes there are.",
-    )
 
     @property
     def most(self) -> int:
@@ -74,6 +63,25 @@ class LabelJudge(Judge):
     def score_name(self) -> str:  # type: ignore[override]
         """The score that decides, lower is better."""
         return f"1 - {self.metric}" if self.metric in measure.MEANS_OF_GAINS else self.metric
+
+    @property
+    def method(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is done, a sentence each."""
+        free = self.table.times is None and self.table.groups is None
+        positive = f"Average precision is that of '{self.labels.names[self.labels.positive]}', the rarer class."
+        return (
+            "Every objective gets the same rows, network, number of settings and training compute, which is counted, "
+            "tuning included.",
+            *("Test rows keep the shares of the classes." for _ in range(free)),
+            "Settings and snapshots are chosen on validation rows; finalists are judged on test rows with seeds "
+            "nothing was chosen on.",
+            *(positive for _ in range(self.labels.two)),
+            "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
+            "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
+            "Simple baselines learn from a random part of the rows where all would take minutes: nearest neighbours "
+            f"from {anchors.MOST_NEIGHBOURS:,} at most, boosted trees and logistic regression from fewer the more "
+            "columns and classes there are.",
+        )
 
     @cached_property
     def labels(self) -> Target:
@@ -155,17 +163,20 @@ class LabelJudge(Judge):
 
     def temperature(self, logits: np.ndarray, seed: int) -> float:
         """The temperature that suits the validation rows."""
-        return measure.temperature(measure.predicted(torch.from_numpy(logits), self.truth(seed, "validation")))
+        return measure.temperature(self.predicted(logits, seed, "validation"))
+
+    def predicted(self, logits: np.ndarray, seed: int, which: Which) -> measure.Predicted:
+        """Logits for the judging rows, beside their labels."""
+        return measure.predicted(torch.from_numpy(logits), self.truth(seed, which), self.labels.positive)
 
     def score(self, answer: Prediction, seed: int, which: Which) -> measure.Outcome:
         """The score that decides, lower is better."""
-        return measure.score(self.metric, measure.predicted(torch.from_numpy(answer.logits), self.truth(seed, which)))
+        return measure.score(self.metric, self.predicted(answer.logits, seed, which))
 
     def describe(self, answer: Prediction, seed: int, which: Which) -> dict[str, float]:
         """All scores, as people know them, before and after temperature scaling."""
-        y = self.truth(seed, which)
-        found = measure.describe(measure.predicted(torch.from_numpy(answer.logits), y))
-        scaled = measure.describe(measure.predicted(torch.from_numpy(answer.logits / answer.temperature), y))
+        found = measure.describe(self.predicted(answer.logits, seed, which))
+        scaled = measure.describe(self.predicted(answer.logits / answer.temperature, seed, which))
         changed = {f"{name}, scaled": scaled[name] for name in measure.OF_PROBABILITIES}
         return found | changed | {"temperature": answer.temperature}
 
@@ -195,9 +206,9 @@ class LabelJudge(Judge):
         seen, inputs = lanes.labelled(rows[0]), rows[..., : self.task.dim]
         z = self.asked_of(lanes, weights, inputs)[0]
         y = seen.y if self.labels.kind == "several" else seen.labels
-        trained = measure.score("accuracy", measure.predicted(z, y)).value
+        trained = measure.score("balanced-accuracy", measure.predicted(z, y)).value
         cost = count(lambda: self.asked_of(lanes, weights, inputs[:, :COSTED])) / min(COSTED, rows.shape[1])
-        return {"use flops": cost, "training accuracy": 1 - trained}
+        return {"use flops": cost, "training balanced accuracy": 1 - trained}
 
     def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
         """The labels, their names, and the temperature."""

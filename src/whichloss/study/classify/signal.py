@@ -8,6 +8,7 @@ the labels, so that one solved system serves every permutation of them (Ojala & 
 with Y_c a class, centred on its share. Everything is measured on samples, so that time does not grow with the rows.
 """
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ RIDGE = 1.0
 WIDTHS = (0.5, 1.0, 2.0)
 AMOUNTS = ("number", "integer", "date")
 SUREST = 0.25  # of the rows; there the probe is as good as right
+UNEVEN = (2, 9)  # times as frequent: one class as another; one value of a label as the other
 NOISY = 0.1  # share of contradicted labels from which it is said: classes that overlap reach several percent
 SUSPECTS = 10
 ROPE_ROWS = 5000  # that logistic regression learns from, at most
@@ -80,6 +82,8 @@ class Signal(Preflight, frozen=True, kw_only=True):
     chance_high: float
     probed: int
     counts: dict[str, int]
+    all_rows: int
+    several: bool  # labels a row may have, each counted
     duplicates: int  # test rows that stand among the other rows too
     contradicting: int  # of these, with another label
     leaks: tuple[Leak, ...]
@@ -89,8 +93,22 @@ class Signal(Preflight, frozen=True, kw_only=True):
 
     @property
     def imbalance(self) -> float:
-        """The most frequent class against the rarest."""
+        """The most frequent class against the rarest; of several labels, the most uneven one's two values."""
+        if self.several:
+            return max(max(c, self.all_rows - c) / max(1, min(c, self.all_rows - c)) for c in self.counts.values())
         return max(self.counts.values()) / max(1, min(self.counts.values()))
+
+    @property
+    def guessed(self) -> float | None:
+        """Mean recall of guesses, and two standard errors: each class has its share of the judging rows."""
+        if self.p < LEVEL:
+            return None
+        sizes = [self.rows * count / self.all_rows for count in self.counts.values()]
+        if self.several:
+            sizes += [self.rows - size for size in sizes]
+        chance = 1 / (2 if self.several else len(self.counts))
+        variance: float = chance * (1 - chance) * sum(1 / max(size, 1) for size in sizes) / len(sizes) ** 2
+        return chance + 2 * math.sqrt(variance)
 
     def refusal(self, judge: Judge) -> str:
         """Refuse where a cheap probe sees no signal."""
@@ -123,18 +141,23 @@ class Signal(Preflight, frozen=True, kw_only=True):
 
     def why(self) -> tuple[str, ...]:
         """The measured facts that decide between losses."""
-        rare = min(self.counts, key=lambda name: self.counts[name])
         said = []
-        if self.noise >= NOISY:
+        if self.noise >= NOISY and self.p < LEVEL:  # a probe that sees nothing contradicts at random
             said.append(
                 f"{self.noise:.0%} of the labels contradict a cheap probe where it is surest: about as many are wrong, "
                 "unless these columns do not tell the classes apart."
             )
-        if self.imbalance >= 2:
-            said.append(
-                f"The classes are uneven: the most frequent has {self.imbalance:.0f} times the rows of '{rare}'."
-            )
+        if self.imbalance >= UNEVEN[self.several]:
+            said.append(self.unevenness())
         return tuple(said)
+
+    def unevenness(self) -> str:
+        """How uneven the classes are, in a sentence."""
+        if self.several:
+            name, count = max(self.counts.items(), key=lambda pair: abs(2 * pair[1] - self.all_rows))
+            return f"Labels are uneven: '{name}' stands on {count / self.all_rows:.1%} of the rows."
+        rare = min(self.counts, key=lambda name: self.counts[name])
+        return f"The classes are uneven: the most frequent has {self.imbalance:.0f} times the rows of '{rare}'."
 
     def facts(self) -> dict[str, Any]:
         """With what they mean for the choice, in words."""
@@ -161,12 +184,14 @@ def measure(judge: "LabelJudge") -> Signal:
         rope=rope(judge, generator),
         p=p, accuracy=accuracy, chance_low=low, chance_high=high, probed=len(chosen),
         counts=dict(zip(labels.names, counts.tolist(), strict=True)),
+        all_rows=len(judge.table),
+        several=labels.kind == "several",
         duplicates=copies,
         contradicting=contradicting,
         leaks=tuple(leaks(judge, generator)),
         absences=tuple(absences(judge)),
         noise=noise,
-        suspects=suspects,
+        suspects=suspects if p < LEVEL else (),
     )  # fmt: skip
 
 

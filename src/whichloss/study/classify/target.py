@@ -32,13 +32,26 @@ class Target:
         for j, column in enumerate(columns):
             gone = np.isnan(values[:, j])
             if gone.any():
+                words = " or ".join(f"'{word}'" for word in table.blanks.get(column.name, ()))
+                read_as = f"; {words} is read as missing" if words else ""
+                keep = f"; if {words} is a label, write it another way in the file" if words else ""
                 raise UserError(
                     f"--target '{column.name}': {gone.sum():,} of {len(gone):,} rows have no label (the first is row "
-                    f"{int(np.argmax(gone)) + 1}). Leave these rows out, or give them a label."
+                    f"{int(np.argmax(gone)) + 1}{read_as}). Leave these rows out, or give them a label{keep}."
                 )
         if len(columns) > 1:
             return cls("several", target, _several(columns, values))
         return _one(columns[0], values[:, 0])
+
+    @property
+    def two(self) -> bool:
+        """Is a row of one of two classes?"""
+        return self.codes.ndim == 1 and len(self.names) == 2
+
+    @property
+    def positive(self) -> int:
+        """Of two classes the rarer one, which is what people search for; the second where both are as frequent."""
+        return int(2 * self.codes.sum() <= len(self.codes)) if self.two else 1
 
     @property
     def columns(self) -> np.ndarray:
@@ -71,11 +84,21 @@ def _one(column: Column, values: np.ndarray) -> Target:
     found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
     names = tuple(_names(column, found))
     if len(found) < 2:
-        raise DataUnfit(f"--target '{column.name}' is always {names[0] if names else 'missing'}: nothing to predict.")
+        raise DataUnfit(f"--target '{column.name}' is always '{names[0]}': nothing to predict.")
     rare = int(np.argmin(counts))
-    _enough(column, f"the class {names[rare]}", int(counts[rare]), "Join rare classes, or leave their rows out.")
+    alike = [f"'{name}'" for name in names if name != names[rare] and _plain(name) == _plain(names[rare])]
+    remedy = (
+        f"It differs from {' and '.join(alike)} in upper and lower case or blanks only: write them in one way."
+        if alike
+        else "Join rare classes, or leave their rows out."
+    )
+    _enough(column, f"the class '{names[rare]}'", int(counts[rare]), remedy)
     ordered = column.kind == "integer" and len(found) > 2
     return Target("ordered" if ordered else "one", names, codes.astype(np.int64), tuple(found.tolist()))
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.split()).casefold()
 
 
 def _several(columns: list[Column], values: np.ndarray) -> np.ndarray:

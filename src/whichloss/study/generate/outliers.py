@@ -7,13 +7,15 @@ the other half with the test rows.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...data import Encoder, Table
+from ...data import Encoder, Table, read
+from ...errors import UserError, nearest
 from ...metrics.outliers import auroc_error, detection
 from ...objectives import Generative
 from ...objectives.base import Objective
@@ -204,3 +206,42 @@ def detectors(train: np.ndarray, judged: np.ndarray, seed: int) -> Iterator[tupl
         "isolation forest",
         -IsolationForest(n_estimators=TREES, random_state=seed % (1 << 31)).fit(x).score_samples(y),
     )
+
+
+def parted(data: object, table: Table, outliers: object, **options: Any) -> tuple[Table, Table | None]:
+    """The rows to learn and the outliers: a table of its own, or the rows where a 0/1 column of the data is 1."""
+    if outliers is None:
+        return table, None
+    marked = outliers if isinstance(outliers, str) and outliers in table.schema.names else ""
+    if not marked:
+        if isinstance(outliers, str) and not Path(outliers).exists() and not outliers.startswith("toy:"):
+            raise UserError(
+                f"--outliers '{outliers}' is neither a file nor a column of {table.source}; "
+                f"{nearest(outliers, table.schema.names)}"
+            )
+        strange = read(outliers, schema=table.schema)
+        return table, enough(strange, str(outliers) if isinstance(outliers, str) else "the outliers")
+    if isinstance(data, Table):
+        raise UserError(f"--outliers '{marked}': give the outliers of a Table as rows of their own, not as a column.")
+    mark = table.values[:, table.position(marked)]
+    if (
+        not set(np.unique(mark).tolist()) <= {0.0, 1.0}
+        or table.schema.columns[table.position(marked)].kind == "category"
+    ):
+        raise UserError(
+            f"--outliers '{marked}': this column must be 0 or 1 in every row (1: an outlier). Found "
+            f"{', '.join(map(str, table.rows(slice(4)).column(marked)))} ..."
+        )
+    options["drop"] = (*options["drop"], marked)
+    rest = read(data, **options)
+    return rest.rows(mark == 0), enough(rest.rows(mark == 1), f"the column '{marked}'")
+
+
+def enough(outliers: Table, where: str) -> Table:
+    """The outliers, if they are enough to choose by and to judge by."""
+    if len(outliers) < FEWEST:
+        raise UserError(
+            f"--outliers: {where} holds {len(outliers)} outliers; at least {FEWEST} are needed, half to choose by and "
+            "half to judge by."
+        )
+    return outliers
