@@ -10,7 +10,7 @@ from . import own
 from .base import Objective
 
 HERE = Path(__file__).parent
-# What `compare` trains unless told otherwise: about eight that differ in kind.
+# What `compare` trains unless told otherwise: about ten that differ in kind.
 DEFAULTS: dict[str, tuple[str, ...]] = {
     "generate": (
         "gan",
@@ -18,9 +18,11 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
         "r3gan",
         "ebgan",
         "pcd",
+        "nce",
         "denoising-score-matching",
         "ddpm",
         "flow-matching",
+        "flow",
     ),
     "classify": (
         "cross-entropy",

@@ -17,6 +17,7 @@ from torch import Tensor
 from ..data import Encoder, Split, Table, split
 from ..errors import UserError
 from ..objectives.base import Objective
+from ..objectives.find import DEFAULTS
 from ..task import Goal, Task
 from ..train import Lanes
 
@@ -128,6 +129,11 @@ class Judge(ABC):
         """The row numbers that judge, at most `most`, spread evenly."""
         index = getattr(self.split(seed), which)
         return np.asarray(index[np.linspace(0, len(index) - 1, min(len(index), most or self.most)).astype(int)])
+
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """The objectives that are compared unless others are asked for."""
+        return DEFAULTS[self.goal]
 
     def unfit(self, kind: type[Objective]) -> str | None:
         """Why this judge cannot judge an objective, or None."""

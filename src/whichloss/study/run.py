@@ -15,7 +15,6 @@ from ..engines import Failure, Local
 from ..errors import DataUnfit, StudyError, UserError
 from ..nets import builder
 from ..objectives import available, find
-from ..objectives.find import DEFAULTS
 from ..task import Finding
 from . import anchors, preflight, rank, work
 from .anchors import AnchorJob
@@ -103,7 +102,7 @@ def make_plan(
     """What will be run. Raises UserError for unknown names, or when nothing fits."""
     task, goal = judge.task, judge.goal
     fitting, skipped, codes, roles = [], {}, {}, set[str]()
-    for name in chosen(objectives or DEFAULTS[goal], goal):
+    for name in chosen(objectives or judge.usual, goal):
         kind = find(name)
         if kind.goal != goal:
             raise UserError(f"'{name}' serves the goal '{kind.goal}', not '{goal}'.")

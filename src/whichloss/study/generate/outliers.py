@@ -17,7 +17,7 @@ from torch import Tensor
 from ...data import Encoder, Table, read
 from ...errors import UserError, nearest
 from ...metrics.outliers import auroc_error, detection
-from ...objectives import Generative
+from ...objectives import Generative, available, find
 from ...objectives.base import Objective
 from ...rng import key
 from ...train import Lanes
@@ -102,6 +102,11 @@ class OutlierJudge(SampleJudge):
             return (*SampleJudge.method, *told)
         rest = tuple(said for said in SampleJudge.method if not said.startswith("The score is"))
         return ("The score is 1 - AUROC: how often a row looks more unlikely than an outlier.", *rest, *told)
+
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Where outliers decide: every objective that scores rows."""
+        return tuple(n for n in available(self.goal) if not self.unfit(find(n))) if self.ranks else super().usual
 
     def unfit(self, kind: type[Objective]) -> str | None:
         """Where outliers decide, an objective must be able to score rows."""
