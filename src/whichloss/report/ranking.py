@@ -233,11 +233,20 @@ METRICS: Sequence[tuple[str, str, int]] = (
     ("density", "density", 1),
     ("coverage", "coverage", 1),
     ("spread", "spread", 0),
+    ("share difference", "difference of groups' shares", -1),
+    ("least share", "least group's share over the real one", 0),
     ("modes covered", "modes covered", 1),
     ("high-quality share", "high-quality share", 1),
     ("KL to the density", "KL to the density", -1),
+    ("share difference", "shares of the modes, difference", -1),
     ("copy test p", "copy test p", 0),
     ("copied share", "copied share", 0),
+    ("Stein discrepancy", "Stein discrepancy of real rows", -1),
+    ("temperature of samples", "temperature of samples", 0),
+    ("outlier AUROC", "outliers: AUROC", 1),
+    ("outlier false alarms", "outliers: false alarms at 95 %", -1),
+    ("outlier average precision", "outliers: average precision", 1),
+    ("outlier share", "outliers: their share", 0),
 )
 
 

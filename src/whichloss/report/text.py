@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 GENERATED = (
     "* recommended. Score: MMD², lower is better. Skill: 0 best simple baseline, 1 fresh real rows. A row: FLOP."
 )
+DETECTED = "* recommended. Score: 1 - AUROC of outliers, lower is better. A row: FLOP to draw one."
 PREDICTED = (
     "* recommended. Score: {name}, lower is better; last: at the last epoch. Calib.: calibration error. A row: FLOP. "
     "v: on validation rows."
@@ -27,7 +28,9 @@ HEADS = {
 
 def caption(study: Study) -> str:
     """What the columns of the table hold."""
-    return PREDICTED.format(name=score_name(study)) if study.goal == "classify" else GENERATED
+    if study.goal == "classify":
+        return PREDICTED.format(name=score_name(study))
+    return DETECTED if study.score_name == "1 - auroc" else GENERATED
 
 
 def lines(study: Study) -> list[tuple[Row, tuple[str, ...]]]:
@@ -161,11 +164,22 @@ def why(study: Study) -> list[str]:
 
 
 def quality(study: Study) -> list[str]:
-    """How well the recommended objective and the best simple baseline predict, and how far it is calibrated."""
-    if study.goal != "classify":
-        return []
+    """How well the recommended objective and the best simple baseline predict, or find outliers."""
     rows = [study.row(study.answer.recommended), *of_role(study, "baseline")[:1]]
-    return [f"{row.name}: {said}" for row in rows if (said := predicts(study, row))]
+    tell = predicts if study.goal == "classify" else finds
+    return [f"{row.name}: {said}" for row in rows if (said := tell(study, row))]
+
+
+def finds(study: Study, row: Row) -> str:
+    """outliers: AUROC 0.93, 95 % of them at 12 % false alarms, average precision 0.81 (0.20 by chance)"""
+    mean = {name: pair[0] for name, pair in row.metrics.items()}
+    if "outlier AUROC" not in mean:
+        return ""
+    alarms = hundredths(mean["outlier false alarms"])
+    return (
+        f"outliers: AUROC {fixed(mean['outlier AUROC'], 3)}, 95 % of them at {alarms} false alarms, average precision {fixed(mean['outlier average precision'], 3)} "
+        f"({fixed(mean['outlier share'], 3)} by chance)"
+    )
 
 
 def predicts(study: Study, row: Row) -> str:

@@ -1,6 +1,6 @@
 """What the report calls things: a study of samples and one of predictions have words of their own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..study.records import Study
 
@@ -34,10 +34,20 @@ CLASSIFY = Wording(
     limits="Probabilities hold for rows that come as these did, with classes as frequent as here.",
 )
 
+DETECT = replace(
+    GENERATE,
+    score="the share of pairs in which a row looks more unlikely than an outlier (1 - AUROC)",
+    noise="As many other judging rows and outliers would change a score by about {noise} (one standard error).",
+    band=CLASSIFY.band,
+    limits="Outliers of another kind may be found better or worse; average precision holds for their share here.",
+)
+
 
 def wording(study: Study) -> Wording:
     """The words of a study's goal."""
-    return CLASSIFY if study.goal == "classify" else GENERATE
+    if study.goal == "classify":
+        return CLASSIFY
+    return DETECT if study.score_name == "1 - auroc" else GENERATE
 
 
 SCORES = {

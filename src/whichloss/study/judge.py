@@ -182,6 +182,10 @@ class Judge(ABC):
         """The answer of a derived row, from what a run kept."""
         raise UserError(f"'{name}' is derived from nothing.")
 
+    def examined(self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which) -> dict[str, float]:
+        """The descriptive metrics that need the model of a finished run of one lane, not only its answer."""
+        return {}
+
     def extras(
         self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
     ) -> dict[str, float | None]:

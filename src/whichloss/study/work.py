@@ -143,7 +143,8 @@ class Trainer:
             "score": score.value,
             "se": score.se,
             "last": self.judge.score(final, run.seed, which).value,
-            "metrics": self.judge.describe(answer, run.seed, which),
+            "metrics": self.judge.describe(answer, run.seed, which)
+            | self.judge.examined(alone, encoder, run.seed, best, which),
             "last metrics": self.judge.describe(final, run.seed, which) if self.judge.both_ends else {},
             **self.judge.extras(alone, encoder, run.seed, best, which),
         }

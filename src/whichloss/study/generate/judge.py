@@ -101,6 +101,11 @@ class SampleJudge(Judge):
         """The directions of the sliced distance."""
         return metrics.directions(self.space.dim, DIRECTIONS, seed=0)
 
+    @cached_property
+    def groups(self) -> metrics.Groups | None:
+        """The well separated groups of the rows that are not test rows, if there are two."""
+        return metrics.groups(self.place(self.table.values[self.rest]))
+
     @lru_cache(maxsize=16)  # noqa: B019
     def real(self, seed: int, which: Which) -> metrics.MmdReference:
         """The real rows that judge, with what every comparison with them shares."""
@@ -131,7 +136,15 @@ class SampleJudge(Judge):
             found["correlation difference"] = metrics.correlation_difference(x, y)
         if self.space.dim <= 3:
             found["exact W2"] = metrics.exact_w2(x[:MATCHED], y[:MATCHED])
-        return found | self.copies(x, seed) | self.toy(answer)
+        return found | self.shares(answer, seed, which) | self.copies(x, seed) | self.toy(answer)
+
+    def shares(self, answer: np.ndarray, seed: int, which: Which) -> dict[str, float]:
+        """How rows share themselves out over the groups of the data, if it has any: all rows, since chance is large."""
+        if self.groups is None:
+            return {}
+        y = self.place(self.table.values[self.numbers(seed, which)])
+        found = metrics.share_difference(self.groups, self.place(answer), y)
+        return {"share difference": found.difference, "least share": found.least}
 
     def copies(self, x: Tensor, seed: int) -> dict[str, float]:
         """The copy test: are the points x nearer to training rows than held-out rows are?"""
@@ -183,6 +196,34 @@ class SampleJudge(Judge):
             "use flops": count(lambda: lanes.sample(weights, COSTED, "cost")) / COSTED,
             "loss skill": self.loss_skill(objective, nets, lanes.data[0, : int(lanes.sizes[0])], encoder, seed),
             "log likelihood": likely,
+        }
+
+    def examined(self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which) -> dict[str, float]:
+        """Of a model that scores rows: does its density fit the judging rows, and do its samples follow its density?
+
+        Neither needs Z. Only for columns of plain numbers: a density says nothing of whole ones.
+        """
+        objective = replace(lanes.objective, **{name: float(value[0]) for name, value in lanes.hyper.items()})
+        discrete = encoder.jitter.any() or any(c.missing for c in encoder.schema.columns)
+        if discrete or not isinstance(objective, Generative) or not objective.scores:
+            return {}
+        nets, sign = lanes.nets({r: w[0] for r, w in weights.items()}), -1 if objective.scores == "log density" else 1
+
+        def slope(x: Tensor) -> Tensor:
+            x = x.clone().requires_grad_(True)
+            with torch.enable_grad():
+                (found,) = torch.autograd.grad(sign * objective.score(nets, x).sum(), x)
+            return found.detach()
+
+        real = torch.from_numpy(encoder.encode(self.table.values[self.numbers(seed, which, DESCRIBED)]))
+        drawn = lanes.sample(weights, DESCRIBED, "examined")[0]
+        at_real, at_drawn = slope(real), slope(drawn)
+        if not (at_real.isfinite().all() and at_drawn.isfinite().all() and drawn.isfinite().all()):
+            return {}
+        own = metrics.equipartition(drawn, at_drawn)
+        return {
+            "Stein discrepancy": metrics.kernel_stein(real, -at_real, Rng.of(seed)["stein"]).value,
+            "temperature of samples": own.value / own.expected,
         }
 
     def maps(self, lanes: Lanes, encoder: Encoder, weights: Weights) -> dict[str, np.ndarray]:
