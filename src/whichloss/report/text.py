@@ -175,11 +175,9 @@ def finds(study: Study, row: Row) -> str:
     mean = {name: pair[0] for name, pair in row.metrics.items()}
     if "outlier AUROC" not in mean:
         return ""
-    alarms = hundredths(mean["outlier false alarms"])
-    return (
-        f"outliers: AUROC {fixed(mean['outlier AUROC'], 3)}, 95 % of them at {alarms} false alarms, average precision {fixed(mean['outlier average precision'], 3)} "
-        f"({fixed(mean['outlier share'], 3)} by chance)"
-    )
+    auroc, precision, share = (fixed(mean[f"outlier {name}"], 3) for name in ("AUROC", "average precision", "share"))
+    found = f"95 % of them at {hundredths(mean['outlier false alarms'])} false alarms"
+    return f"outliers: AUROC {auroc}, {found}, average precision {precision} ({share} by chance)"
 
 
 def predicts(study: Study, row: Row) -> str:
