@@ -4,11 +4,13 @@ from html.parser import HTMLParser
 from io import StringIO
 
 import made_up_labels
+import msgspec
 import pytest
 from made_up import make, mixed
 from rich.console import Console
 
 from whichloss.report import sheet, text
+from whichloss.study.records import Study
 
 
 def printed(*things: object) -> str:
@@ -146,3 +148,15 @@ def test_a_study_of_labels_of_which_nothing_is_known_has_lines_too(predictions):
     for row in predictions.rows:
         row.metrics, row.last_metrics, row.last = {}, {}, None
     assert "log-loss" in printed(text.table(predictions), *text.closing(predictions))
+
+
+def test_how_outliers_are_found_is_told_with_what_chance_would_give(study):
+    study = msgspec.json.decode(msgspec.json.encode(study), type=Study)
+    assert text.quality(study) == []
+    names = ("outlier AUROC", "outlier false alarms", "outlier average precision", "outlier share")
+    row = study.row(study.answer.recommended)
+    row.metrics.update(zip(names, ((0.931, 0.0), (0.12, 0.0), (0.8, 0.0), (0.2, 0.0)), strict=True))
+    assert text.quality(study) == [
+        f"{row.name}: outliers: AUROC 0.931, 95 % of them at 12.0 % false alarms, average precision 0.800 "
+        "(0.200 by chance)"
+    ]
