@@ -21,6 +21,9 @@ GOOD = Outcome(
     coverage=0.9,
     real_coverage=0.95,
     precision=0.9,
+    share_difference=0.05,
+    real_share_difference=0.03,
+    least_share=0.8,
     copies_p=0.5,
     loss_skill=0.8,
     quarter_scores=(0.02, 0.006, 0.0042, 0.004),
@@ -42,6 +45,7 @@ HEALTHY = {
     "energy gap": [0.3 * s for s in SWING],
     "chain reach": [0.6 + 0.1 * s for s in SWING],
     "chain sd": [1.0] * N,
+    "noise ess": [0.1 + 0.02 * s for s in SWING],
     "KL(q(x_T) || prior)": [1e-5] * N,
 }
 
@@ -86,6 +90,8 @@ PLANTED = [
     ("hinge always on", {}, {"fakes_under_margin": [1.0] * N}),
     ("energy gap diverging", {}, {"energy_gap": [s + 300 * max(0, t - 0.5) for s, t in zip(SWING, RUN, strict=True)]}),
     ("chains not moving", {}, {"chain_reach": [0.02] * N}),
+    ("proposal too thin", {}, {"noise_ess": [0.3 - 0.295 * t for t in RUN]}),
+    ("mode weights not learnt", {"share_difference": 0.2, "least_share": 0.3}, {}),
     ("chains running away", {}, {"chain_sd": [1 + 20 * t for t in RUN]}),
     ("schedule ends before the prior", {}, {"KL_q_x_T_____prior_": [0.8] * N}),
     ("not started", {"loss_skill": 0.01}, {}),
@@ -117,6 +123,45 @@ def test_a_diverged_run_says_that_and_nothing_else():
     assert result["non-finite"].evidence["share of the run"] == 0.2
     assert set(found(outcome)) == {"non-finite"}  # also where no curve shows it
     assert found(replace(outcome, why_failed="the worker was killed")) == {}
+
+
+def test_weights_are_not_learnt_where_all_groups_are_there_and_chance_does_not_explain_it():
+    off = replace(BAD, share_difference=0.2, least_share=0.3)
+    for other in (
+        {"real_share_difference": 0.06},  # few rows: chance
+        {"least_share": 0.05},  # a lost group is another fault
+        {"real_share_difference": None},
+        {"share_difference": None, "least_share": None},  # the data have no groups
+    ):
+        assert found(replace(off, **other)) == {}
+
+
+def test_scores_do_not_see_the_weights_of_modes():
+    off = replace(BAD, share_difference=0.2, least_share=0.3)
+    said = {
+        n: symptoms(n, {}, off) for n in ("score-matching", "sliced-score-matching", "denoising-score-matching", "gan")
+    }
+    assert all(len(f) == 1 for f in said.values())
+    causes = {n: f[0].cause for n, f in said.items()}
+    assert len(set(causes.values())) == 2 and causes["score-matching"] != causes["gan"]
+    assert "Wenliang" in said["denoising-score-matching"][0].reference and not said["gan"][0].reference
+    assert said["gan"][0].evidence["share difference"] == 0.2
+
+
+def test_short_chains_make_a_sampler_where_the_energy_itself_is_not_the_data():
+    short = {"chain_reach": [0.2] * N}
+    assert found(BAD, **short) == {}
+    weights = replace(BAD, share_difference=0.2, least_share=0.3)
+    assert set(found(weights, **short)) == {"mode weights not learnt", "a sampler, not a density"}
+    assert set(found(replace(BAD, coverage=0.3), **short)) == {"mode dropping", "a sampler, not a density"}
+    assert set(found(weights)) == {"mode weights not learnt"}  # chains that go far
+    assert found(replace(weights, score=0.004), **short)["a sampler, not a density"].level == "note"
+    assert "a sampler, not a density" not in found(weights, chain_reach=[0.02] * N)  # they do not move: said already
+
+
+def test_a_thin_proposal_is_judged_at_the_end():
+    assert found(BAD, noise_ess=[0.001 if t < 0.8 else 0.1 for t in RUN]) == {}
+    assert set(found(BAD, noise_ess=[0.1 if t < 0.8 else 0.001 for t in RUN])) == {"proposal too thin"}
 
 
 def test_copying_is_judged_by_the_copy_test_alone():

@@ -23,6 +23,9 @@ class Outcome:
     coverage: float | None = None
     real_coverage: float | None = None
     precision: float | None = None
+    share_difference: float | None = None  # total variation distance to the real rows' shares of well separated groups
+    real_share_difference: float | None = None
+    least_share: float | None = None  # of the groups: least share of the samples / of the real rows
     copies_p: float | None = None
     loss_skill: float | None = None
     training_accuracy: float | None = None  # balanced over classes, as `accuracy` is

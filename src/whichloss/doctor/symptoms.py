@@ -1,7 +1,8 @@
 """Symptoms: what a finished run's curves and outcome tell about what went wrong.
 
 A symptom is a fault only where the outcome agrees (the run failed, or its score is clearly worse than the simple
-baseline's); else it is a note. Which rules apply is told by the names of the curves, not by the objective's name.
+baseline's); else it is a note. Which rules apply is told by the names of the curves and by what was measured, not by
+the objective's name, which only chooses between causes.
 Every rule is a generator of one `Record`; `RULES` is their order.
 """
 
@@ -78,6 +79,37 @@ def dropping(record: Record) -> Iterator[Finding]:
             {"coverage": out.coverage, "coverage of real rows": out.real_coverage},
             "Naeem et al., 2020",
         )
+
+
+def misweighted(out: Outcome) -> bool:
+    """Are all groups of the data there, with shares that chance does not explain?"""
+    if out.share_difference is None or out.real_share_difference is None or out.least_share is None:
+        return False
+    return out.share_difference > 2 * out.real_share_difference + 0.1 and out.least_share >= 0.1
+
+
+def weights(record: Record) -> Iterator[Finding]:
+    """Every group of the data gets samples, but too many or too few."""
+    out = record.outcome
+    if not misweighted(out):
+        return
+    blind = "score-matching" in record.say.objective
+    yield record.say.fault(
+        "mode weights not learnt",
+        f"The samples' shares of the data's separate groups are off by {out.share_difference:.0%} of the rows "
+        f"(fresh real rows: {out.real_share_difference:.0%}); every group gets some.",
+        "A score is the slope of log p: where groups are apart it is the same whatever their weights, and only the few "
+        "rows between them tell."
+        if blind
+        else "The weights of groups that lie apart are learnt slowly, or the sampler does not cross between them.",
+        "Compare densities, which see the weights (nce, ml, flow, energy-discrepancy), or use wider noise.",
+        {
+            "share difference": out.share_difference or 0.0,
+            "share difference of real rows": out.real_share_difference or 0.0,
+            "least share": out.least_share or 0.0,
+        },
+        "Wenliang & Kanagawa, 2020; Song & Ermon, 2019" if blind else "",
+    )
 
 
 def spread(record: Record) -> Iterator[Finding]:
@@ -187,7 +219,9 @@ def energy_gap(record: Record) -> Iterator[Finding]:
 
 
 def chains(record: Record) -> Iterator[Finding]:
-    """D3: Langevin chains that do not move, or run away."""
+    """D3: Langevin chains that do not move, run away, or are too short for their energy to be a density."""
+    out = record.outcome
+    lost = out.coverage is not None and out.real_coverage is not None and out.coverage < 0.5 * out.real_coverage
     for name, value in record.late("chain reach").items():
         width = max(record.late("chain sd").values(), default=1.0)
         if not width < 5:
@@ -207,6 +241,32 @@ def chains(record: Record) -> Iterator[Finding]:
                 "Lengthen `step`, take more Langevin steps, or restart fewer chains.",
                 {name: value, "chain sd": width},
                 "Nijkamp et al., 2020",
+            )
+        elif value < 0.5 and (misweighted(out) or lost):
+            yield record.say.fault(
+                "a sampler, not a density",
+                f"In its life a chain comes {value:.2f} standard deviations of the data far, and samples drawn from "
+                "the energy by longer chains are not the data.",
+                "Chains too short to mix fit the energy only where they pass: with them it is a sampler, but exp(-E) "
+                "is not the data's density.",
+                "Do not compare energies of rows far apart. More Langevin steps, or an objective without chains (ml, "
+                "nce, energy-discrepancy).",
+                {name: value},
+                "Nijkamp et al., 2020",
+            )
+
+
+def thin(record: Record) -> Iterator[Finding]:
+    """D4: few of the rows drawn to measure the model's density carry it."""
+    for name, value in record.late(" ess", 0.1).items():
+        if not value >= 0.02:
+            yield record.say.fault(
+                "proposal too thin",
+                f"'{name}' is {value:.2g} at the end of the run: that share of the rows drawn carries it.",
+                "The drawn rows seldom fall where the model's density is, so its integral is measured by a few of them.",
+                "Draw more rows or nearer to the data (a narrower bandwidth, noise or t), or use fewer columns.",
+                {name: value},
+                "Kong, 1992; Gutmann & Hirayama, 2012",
             )
 
 
@@ -309,7 +369,7 @@ def _gated(rule: Callable[[Record], Iterator[Finding]]) -> Callable[[Record], It
 RULES = tuple(
     _gated(rule)
     for rule in (
-        non_finite, collapse, dropping, spread, saturated, blind, slope, hinge, energy_gap, chains, prior,
-        copying, rote, not_started, needs_longer, overtrained,
+        non_finite, collapse, dropping, weights, spread, saturated, blind, slope, hinge, energy_gap, chains, thin,
+        prior, copying, rote, not_started, needs_longer, overtrained,
     )
 )  # fmt: skip

@@ -7,16 +7,19 @@ from .density import kl_to_density
 from .mmd import Mmd, MmdReference, bandwidths, mmd
 from .modes import Modes, modes
 from .neighbours import Prdc, neighbours
+from .shares import Groups, Shares, groups, share_difference
 from .stein import Equipartition, Stein, equipartition, kernel_stein
 from .transport import directions, energy_distance, exact_w2, sliced_w2, w1_columns
 
 __all__ = [
     "CopyTest",
     "Equipartition",
+    "Groups",
     "Mmd",
     "MmdReference",
     "Modes",
     "Prdc",
+    "Shares",
     "Stein",
     "TwoSample",
     "bandwidths",
@@ -28,11 +31,13 @@ __all__ = [
     "energy_distance",
     "equipartition",
     "exact_w2",
+    "groups",
     "kernel_stein",
     "kl_to_density",
     "mmd",
     "modes",
     "neighbours",
+    "share_difference",
     "sliced_w2",
     "w1_columns",
 ]

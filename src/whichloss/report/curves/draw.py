@@ -17,6 +17,7 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 2], [1, 3])
 SIZE = (300, 190)
 POINTS = 161
 GRID = "var(--grid)"
+ORDER = {"order": {"field": "i", "type": "quantitative"}}  # a line goes from point to point, even back in x
 FONT = "system-ui, sans-serif"
 CONFIG = {
     "background": None,
@@ -98,9 +99,9 @@ class Panel:
 
     def _lines(self) -> dict[str, Any]:
         rows = [
-            {"x": a, "y": b, "n": name}
+            {"x": a, "y": b, "n": name, "i": i}
             for name, (xs, ys) in self.lines.items()
-            for a, b in zip(xs, ys, strict=True)
+            for i, (a, b) in enumerate(zip(xs, ys, strict=True))
             if abs(b) < float("inf")
         ]
         names = list(self.lines)
@@ -111,7 +112,9 @@ class Panel:
         return {
             "data": {"values": rows},
             "mark": {"type": "line", "strokeWidth": 2, "clip": True},
-            "encoding": self._place() | {"color": named | {"scale": colour}, "strokeDash": named | {"scale": dash}},
+            "encoding": self._place()
+            | ORDER
+            | {"color": named | {"scale": colour}, "strokeDash": named | {"scale": dash}},
         }
 
     def _ends(self) -> dict[str, Any]:
@@ -125,9 +128,13 @@ class Panel:
         return {"data": {"values": rows}, "mark": {"type": "rect", "color": REAL, "clip": True}, "encoding": place}
 
     def _paths(self) -> dict[str, Any]:
-        rows = [{"x": a, "y": b, "k": k} for k, (xs, ys) in enumerate(self.paths) for a, b in zip(xs, ys, strict=True)]
+        rows = [
+            {"x": a, "y": b, "k": k, "i": i}
+            for k, (xs, ys) in enumerate(self.paths)
+            for i, (a, b) in enumerate(zip(xs, ys, strict=True))
+        ]
         mark = {"type": "line", "strokeWidth": 0.9, "color": SOFT, "clip": True, "opacity": 0.8}
-        place = self._place() | {"detail": {"field": "k", "type": "nominal"}}
+        place = self._place() | ORDER | {"detail": {"field": "k", "type": "nominal"}}
         return {"data": {"values": rows}, "mark": mark, "encoding": place}
 
     def _cells(self) -> dict[str, Any]:

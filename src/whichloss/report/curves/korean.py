@@ -224,6 +224,82 @@ KOREAN = {
     "Little noise: steep round each hump. Much: one gentle pull to the middle.": (
         "잡음이 적으면 봉우리마다 가파르고, 많으면 가운데로 완만하게 당긴다."
     ),
+    "MALA chains": "MALA 사슬",
+    "14 chains, step .2. A flat stretch is a refused proposal.": (
+        "사슬 14개, 걸음 .2다. 평평한 곳은 제안이 기각된 걸음이다."
+    ),
+    "A long step, with and without the test": "긴 걸음, 검정이 있을 때와 없을 때",
+    "Step .2. Bars: MALA, which follows the law. Langevin, without a test, makes a hump 1.3 times as wide.": (
+        "걸음 .2다. 막대는 분포를 따르는 MALA다. 검정이 없는 랑주뱅은 봉우리를 1.3배 넓힌다."
+    ),
+    "Six moves of HMC": "HMC의 움직임 여섯",
+    "20 leaps of .15 each, on a normal law with widths 2 and .3: a move goes along the law.": (
+        "폭이 2와 .3인 정규 분포에서 .15씩 20번 뛴다. 움직임은 분포를 따라 뻗는다."
+    ),
+    "As many gradients of MALA": "기울기를 그만큼 쓴 MALA",
+    "20 leaps of .15 with a fresh momentum each: a random walk, which gets less far.": (
+        ".15씩 20번 뛰되 뛸 때마다 운동량을 새로 받는다. 무작위 걸음이라 멀리 못 간다."
+    ),
+    "Resonance: every length the same": "공명: 길이가 늘 같으면",
+    "N(0, 1), 10 leaps of .62 are one whole turn: nothing is refused, nothing moves. R-hat is over 2.": (
+        "N(0, 1)에서 .62씩 10번 뛰면 꼭 한 바퀴다. 기각되는 것도, 움직이는 것도 없다. R-hat은 2를 넘는다."
+    ),
+    "Lengths of 5 to 15 leaps": "5번에서 15번까지 뛰면",
+    "The same step with jitter .5: the chains mix. R-hat is below 1.05.": (
+        "같은 걸음에 jitter .5다. 사슬이 섞인다. R-hat은 1.05보다 작다."
+    ),
+    "Leaps of a trajectory": "궤적 하나의 뜀 수",
+    "On N(0, s²) with step .5: twice the width, about twice the leaps. Nobody chose them.": (
+        "걸음 .5, N(0, s²)에서다. 폭이 두 배면 뜀도 약 두 배다. 아무도 고르지 않았다."
+    ),
+    "A funnel: its width is e^v": "깔때기: 폭이 e^v다",
+    "Bars: v in draws of 250 chains. Line: its law, N(0, 1).": (
+        "막대는 사슬 250개에서 뽑은 v, 선은 그 분포 N(0, 1)이다."
+    ),
+    "Alone: all stay": "혼자서는 모두 머문다",
+    "14 chains at a barrier of 10, all from the left well.": (
+        "높이 10인 장벽 앞의 사슬 14개다. 모두 왼쪽 우물에서 출발한다."
+    ),
+    "Tempered: they cross": "템퍼링하면 건넌다",
+    "The coldest of five levels, up to temperature 16: four of its chains.": (
+        "온도 16까지 다섯 층 가운데 가장 차가운 층의 사슬 넷이다."
+    ),
+    "The share in the right well": "오른쪽 우물의 몫",
+    "200 chains of each kind. Half of the law is there.": "종류마다 사슬 200개다. 분포의 절반이 거기 있다.",
+    "The start: a wide normal law": "시작: 넓은 정규 분포",
+    "Bars: 4,000 rows. Line: N(0, 9).": "막대는 예제 4,000개, 선은 N(0, 9)이다.",
+    "On the way": "가는 길",
+    "beta = .2. Bars: the rows. Line: the law of E_beta, exactly.": (
+        "beta = .2다. 막대는 예제, 선은 E_beta의 정확한 분포다."
+    ),
+    "The end: the law": "끝: 목표 분포",
+    "beta = 1: half of the rows in each hump.": "beta = 1이다. 봉우리마다 예제의 절반이 있다.",
+    "log Z on the way": "가는 길의 log Z",
+    "Every estimate, by 4,000 rows, is within .05 of the truth; at the end that is log(√(2π)) = .919.": (
+        "예제 4,000개의 추정값은 모두 참값에서 .05 안에 있다. 끝의 참값은 log(√(2π)) = .919다."
+    ),
+    "N(0, 1) tilted by exp(-U)": "exp(-U)로 기울인 N(0, 1)",
+    "U = 2 (x² - 1)². Bars: 4,000 rows after 4 levels of 2 moves. They began as N(0, 1).": (
+        "U = 2 (x² - 1)²다. 막대는 네 단계를 두 번씩 움직인 예제 4,000개다. N(0, 1)에서 출발했다."
+    ),
+    "A step in search of itself": "제 길이를 찾는 걸음",
+    "MALA on N(0, I), 10 columns, from a step of .02. The average is what is used in the end.": (
+        "10차원 N(0, I)에서 걸음 .02로 출발한 MALA다. 마지막에는 평균을 쓴다."
+    ),
+    "Its acceptance": "그 채택률",
+    "It settles at the target, .574.": "목표 .574에 자리 잡는다.",
+    "Autocorrelation": "자기상관",
+    "x' = .8 x + noise, 20 chains of 1,000 draws: .8 to the power of the lag.": (
+        "x' = .8 x + 잡음, 표본 1,000개짜리 사슬 20개다. .8의 시차(lag) 제곱이다."
+    ),
+    "Effective sample size": "유효 표본 크기",
+    "20,000 draws are worth (1 - rho) / (1 + rho) as many independent ones.": (
+        "표본 20,000개의 값어치는 독립인 표본 (1 - rho) / (1 + rho)배다."
+    ),
+    "log Z between two bounds": "두 한계 사이의 log Z",
+    "Two humps, 300 chains each way. More levels, a narrower bracket; the truth is in every one.": (
+        "두 봉우리, 방향마다 사슬 300개다. 단계가 많을수록 구간이 좁고, 참값은 어느 구간에나 있다."
+    ),
 }
 
 
