@@ -58,8 +58,8 @@ FAMILIES = (
     ),
     Family(
         "energy and chains",
-        "energies, Langevin steps, persistent chains",
-        ("energ", "chain", "langevin", "sampler", "accept", "partition"),
+        "energies, Langevin steps, persistent chains, rows that measure log Z",
+        ("energ", "chain", "langevin", "sampler", "accept", "partition", "proposal"),
     ),
     Family(
         "noise and time",
@@ -95,11 +95,12 @@ EQUILIBRIA: dict[tuple[str, str], tuple[float, str]] = {
     ("wgan", "loss 0:D"): (0.0, "0, where the laws are equal"),
     ("wgan-gp", "critic gap / slope"): (0.0, "0, where the laws are equal"),
     ("wgan", "critic gap / slope"): (0.0, "0, where the laws are equal"),
+    ("cd", "energy gap"): (0.0, "0: chains and data alike"),
+    ("pcd", "energy gap"): (0.0, "0: chains and data alike"),
     ("r3gan", "loss 0:D"): (LOG2, "log 2, where the critic cannot tell a pair"),
     ("r3gan", "loss 1:G"): (LOG2, "log 2, where the critic cannot tell a pair"),
 }
 SHARED = {
-    "energy gap": (0.0, "0: chains and data alike"),
     "critic accuracy": (0.5, "0.5: guessing"),
 }
 
