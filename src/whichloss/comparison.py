@@ -125,7 +125,9 @@ def as_python(
     rest = f", objectives={list(objectives)!r}" if objectives else ""
     rest += f", seeds={seeds}" if seeds else ""
     for name, value in others.items():
-        if value:
+        if not isinstance(value, str | bool | list | tuple | None):
+            rest += f", {name}={name}"  # rows, which cannot be written
+        elif value:
             rest += f", {name}={value!r}"
     return f"whichloss.compare({what}, budget={budget!r}{rest})"
 

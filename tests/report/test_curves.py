@@ -10,12 +10,13 @@ import torch
 
 from whichloss import cards
 from whichloss.report import curves
-from whichloss.report.curves import adversarial, chains, classification, distances, sampling
+from whichloss.report.curves import adversarial, chains, classification, distances, energies, sampling
 from whichloss.report.curves.korean import korean
-from whichloss.samplers import split_rhat
+from whichloss.rng import Rng
+from whichloss.samplers import langevin, split_rhat
 
 ALL = [name for kind in cards.KINDS for name in cards.names(kind)]
-OF = [classification.OF, distances.OF, adversarial.OF, sampling.OF, chains.OF]
+OF = [classification.OF, distances.OF, adversarial.OF, sampling.OF, chains.OF, energies.OF]
 
 
 def lines(name: str, title: str) -> dict[str, dict[float, float]]:
@@ -205,10 +206,108 @@ def test_the_diagnostics_agree_with_an_autoregression_and_log_z_is_within_its_bo
     assert z["upper end"][64] - z["lower end"][64] < (z["upper end"][4] - z["lower end"][4]) / 3
 
 
-@pytest.mark.parametrize("name", chains.OF)
-def test_pictures_of_chains_are_quick_and_the_same_every_time(name):
+def zero(line: dict[float, float]) -> float:
+    """Where a line crosses 0, once."""
+    (found,) = [a - u * (b - a) / (v - u) for (a, u), (b, v) in pairwise(line.items()) if u * v <= 0 and u != 0]
+    return found
+
+
+@pytest.mark.parametrize("name", ["ml", "nce", "energy-discrepancy", "score-matching", "sliced-score-matching"])
+def test_five_losses_of_an_energy_are_all_least_at_the_truth(name):
+    found, s2, t = lines(name, "Losses of one energy"), 1.7, 1.0
+    assert len(found) == 5
+    for line in found.values():
+        assert min(line, key=line.get) == pytest.approx(1 / s2, abs=1e-12) and min(line.values()) == 0
+        assert sorted(line.values())[1] > 0 and line[0.2] > 0.01 and line[1.4] > 0.01
+    exact = {
+        "likelihood": lambda a: (a * s2 - math.log(a)) / 2,
+        "energy discrepancy": lambda a: (a * s2 - math.log(1 + t * a) - a * (s2 + t) / (1 + t * a)) / 2,
+        "score matching": lambda a: a * a * s2 / 2 - a,
+        "sliced": lambda a: a * a * s2 / 2 - a,
+    }
+    for line, loss in exact.items():
+        assert close(found[line], lambda a, loss=loss: loss(a) - loss(1 / s2))
+
+    def contrastive(a: float) -> float:  # an independent path, on a finer grid
+        pairs = [
+            (gauss(x, 0, s2**0.5), gauss(x, 0, 2), gauss(x, 0, a**-0.5)) for x in [k / 20 for k in range(-240, 241)]
+        ]
+        return -sum(p * math.log(m / (m + q)) + q * math.log(q / (m + q)) for p, q, m in pairs) / 20
+
+    for a in (0.2, 1.4):
+        assert math.isclose(found["noise contrastive"][a], contrastive(a) - contrastive(1 / s2), rel_tol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["score-matching", "sliced-score-matching"])
+def test_scores_do_not_see_the_weights_of_humps_and_densities_do(name):
+    law = list(lines(name, "Two laws with other weights").values())
+    score = list(lines(name, "Their scores are nearly the same").values())
+    p = {x: math.exp(y) for x, y in law[0].items()}
+    assert close(p, two_humps)
+
+    def mean(f) -> float:
+        return sum(p[x] * f(x) for x in p) / sum(p.values())
+
+    assert mean(lambda x: (score[0][x] - score[1][x]) ** 2) < 0.01 * mean(lambda x: score[0][x] ** 2)
+    assert math.isclose(mean(lambda x: law[0][x] - law[1][x]), math.log(0.5 / 0.3), abs_tol=0.01)
+
+
+def test_short_chains_are_balanced_off_the_truth_and_with_a_test_at_it():
+    found, s2, h = lines("cd", "The mean gradient of short chains"), 1.7, 0.1
+    for k in (1, 10, 100):
+        assert math.isclose(zero(found[f"k = {k}"]), (1 - math.sqrt(1 - 2 * h / s2)) / h, abs_tol=1e-3)
+    assert abs(zero(found["k = 10, with a test"]) - 1 / s2) < 0.006
+    start = s2**0.5 * Rng.of(0).normal("x", (100_000, 1)).double()
+    x, _ = langevin(lambda x: -0.75 * x, start, Rng.of(1), steps=10, step=h)
+    assert abs(float(start.var() - x.var()) / 2 - found["k = 10"][0.75]) < 0.01
+
+
+@pytest.mark.parametrize("name", ["flow", "change-of-variables", "flow-ebm"])
+def test_the_density_of_a_map_is_that_of_its_rows(name):
+    (law,) = lines(name, "The density by change of variables").values()
+    (f,) = lines(name, "A map of noise").values()
+    assert close(f, lambda z: z + 1.5 * math.tanh(2 * z)) and all(a < b for a, b in pairwise(f.values()))
+    mass = [(b - a) * (u + v) / 2 for (a, u), (b, v) in pairwise(law.items())]
+    assert abs(sum(mass) - 1) < 1e-3
+
+    def at(x: float) -> float:
+        """The share of N(0, 1) between the ends of a bar, through the inverse by bisection."""
+
+        def share(x: float) -> float:
+            low, high = -9.0, 9.0
+            for _ in range(50):
+                z = (low + high) / 2
+                low, high = (z, high) if z + 1.5 * math.tanh(2 * z) < x else (low, z)
+            return (1 + math.erf(low / 2**0.5)) / 2
+
+        return (share(x + 0.001) - share(x - 0.001)) / 0.002
+
+    assert close(law, at, 1e-5) and apart(bars(name, "The density by change of variables"), at) < 0.05
+
+
+def test_the_error_of_a_linear_autoencoder_has_its_valley_along_the_law():
+    shown = panel("autoencoder", "The error of an autoencoder with one code")
+    assert len(shown.cells) == 625
+    assert all(math.isclose(e, (x - y) ** 2 / 4, abs_tol=1e-9) for x, y, e in shown.cells)  # half of |x - r|^2
+    (ring,) = shown.lines.values()
+    assert max(abs(x - y) for x, y in zip(*ring, strict=True)) < max(abs(x + y) for x, y in zip(*ring, strict=True)) / 6
+
+
+def test_the_stein_discrepancy_is_a_parabola_and_equipartition_a_thermometer():
+    found = lines("stein", "KSD² of a law that is moved")
+    # E[(s - s0)(x) (s - s0)(y) k(x, y)] = m^2 E[(1 + 2 g^2)^(-1/2)]
+    grid = [k / 100 for k in range(-900, 901)]
+    curvature = sum(gauss(g) / math.sqrt(1 + 2 * g * g) for g in grid) / 100
+    assert close(found["exact"], lambda m: m * m * curvature, 1e-4)
+    assert min(found["exact"], key=found["exact"].get) == pytest.approx(0, abs=1e-12)
+    assert all(abs(found["300 rows"][m] - y) < 0.05 + 0.15 * y for m, y in found["exact"].items())
+    assert close(lines("stein", "Equipartition: E[x E'(x)] = T")["rows"], lambda t: t, 0.01)
+
+
+@pytest.mark.parametrize("name", [*chains.OF, *energies.OF])
+def test_pictures_of_chains_and_energies_are_quick_and_the_same_every_time(name):
     began = time.process_time()
-    again = tuple(chains.OF[name]())
+    again = tuple((chains.OF | energies.OF)[name]())
     assert time.process_time() - began < 3  # 1 on a quiet machine
     assert again == curves.panels(name)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_study import Here
 
-from whichloss.comparison import compare
+from whichloss.comparison import as_python, compare
 from whichloss.data import read
 from whichloss.errors import UserError
 from whichloss.objectives import find
@@ -88,3 +88,9 @@ def test_a_study_says_how_well_outliers_are_found(metric, tmp_path, monkeypatch)
 def test_what_is_refused(options, says):
     with pytest.raises(UserError, match=says):
         request(columns(ring()), **options)
+
+
+def test_outliers_given_as_rows_are_named_in_the_call():
+    said = as_python(ring(), 1e8, None, None, {"outliers": ring(30), "metric": "auroc", "target": None, "drop": ()})
+    assert said == "whichloss.compare(data, budget=100000000.0, outliers=outliers, metric='auroc')"
+    assert "outliers='odd'" in as_python("a.csv", "quick", None, None, {"outliers": "odd"})

@@ -300,6 +300,42 @@ KOREAN = {
     "Two humps, 300 chains each way. More levels, a narrower bracket; the truth is in every one.": (
         "두 봉우리, 방향마다 사슬 300개다. 단계가 많을수록 구간이 좁고, 참값은 어느 구간에나 있다."
     ),
+    "Losses of one energy": "에너지 하나의 여러 손실",
+    "Data N(0, 1.7), E = lam x² / 2: all are least at .588 = 1 / 1.7. On a line, sliced is score matching.": (
+        "데이터 N(0, 1.7), E = lam x² / 2다. 모두 1 / 1.7 = .588에서 가장 작다. 1차원에서 슬라이스는 스코어 매칭이다."
+    ),
+    "Two laws with other weights": "무게가 다른 두 분포",
+    "log p of two humps: the right one holds half of the rows, or a tenth.": (
+        "두 봉우리의 log p다. 오른쪽 봉우리에 예제의 절반, 또는 10분의 1이 있다."
+    ),
+    "Their scores are nearly the same": "스코어는 거의 같다",
+    "They differ between the humps only, where hardly a row is: score matching hardly sees the weights.": (
+        "예제가 거의 없는 봉우리 사이에서만 다르다. 스코어 매칭은 무게를 거의 보지 못한다."
+    ),
+    "The mean gradient of short chains": "짧은 사슬의 평균 기울기",
+    "Data N(0, 1.7), step .1. Without a test it is 0 at .607 for every k; with one, at 1 / 1.7 = .588.": (
+        "데이터 N(0, 1.7), 걸음 .1이다. 검정이 없으면 k와 상관없이 .607에서, 있으면 1 / 1.7 = .588에서 0이다."
+    ),
+    "A map of noise": "잡음의 사상",
+    "x = z + 1.5 tanh 2z. Steep in the middle: it pulls rows apart there.": (
+        "x = z + 1.5 tanh 2z다. 가운데가 가팔라 거기서 예제를 벌려 놓는다."
+    ),
+    "The density by change of variables": "변수 변환으로 얻은 밀도",
+    "Bars: 4,000 rows f(z). Line: N(z; 0, 1) / f'(z). Between the humps it is low, never 0.": (
+        "막대는 예제 f(z) 4,000개, 선은 N(z; 0, 1) / f'(z)다. 봉우리 사이에서 낮지만 0은 아니다."
+    ),
+    "The error of an autoencoder with one code": "코드가 하나인 오토인코더의 오차",
+    "A linear one. Ring: two deviations of the law. Dark: large errors. The valley runs past the last row.": (
+        "선형 오토인코더다. 고리는 분포의 표준편차 두 배다. 진할수록 오차가 크다. 골짜기는 예제 너머로 이어진다."
+    ),
+    "KSD² of a law that is moved": "옮긴 분포의 KSD²",
+    "Rows of N(0, 1), the law N(m, 1): 0 at m = 0 only. The estimate from 300 rows is close.": (
+        "예제는 N(0, 1), 분포는 N(m, 1)이다. m = 0일 때만 0이다. 예제 300개의 추정값이 이에 가깝다."
+    ),
+    "Equipartition: E[x E'(x)] = T": "등분배: E[x E'(x)] = T",
+    "Rows at the quantiles of exp(-E/T), E = 2 (x² - 1)²: the mean is a thermometer, whatever E.": (
+        "예제는 E = 2 (x² - 1)²일 때 exp(-E/T)의 분위수다. 어떤 E에서나 이 평균은 온도계다."
+    ),
 }
 
 
