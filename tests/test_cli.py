@@ -139,7 +139,7 @@ def test_a_dry_run_writes_nothing_and_its_json_has_the_same_numbers(command, tab
     plan = json.loads(command("compare", table_csv, "--dry-run", "--json")[0])
     assert plan["objectives"] == list(DEFAULTS["generate"]) and plan["budget"]["flops"] == 2e11
     runs = sum(stage[1] for stage in plan["stages"])
-    assert runs == 8 * 3 + 8 * 3 + 2 * 8 + 8 and f"in all     {runs:4} runs" in out
+    assert runs == 10 * 3 + 10 * 3 + 2 * 8 + 8 and f"in all     {runs:4} runs" in out
     assert not any(tmp_path.iterdir())
 
 

@@ -378,6 +378,7 @@ NOT_LOSSES = {
         "diffusion score_from_eps snr posterior_weights posterior target to_x0 error_weight learned_variance marginal",
         "diffusion path spread_times",
     ),
+    "log Z alone, a term of importance_likelihood": ("energy log_partition",),
     "a reference model, fitted to data": (
         "denoisers gaussian_denoiser kernel_denoiser reference_denoisers loss_between",
     ),

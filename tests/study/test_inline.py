@@ -53,6 +53,9 @@ class Draws:
     def uniform(self, name, shape):
         return torch.rand(shape)
 
+    def integers(self, name, shape, top):
+        return torch.randint(top, shape)
+
 
 @pytest.fixture
 def mine(tmp_path):

@@ -15,7 +15,7 @@ GOALS: Mapping[str, tuple[str, ...]] = MappingProxyType(  # goal -> the families
         "embed": ("Contrastive",),
         "align": ("Contrastive",),
         "generate": (
-            *("Adversarial", "Penalty", "Energy-based", "Diffusion"),
+            *("Adversarial", "Penalty", "Energy-based", "Flow", "Diffusion"),
             *("Divergence", "Divergence of samples", "Transport"),
         ),
     }

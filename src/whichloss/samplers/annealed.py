@@ -5,11 +5,10 @@ Everything here keeps its shapes and its number of steps whatever the numbers ar
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
+from torch.func import vjp
 
 from ..errors import UserError
 from ..rng import Rng
@@ -22,12 +21,7 @@ GAIN = 2.0  # of the step's length: e^(GAIN (acceptance - TARGET)) after every m
 HALVINGS = 20
 
 
-class _At(NamedTuple):
-    """Rows (n, d), their energies (n,) and slopes (n, d)."""
-
-    x: Tensor
-    e: Tensor
-    g: Tensor
+_At = tuple[Tensor, Tensor, Tensor]  # rows (n, d), their energies (n,) and slopes (n, d)
 
 
 def annealed(
@@ -57,23 +51,25 @@ def annealed(
     if not 0 < share < 1:
         raise UserError(f"annealed needs a share between 0 and 1, such as 0.9; got share = {share}.")
     n, d = x.shape
-    slope, at = _with_slope(energy), _At(x, *_with_slope(energy)(x))
+    slope = _with_slope(energy)
+    at = (x, *slope(x))
     beta, step = torch.zeros_like(x[0, 0]), sd**2 * torch.ones_like(x[0, 0])
     log_z, least = d / 2 * torch.log(2 * math.pi * step), torch.ones_like(beta)
     acceptance = torch.ones_like(beta)
     for k in range(temperatures):
-        ratio = at.x.square().sum(dim=1) / (2 * sd**2) - at.e
+        ratio = at[0].square().sum(dim=1) / (2 * sd**2) - at[1]
         gap = _gap(ratio, 1 - beta, share) if k < temperatures - 1 else 1 - beta
         log_w = gap * ratio
         log_z = log_z + torch.logsumexp(log_w, dim=0) - math.log(n)
         least = torch.minimum(least, effective_share(log_w))
         beta = beta + gap
         chosen = resample(log_w, rng[k].uniform("u", ()), n)
-        at = _At(*(part[chosen] for part in at))
+        x, e, g = at
+        at = (x[chosen], e[chosen], g[chosen])
         for j in range(moves):
             at, acceptance = _move(slope, at, rng[k][j], step, beta, sd)
             step = step * torch.exp(GAIN * (acceptance - TARGET))
-    return at.x, {
+    return at[0], {
         "log Z": log_z,
         "ess": least,
         "acceptance": acceptance,
@@ -106,22 +102,19 @@ def adjusted(energy: Energy, x: Tensor, rng: Rng, *, steps: int, step: float) ->
         raise UserError(f"adjusted needs step > 0; got step = {step}.")
     if steps < 1:
         raise UserError(f"adjusted needs steps >= 1; got steps = {steps}.")
-    slope, at = _with_slope(energy), _At(x, *_with_slope(energy)(x))
+    slope = _with_slope(energy)
+    at = (x, *slope(x))
     kept = torch.zeros_like(x[0, 0])
     for k in range(steps):
         at, acceptance = _move(slope, at, rng[k], torch.as_tensor(step), torch.ones_like(kept), 1.0)
         kept = kept + acceptance / steps
-    return at.x, {"acceptance": kept}
+    return at[0], {"acceptance": kept}
 
 
-def _with_slope(energy: Energy) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    def total(x: Tensor) -> tuple[Tensor, Tensor]:
-        e = energy(x)
-        return e.sum(), e
-
+def _with_slope(energy: Callable[[Tensor], Tensor]) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     def both(x: Tensor) -> tuple[Tensor, Tensor]:
-        g, (_, e) = grad_and_value(total, has_aux=True)(x)
-        return e, g
+        e, pull = vjp(energy, x)  # type: ignore[misc]  # its stub counts an aux output
+        return e, pull(torch.ones_like(e))[0]
 
     return both
 
@@ -141,17 +134,17 @@ def _move(
 ) -> tuple[_At, Tensor]:
     """One adjusted Langevin step of length h on E_beta, and the share of rows that took it."""
 
-    def tempered(at: _At) -> tuple[Tensor, Tensor]:
-        e = (1 - beta) * at.x.square().sum(dim=1) / (2 * sd**2) + beta * at.e
-        return e, (1 - beta) * at.x / sd**2 + beta * at.g
+    def tempered(x: Tensor, e: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        e = (1 - beta) * x.square().sum(dim=1) / (2 * sd**2) + beta * e
+        return e, (1 - beta) * x / sd**2 + beta * g
 
-    xi = rng.normal("xi", at.x.shape)
-    e, g = tempered(at)
-    x = at.x - h * g + (2 * h).sqrt() * xi
-    new = _At(x, *slope(x))
-    e_new, g_new = tempered(new)
-    back = (at.x - x + h * g_new).square().sum(dim=1) / (4 * h)
+    xi = rng.normal("xi", at[0].shape)
+    e, g = tempered(*at)
+    x = at[0] - h * g + (2 * h).sqrt() * xi
+    new = (x, *slope(x))
+    e_new, g_new = tempered(*new)
+    back = (at[0] - x + h * g_new).square().sum(dim=1) / (4 * h)
     log_a = e - e_new + xi.square().sum(dim=1) / 2 - back
     yes = rng.uniform("u", (len(x),)).log() < log_a  # a proposal without a finite energy compares False
-    parts = (torch.where(yes.reshape(-1, *[1] * (a.dim() - 1)), b, a) for a, b in zip(at, new, strict=True))
-    return _At(*parts), yes.to(x.dtype).mean()
+    x, e, g = (torch.where(yes if a.dim() == 1 else yes[:, None], b, a) for a, b in zip(at, new, strict=True))
+    return (x, e, g), yes.to(x.dtype).mean()
