@@ -17,7 +17,7 @@ Medians over seeds, least to most.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -127,13 +127,13 @@ def trained(name: str, law_name: str, known: Law, seeds: list[int], share: float
             finite = torch.isfinite(x).all()
             rows = encoder.decode(x.numpy()) if finite else np.full((SAMPLES, 2), np.nan)
             one["samples"] = kl_to_density(torch.from_numpy(rows), known.log_density) if finite else float("inf")
-            objective = replace(lanes.objective, **{k: float(v[lane]) for k, v in lanes.hyper.items()})
+            objective, nets = lanes.trained(weights, lane)
             if isinstance(objective, Generative) and objective.scores:
-                nets = lanes.nets({role: w[lane] for role, w in weights.items()})
                 with torch.no_grad():
                     x = torch.from_numpy(encoder.encode(grid.points))
-                    score = torch.cat([objective.score(nets, part).reshape(-1) for part in torch.split(x, 10_000)])
-                log_q = (score if objective.scores == "log density" else -score).double().numpy()
+                    log_q = (
+                        -torch.cat([objective.unlike(nets, part) for part in torch.split(x, 10_000)]).double().numpy()
+                    )
                 one |= judged(grid, known, log_q) if np.isfinite(log_q).all() else {"KL": float("inf")}
     return out
 

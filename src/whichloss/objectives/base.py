@@ -114,6 +114,11 @@ class Generative(Objective):
         """Energy or log-density of each row (n,), where `scores` says so. Raises UserError elsewhere."""
         raise UserError(f"{type(self).__name__} learns neither an energy nor a density; it cannot score rows.")
 
+    def unlike(self, nets: Nets, x: Tensor) -> Tensor:
+        """Energy, or minus log-density, of each row (n,): the higher, the less likely."""
+        found = self.score(nets, x).reshape(len(x))
+        return -found if self.scores == "log density" else found
+
     def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
         """(loss of a trivial predictor, least loss) on new rows, where both are known; else None."""
         return None

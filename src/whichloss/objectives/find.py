@@ -18,7 +18,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
         "r3gan",
         "ebgan",
         "pcd",
-        "nce",
+        "ml",
         "denoising-score-matching",
         "ddpm",
         "flow-matching",
@@ -44,7 +44,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
 
 def available(goal: str | None = None) -> tuple[str, ...]:
     """The names of all shipped objectives, or of those that serve a goal, sorted."""
-    stems = {path.stem for path in HERE.glob("*.py")} - {"__init__", "base", "find", "own"}
+    stems = {path.stem for path in HERE.glob("*.py")} - {"__init__", "base", "boltzmann", "find", "own"}
     names = sorted(stem.replace("_", "-") for stem in stems)
     return tuple(name for name in names if goal is None or find(name).goal == goal)
 

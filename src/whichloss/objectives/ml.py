@@ -1,24 +1,23 @@
 """Maximum likelihood of an energy, its log Z by a grid or by importance (Bengio & Senecal, 2003)."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..losses import energy
 from ..rng import Rng
-from ..samplers.annealed import annealed_rows
 from ..samplers.tilt import effective_share
-from ..task import Batch, Task
-from .base import Adam, Build, Generative, Nets, Update
+from ..task import Batch
+from .base import Nets
+from .boltzmann import Boltzmann
 
 ROWS = 2048  # rows kept as centres of the proposal
 
 
 @dataclass(frozen=True)
-class ML(Generative):
+class ML(Boltzmann):
     """min E[E(x)] + log Z, log Z = log mean exp(-E(y) - log q(y)), y from a grid or from a proposal q."""
 
     lr: float = 5e-3
@@ -28,25 +27,10 @@ class ML(Generative):
     centres: int = 256
     bandwidth: float = 0.1
     broad: float = 0.25
-    base: float = 2.0
-    gain: float = 6.0
-    temperatures: int = 32
     search = {"lr": (2e-3, 5e-3, 1e-2), "bandwidth": (0.05, 0.1, 0.2)}
-    average = 0.999
-    scores = "energy"
-
-    def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
-        return {"E": build("E", task.dim, 1, smooth=True)}
-
-    def updates(self) -> Sequence[Update]:
-        return [Update(("E",), self.loss, Adam(self.lr))]
 
     def memory(self, data: Batch, rng: Rng) -> dict[str, Tensor]:
         return {"rows": data.x[rng.integers("rows", (ROWS,), len(data.x))]}
-
-    def energy(self, nets: Nets, x: Tensor) -> Tensor:
-        """E(x) (n,): the network and the energy of N(0, base^2 I), so that Z is finite."""
-        return nets.E(self.gain * x).squeeze(-1) + x.square().sum(dim=1) / (2 * self.base**2)
 
     def places(self, rows: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
         """Where log Z is measured, y (n, d) and log q(y) (n,): a grid, shifted anew, or rows of the proposal."""
@@ -70,24 +54,14 @@ class ML(Generative):
         y = torch.where(wide, self.base * rng.normal("far", (n, d)), near)
         square = (y**2).sum(dim=1, keepdim=True) - 2 * y @ c.T + (c**2).sum(dim=1)
         kernels = torch.logsumexp(-square / (2 * self.bandwidth**2), dim=1) - math.log(self.centres)
-        half = d / 2 * math.log(2 * math.pi)
-        near_log = math.log(1 - self.broad) + kernels - half - d * torch.as_tensor(self.bandwidth).log()
-        far_log = math.log(self.broad) - (y**2).sum(dim=1) / (2 * self.base**2) - half - d * math.log(self.base)
-        return y, torch.logaddexp(near_log, far_log)
+        near_log = math.log(1 - self.broad) + kernels - d * torch.as_tensor(self.bandwidth).log()
+        far_log = math.log(self.broad) - (y**2).sum(dim=1) / (2 * self.base**2) - d * math.log(self.base)
+        return y, torch.logaddexp(near_log, far_log) - d / 2 * math.log(2 * math.pi)
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         y, log_q = self.places(batch.memory["rows"], rng)
         e = self.energy(nets, torch.cat([batch.x, y]))
         return energy.importance_likelihood(e[: len(batch.x)], e[len(batch.x) :], log_q).mean()
-
-    def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
-        return annealed_rows(lambda x: self.energy(nets, x), shape, rng, sd=self.base, temperatures=self.temperatures)[
-            0
-        ]
-
-    def score(self, nets: Nets, x: Tensor) -> Tensor:
-        """E(x) = -log p(x) + a constant (n,)."""
-        return self.energy(nets, x)
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
         y, log_q = self.places(batch.memory["rows"], rng)

@@ -77,6 +77,12 @@ def percents(title: str) -> Any:
     return alt.Axis(title=title, format="%", tickCount=4, grid=False)
 
 
+def shares(below: str, beside: str) -> tuple[Any, Any]:
+    """Two axes from 0 to 1."""
+    scale = alt.Scale(domain=[0, 1], nice=False)
+    return alt.X("x:Q", scale=scale, axis=percents(below)), alt.Y("y:Q", scale=scale, axis=percents(beside))
+
+
 def diagonal(low: float, x: Any, y: Any) -> Any:
     """Where both are equal."""
     line = alt.Chart(data([{"x": low, "y": low}, {"x": 1, "y": 1}])).encode(x, y)
@@ -137,10 +143,7 @@ def ranking(i: int, p: Prediction, found: list[Curve], kind: str, first: np.ndar
     """The curves of one line: classes faint, their mean strong, the first line's mean behind."""
     area = float(np.mean([c.area for c in found]))
     titles = ("false alarms", "found") if kind == "roc" else ("found", "precision")
-    x, y = (
-        channel(f"{field}:Q", scale=alt.Scale(domain=[0, 1], nice=False), axis=percents(title))
-        for channel, field, title in ((alt.X, "x", titles[0]), (alt.Y, "y", titles[1]))
-    )
+    x, y = shares(*titles)
     shown = sorted(found, key=lambda c: c.area)[:MOST_CURVES] if len(found) > 1 else []
     classes = [{**q, "c": cut(c.name)} for c in shown for q in points(kind, c.values)]
     mean = np.mean([c.values for c in found], axis=0)

@@ -11,7 +11,7 @@ import msgspec
 from ..study.finish import USE
 from ..study.records import Study
 from ..study.store import write as write_file
-from . import health, ranking, sheet, why, words
+from . import health, lookup, ranking, sheet, why, words
 from .charts import Figure
 from .lookup import of_role, rope
 from .samples import MOST_COLUMNS, MOST_REAL, Rows, load
@@ -78,7 +78,7 @@ def chart_macro(charts: dict[str, Any]) -> Callable[[Figure], str]:
 
 def everything(study: Study, folder: Path) -> dict[str, Any]:
     """What the template draws."""
-    from . import costs, evidence
+    from . import costs, evidence, outliers
     from .card_page import in_report
 
     objectives = of_role(study, "objective")
@@ -115,6 +115,7 @@ def everything(study: Study, folder: Path) -> dict[str, Any]:
         "bundle": bundle(),
         "as_json": as_json,
         "vital": sheet.facts(study),
+        "outliers": outliers.section(study, folder) if lookup.outliers(study) else None,
     }
 
 

@@ -21,6 +21,11 @@ def several_labels(study: Study) -> bool:
     return bool(study.preflight.get("several", False))
 
 
+def outliers(study: Study) -> bool:
+    """Were outliers given, and did anything score them?"""
+    return any("outlier AUROC" in row.metrics for row in study.rows)
+
+
 def wanted(study: Study) -> str:
     """What would decide, in the words of the verdict; nothing where it is decided or where nothing would."""
     seeds, rows = study.answer.seeds_needed, study.answer.rows_needed

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from ..study.records import Study
+from .lookup import outliers
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,15 @@ DETECT = replace(
     band=CLASSIFY.band,
     limits="Outliers of another kind may be found better or worse; average precision holds for their share here.",
 )
+WITH_OUTLIERS = ("answer", "ranking", "evidence", "why", "outliers", *GENERATE.sections[4:])
 
 
 def wording(study: Study) -> Wording:
     """The words of a study's goal."""
     if study.goal == "classify":
         return CLASSIFY
-    return DETECT if study.score_name == "1 - auroc" else GENERATE
+    found = DETECT if study.score_name == "1 - auroc" else GENERATE
+    return replace(found, sections=WITH_OUTLIERS) if outliers(study) else found
 
 
 SCORES = {

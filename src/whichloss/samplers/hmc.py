@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..rng import Rng
 from .adapt import DualAveraging, Welford, reasonable_step, windows
 from .diagnostics import LEAST, e_bfmi, ess, split_rhat
-from .langevin import Info
+from .langevin import Info, plus
 
 Energy = Callable[[Tensor], Tensor]
 DIVERGENCE = 1000.0  # an error of H this large is no rounding: the trajectory has left the law
@@ -187,11 +187,11 @@ class Hamiltonian:
         """`leaps` leaps from a state with momentum q: half a kick, drift, kick, ..., drift, half a kick."""
         x, _, g = state
         kick = -length * self.beta
-        q = _plus(q, g, kick / 2)
+        q = plus(q, g, kick / 2)
         for _ in range(leaps - 1):
-            x = _plus(x, q, length)
+            x = plus(x, q, length)
             q = _plus_(q, self.gradient(x), kick)
-        x = _plus(x, q, length)
+        x = plus(x, q, length)
         e, g = self.both(x)
         return State(x, e, g), _plus_(q, g, kick / 2)
 
@@ -355,11 +355,6 @@ def _like(rows: Tensor, x: Tensor) -> Tensor:
     return rows.reshape(-1, *[1] * (x.ndim - 1))
 
 
-def _plus(x: Tensor, y: Tensor, a: Length) -> Tensor:
-    """x + a y."""
-    return torch.add(x, y, alpha=a) if isinstance(a, float) else torch.addcmul(x, y, a)
-
-
 def _plus_(x: Tensor, y: Tensor, a: Length) -> Tensor:
     """x + a y, written into x."""
-    return x.add_(y, alpha=a) if isinstance(a, float) else x.addcmul_(y, a)
+    return x.addcmul_(y, a) if isinstance(a, Tensor) else x.add_(y, alpha=a)

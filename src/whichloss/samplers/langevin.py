@@ -47,12 +47,17 @@ def langevin(
             s = s * (longest / size.clamp(min=longest))
         if averaged:
             before, xi = xi, (before + xi) / 2
-        x = x + step * s + scale * xi
+        x = plus(plus(x, s, step), xi, scale)
     return x, {
         "temperature": scale**2 / (2 * step),
         "score": size.mean(),
         "shortened": (size > longest).float().mean(),
     }
+
+
+def plus(x: Tensor, y: Tensor, a: Tensor | float) -> Tensor:
+    """x + a y in one pass over memory, which is half the time of a cheap step."""
+    return torch.addcmul(x, y, a) if isinstance(a, Tensor) else torch.add(x, y, alpha=a)
 
 
 def annealed_langevin(

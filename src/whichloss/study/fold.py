@@ -55,9 +55,10 @@ def bound(node: ast.AST) -> Counter[str]:
 
 def reached(nodes: Sequence[ast.stmt], root: str, family: set[str], kept: set[str]) -> list[ast.stmt]:
     """What the root uses, directly or not; of the classes of its family, the methods in `kept` and what those call."""
-    for node in nodes:
-        if isinstance(node, ast.ClassDef) and node.name in family:
-            node.body = _reached_methods(node.body, kept)
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef) and node.name in family]
+    called = _called([part for node in classes for part in node.body], kept)
+    for node in classes:
+        node.body = [part for part in node.body if not isinstance(part, ast.FunctionDef) or part.name in called]
     wanted, new = set[str](), {root}
     while new:
         wanted |= new
@@ -67,14 +68,15 @@ def reached(nodes: Sequence[ast.stmt], root: str, family: set[str], kept: set[st
     return [node for node in nodes if name_of(node) in wanted]
 
 
-def _reached_methods(body: Sequence[ast.stmt], kept: set[str]) -> list[ast.stmt]:
-    methods = {n.name: n for n in body if isinstance(n, ast.FunctionDef)}
-    wanted, new = set[str](), kept & set(methods)
+def _called(body: Sequence[ast.stmt], kept: set[str]) -> set[str]:
+    """The methods in `kept` and those that they call; a class and its bases may both have one of a name."""
+    methods = [n for n in body if isinstance(n, ast.FunctionDef)]
+    names, wanted, new = {n.name for n in methods}, set[str](), kept
     while new:
         wanted |= new
-        said = {a.attr for name in new for a in ast.walk(methods[name]) if isinstance(a, ast.Attribute)}
-        new = said & set(methods) - wanted
-    return [n for n in body if not isinstance(n, ast.FunctionDef) or n.name in wanted]
+        said = {a.attr for n in methods if n.name in new for a in ast.walk(n) if isinstance(a, ast.Attribute)}
+        new = said & names - wanted
+    return wanted
 
 
 def _closed(nodes: Sequence[ast.stmt]) -> Closed:

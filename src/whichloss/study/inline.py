@@ -34,7 +34,8 @@ def inline(kind: type, fields: Mapping[str, object]) -> tuple[set[str], list[str
         )
     family = {base.__name__ for base in kind.__mro__}
     plain = _Plain(family, fields)
-    nodes = reached([plain.visit(node) for node in found.values()], kind.__name__, family, KEPT)
+    nodes = _one_class([plain.visit(node) for node in found.values()], kind)
+    nodes = reached(nodes, kind.__name__, family, KEPT)
     twice = [name for name, count in Counter(map(name_of, nodes)).items() if count > 1]
     if twice:
         raise UserError(f"{kind.__name__} cannot become one file: it uses two things named '{twice[0]}'. Rename one.")
@@ -42,6 +43,17 @@ def inline(kind: type, fields: Mapping[str, object]) -> tuple[set[str], list[str
     used = {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
     lines = {line for home, _ in found for name, line in _foreign(home) if name in used}
     return lines, [_text(node) for node in nodes]
+
+
+def _one_class(nodes: list[ast.stmt], kind: type) -> list[ast.stmt]:
+    """The class with what its bases hold, unless one of them calls super()."""
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    line = [classes[base.__name__] for base in reversed(kind.__mro__) if base.__name__ in classes]
+    if any(isinstance(n, ast.Name) and n.id == "super" for node in line for n in ast.walk(node)):
+        return nodes
+    parts = {name_of(part): part for node in line for part in node.body}  # a later one takes an earlier one's place
+    line[-1].body, line[-1].bases = list(parts.values()), []
+    return [node for node in nodes if node not in line[:-1]]
 
 
 def _collect(module: str, name: str, found: Found) -> None:
@@ -178,6 +190,8 @@ class _Plain(ast.NodeTransformer):
 
     def needless(self, node: ast.stmt) -> bool:
         """Whether training and sampling do without this part of the class."""
+        if isinstance(node, ast.FunctionDef):
+            return any(ast.unparse(d) == "abstractmethod" for d in node.decorator_list)
         return isinstance(node, ast.Assign | ast.AnnAssign) and (name_of(node) in STUDY or self.decides(name_of(node)))
 
     def valued(self, node: ast.stmt) -> ast.stmt:

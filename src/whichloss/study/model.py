@@ -110,7 +110,7 @@ class Model:
     def unlike(self, x: Tensor, grad: bool = False) -> Tensor:
         """Energy, or minus log-density, of encoded rows x (n, d): (n,), float64. A classifier's is its free energy."""
         with torch.set_grad_enabled(grad):
-            found = torch.cat([self._unlike(rows).reshape(-1) for rows in torch.split(x, BLOCK)])
+            found = torch.cat([self._unlike(rows) for rows in torch.split(x, BLOCK)])
         return found.double()
 
     def _unlike(self, x: Tensor) -> Tensor:
@@ -118,8 +118,7 @@ class Model:
             z = self.objective.logits(self.nets, x, self.task)
             return free_energy(z, several=self.task.labels == "several")
         assert isinstance(self.objective, Generative)
-        found = self.objective.score(self.nets, x)
-        return -found if self.scores == "log density" else found
+        return self.objective.unlike(self.nets, x)
 
     def predict(self, source: object) -> Table:
         """The labels of new rows and their calibrated probabilities: `predicted ...`, and one `p(...)` a class.

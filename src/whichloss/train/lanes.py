@@ -160,6 +160,11 @@ class Lanes:
         with torch.no_grad():
             return self.vectorise(one)(dict(self.hyper), self.draws.key, *arguments)
 
+    def trained(self, weights: Mapping[str, Tensor], lane: int = 0) -> tuple[Objective, Nets]:
+        """The objective with the values of one lane, and its networks."""
+        values = {name: float(value[lane]) for name, value in self.hyper.items()}
+        return replace(self.objective, **values), self.nets({role: w[lane] for role, w in weights.items()})
+
     def alone(self, lane: int) -> "Lanes":
         """One lane of the group, by itself."""
         here = slice(lane, lane + 1)

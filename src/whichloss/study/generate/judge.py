@@ -7,7 +7,7 @@ what the user would get: whole numbers, real categories, real missing values.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -188,8 +188,7 @@ class SampleJudge(Judge):
         self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
     ) -> dict[str, float | None]:
         """What one sampled row costs; how far the loss went; log-likelihood of the judging rows."""
-        objective = replace(lanes.objective, **{name: float(value[0]) for name, value in lanes.hyper.items()})
-        nets, likely = lanes.nets({role: w[0] for role, w in weights.items()}), None
+        (objective, nets), likely = lanes.trained(weights), None
         if isinstance(objective, Generative) and objective.scores == "log density":
             likely = self.log_likelihood(encoder, seed, which, lambda x: objective.score(nets, x))
         return {
@@ -203,16 +202,15 @@ class SampleJudge(Judge):
 
         Neither needs Z. Only for columns of plain numbers: a density says nothing of whole ones.
         """
-        objective = replace(lanes.objective, **{name: float(value[0]) for name, value in lanes.hyper.items()})
+        objective, nets = lanes.trained(weights)
         discrete = encoder.jitter.any() or any(c.missing for c in encoder.schema.columns)
         if discrete or not isinstance(objective, Generative) or not objective.scores:
             return {}
-        nets, sign = lanes.nets({r: w[0] for r, w in weights.items()}), -1 if objective.scores == "log density" else 1
 
         def slope(x: Tensor) -> Tensor:
             x = x.clone().requires_grad_(True)
             with torch.enable_grad():
-                (found,) = torch.autograd.grad(sign * objective.score(nets, x).sum(), x)
+                (found,) = torch.autograd.grad(objective.unlike(nets, x).sum(), x)
             return found.detach()
 
         real = torch.from_numpy(encoder.encode(self.table.values[self.numbers(seed, which, DESCRIBED)]))
@@ -229,7 +227,7 @@ class SampleJudge(Judge):
     def maps(self, lanes: Lanes, encoder: Encoder, weights: Weights) -> dict[str, np.ndarray]:
         """Energy, or minus log-density, on a grid over a table of one or two columns of numbers; nan where infinite."""
         columns = [c for c in encoder.schema.columns if not c.constant]
-        objective = replace(lanes.objective, **{name: float(value[0]) for name, value in lanes.hyper.items()})
+        objective, nets = lanes.trained(weights)
         plain = encoder.dim == len(columns) <= 2 and all(c.kind in ("number", "integer") for c in columns)
         if not plain or not isinstance(objective, Generative) or not objective.scores:
             return {}
@@ -240,9 +238,7 @@ class SampleJudge(Judge):
             *((a + (b - a) * torch.linspace(0, 1, CELLS)) for a, b in zip(low, high, strict=True))
         )
         with torch.no_grad():
-            nets = lanes.nets({role: w[0] for role, w in weights.items()})
-            score = objective.score(nets, grid.reshape(-1, encoder.dim)).reshape((CELLS,) * encoder.dim).numpy()
-        energy = -score if objective.scores == "log density" else score
+            energy = objective.unlike(nets, grid.reshape(-1, encoder.dim)).reshape((CELLS,) * encoder.dim).numpy()
         blocks = [b for b in encoder.blocks if b.width]
         box = [[float(v[j]) * b.scale / b.factor + (b.mean or 0.0) for j, b in enumerate(blocks)] for v in (low, high)]
         return {"energy": np.where(np.isfinite(energy), energy, np.nan).astype(np.float32), "energy box": np.array(box)}

@@ -161,14 +161,12 @@ class OutlierJudge(SampleJudge):
         self, lanes: Lanes, weights: Weights, lane: int, encoder: Encoder, seed: int, which: Which
     ) -> np.ndarray | None:
         """Energy, or minus log-density, of the judging rows and the outliers; None where there is none or no number."""
-        objective = replace(lanes.objective, **{name: float(value[lane]) for name, value in lanes.hyper.items()})
+        objective, nets = lanes.trained(weights, lane)
         if not isinstance(objective, Generative) or not objective.scores:
             return None
-        nets = lanes.nets({role: w[lane] for role, w in weights.items()})
         x = torch.from_numpy(encoder.encode(self.judged(seed, which)))
         with torch.no_grad():
-            found = torch.cat([objective.score(nets, part).reshape(-1) for part in torch.split(x, 2000)]).double()
-        found = -found if objective.scores == "log density" else found
+            found = torch.cat([objective.unlike(nets, part) for part in torch.split(x, 2000)]).double()
         return found.numpy() if found.isfinite().all() else None
 
     def score(self, answer: Any, seed: int, which: Which) -> Scored:
