@@ -4,6 +4,7 @@ from .c2st import TwoSample, c2st_accuracy
 from .copies import CopyTest, copy_test
 from .correlation import correlation_difference, correlations
 from .density import kl_to_density
+from .features import frechet, kid
 from .mmd import Mmd, MmdReference, bandwidths, mmd
 from .modes import Modes, modes
 from .neighbours import Prdc, neighbours
@@ -31,8 +32,10 @@ __all__ = [
     "energy_distance",
     "equipartition",
     "exact_w2",
+    "frechet",
     "groups",
     "kernel_stein",
+    "kid",
     "kl_to_density",
     "mmd",
     "modes",
