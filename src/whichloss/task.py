@@ -15,7 +15,8 @@ Labels = Literal["", "one", "several", "ordered"]
 class Task:
     """What is to be learned: the goal, the width of an encoded row, the number of training rows.
 
-    labels: what a row is labelled with: nothing, one of `classes`, several of them (0/1 each), or one in an order.
+    labels: what a row is labelled with: nothing, one of `classes`, several of them (0/1 each), or one in an order;
+    shape: (C, H, W) where a row is a picture, flattened.
     """
 
     goal: Goal
@@ -23,6 +24,7 @@ class Task:
     rows: int
     classes: int = 0
     labels: Labels = ""
+    shape: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""Tables: read, describe, encode and decode, split."""
+"""Tables and pictures: read, describe, encode and decode, split."""
 
 from whichloss.data.describe import Description, describe
 from whichloss.data.encode import Encoder
+from whichloss.data.pictures import Pictures, Scale, is_pictures, read_pictures
 from whichloss.data.read import read
 from whichloss.data.schema import Column, Kind, Schema
 from whichloss.data.split import Split, split
@@ -14,12 +15,16 @@ __all__ = [
     "Description",
     "Encoder",
     "Kind",
+    "Pictures",
+    "Scale",
     "Schema",
     "Split",
     "Table",
     "Toy",
     "describe",
     "find_toy",
+    "is_pictures",
     "read",
+    "read_pictures",
     "split",
 ]

@@ -18,6 +18,8 @@ from ..rng import MASK, Rng, mix
 from ..task import Batch, Task
 from . import optimise
 
+FIRST = 4096  # pictures from which an objective makes its memory
+
 
 @dataclass
 class State:
@@ -56,6 +58,8 @@ class Lanes:
     `rng.key` is (S,); `data` is (S, n, d), the encoded training rows of each lane, of which the first `sizes` (S,)
     count, followed in the last dimension by their labels, if any; `jitter` (S, d) is the width of the uniform noise
     that dequantises discrete columns, labels not included; `hyper` holds (S,) values of searched fields.
+    Of pictures `data` (S, n, 1 and labels) holds row numbers of `pixels` (N, d), the bytes of all pictures, which all
+    lanes and workers share; a step reads only its batch.
     """
 
     objective: Objective
@@ -68,6 +72,7 @@ class Lanes:
     hyper: Mapping[str, Tensor] = field(default_factory=dict)
     batch: int = 256
     salt: str = ""  # a twin's name: other draws, same rows
+    pixels: Tensor | None = None
     stacked: bool = True  # False: networks that cannot be traced or vmapped; lanes go one by one
     modules: dict[str, nn.Module] = field(init=False)
     layout: dict[str, list[tuple[str, torch.Size]]] = field(init=False)
@@ -99,7 +104,7 @@ class Lanes:
         for k in range(self.count):  # one by one, since lanes may differ in their number of rows
             hyper = {name: value[k] for name, value in self.hyper.items()}
             rng = Rng(self.draws.key[k], self.draws.path)["memory"]
-            rows = self.data[k, : int(self.sizes[k])]
+            rows = self.some(k, FIRST if self.pixels is not None else None)
             lanes.append(replace(self.objective, **hyper).memory(self.labelled(rows), rng))
         return {name: torch.stack([lane[name] for lane in lanes]) for name in lanes[0]}
 
@@ -179,16 +184,30 @@ class Lanes:
             hyper=hyper,
         )
 
+    def some(self, lane: int, most: int | None = None) -> Tensor:
+        """Training rows of one lane, as encoded: all, or at most so many, spread evenly."""
+        rows = self.data[lane, : int(self.sizes[lane])]
+        if most is not None and len(rows) > most:
+            rows = rows[torch.linspace(0, len(rows) - 1, most).long()]
+        return self.read(rows)
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Rows of `data` with the pictures that they name, in [-1, 1], in the place of their numbers."""
+        if self.pixels is None:
+            return rows
+        x = self.pixels[rows[:, 0].long()].to(torch.get_default_dtype()) / 127.5 - 1
+        return torch.cat([x, rows[:, 1:].to(x)], dim=1) if rows.shape[1] > 1 else x
+
     def rows(self, number: int) -> Tensor:
         """Batch `number` of every lane (S, B, d): the same rows for every objective that shares the key."""
         rng, (lanes, n, dim) = self.rng.at(number), self.data.shape
         index = rng.integers("rows", (self.batch,), 1 << 40) % self.sizes[:, None]
         offset = torch.arange(lanes).mul_(n).unsqueeze_(1)
-        x = self.data.reshape(lanes * n, dim).index_select(0, (index + offset).reshape(-1))
-        x = x.view(lanes, self.batch, dim)
+        x = self.read(self.data.reshape(lanes * n, dim).index_select(0, (index + offset).reshape(-1)))
+        x = x.view(lanes, self.batch, -1)
         if self.jitter.any():
             noise = self.jitter[:, None] * (rng.uniform("jitter", (self.batch, self.task.dim)) - 0.5)
-            x = x + torch.nn.functional.pad(noise, (0, dim - self.task.dim))
+            x = x + torch.nn.functional.pad(noise, (0, x.shape[2] - self.task.dim))
         return x
 
     def labelled(
