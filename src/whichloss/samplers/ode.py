@@ -51,8 +51,8 @@ def ode_log_density(
 ) -> Tensor:
     """log p(x) = log p_prior(x(end)) + int div u dt along the path from the rows x (n, d) at times[0]: (n,), nats.
 
-    For x and the integral alike (Chen et al., 2018). `times` runs from the data to the prior. rk4, of order 4 at no more
-    calls, goes two equal intervals at once by way of the time between them; an odd last one is left to Heun.
+    For x and the integral alike (Chen et al., 2018). `times` runs from the data to the prior. rk4, of order 4 and no
+    dearer, goes two equal intervals at once by way of the time between them; an odd last one is left to Heun.
     """
     log = torch.zeros_like(x[:, 0])
     if method == "rk4":
