@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from whichloss.errors import UserError
-from whichloss.samplers import autocorrelation, e_bfmi, ess, split_rhat
+from whichloss.samplers import autocorrelation, doubts, e_bfmi, ess, split_rhat
 from whichloss.samplers.diagnostics import _geyer, _rhat
 
 
@@ -158,3 +158,23 @@ def test_unknown_kinds_are_refused():
         ess(torch.zeros(9, 2), "median")
     with pytest.raises(UserError, match="got 'bulk'"):
         split_rhat(torch.zeros(9, 2), "bulk")
+
+
+def test_chains_that_never_moved_have_no_effective_draws():
+    stuck = torch.randn(1, 8, 2).expand(100, 8, 2)
+    assert ess(stuck, "bulk").isnan().all() and ess(stuck, "mean").isnan().all()
+
+
+def test_doubts_name_what_speaks_against_draws():
+    good = {"divergences": 0.0, "rhat": 1.003, "ess_bulk": 900.0, "ess_tail": 500.0, "ebfmi": 1.0}
+    assert doubts(good) == [] == doubts({})
+    for name, value, says in (
+        ("divergences", 3.0, "3 proposals diverged"),
+        ("rhat", 1.04, "1.04, not below 1.01"),
+        ("rhat", math.nan, "have not mixed"),
+        ("ess_bulk", 66.0, "ess_bulk is 66"),
+        ("ess_tail", math.nan, "the tails"),
+        ("ebfmi", 0.1, "momenta"),
+    ):
+        (said,) = doubts(good | {name: value})
+        assert says in said
