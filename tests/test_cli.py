@@ -199,6 +199,9 @@ def test_score_prints_or_writes_one_answer_per_row(command, small, table_csv, tm
     log_p = np.array([float(row["log_density"]) for row in rows])  # N(0, I / 2): Z = pi^(d / 2)
     assert np.allclose(log_p, -found - encoded.shape[1] / 2 * np.log(np.pi), atol=0.1)
     assert np.mean([row["unlikely"] == "true" for row in rows]) == pytest.approx(0.05, abs=0.04)
+    _, beside = command("score", tmp_path / "run", table_csv, "--explain")
+    assert "rows are unlikely at a false-alarm rate of 0.05" in beside and "excess: nats" in beside
+    assert "log Z is" in beside and "standardised columns" in beside
     said, _ = command("score", tmp_path / "run", table_csv, "-o", tmp_path / "s.csv")
     assert (tmp_path / "s.csv").read_text().replace("\r\n", "\n") == out
     assert f"300 scores written to {tmp_path / 's.csv'}" in said and "log Z is" in said

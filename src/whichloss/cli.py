@@ -168,6 +168,7 @@ def score(
 ) -> None:
     """Say how likely every row of DATA is: energy or log-density, p-value against held-out rows, unlikely or not."""
     from .data.write import texts
+    from .study.unlikely import told
 
     if output is not None:
         _writer(output)
@@ -178,16 +179,12 @@ def score(
     if output is None:
         columns = [texts(c, rows.values[:, j]) for j, c in enumerate(rows.schema.columns)]
         typer.echo("\n".join([",".join(rows.schema.names), *map(",".join, zip(*columns, strict=True))]))
-        return
-    _write_table(rows, output)
-    for note in rows.notes:
-        typer.echo(f"note: {note}")
-    count = sum(rows.column("unlikely"))
-    typer.echo(
-        f"{len(rows):,} scores written to {output}; {count:,} unlikely at a false-alarm rate of {false_alarms:g}"
-    )
-    if known := model.record.get("log Z"):
-        typer.echo(f"log Z is {known['value']:.3f} nats, {known['label']}: {known['says']}")
+    else:
+        _write_table(rows, output)
+    for said in told(model, rows, false_alarms, explain):
+        typer.echo(said, err=output is None)  # beside the rows on the screen, not among them
+    if output is not None:
+        typer.echo(f"{len(rows):,} scores written to {output}")
 
 
 @app.command()

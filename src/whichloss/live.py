@@ -40,6 +40,7 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = Non
     total = sum(flops for _, _, flops in plan.stages())
     cores = len(os.sched_getaffinity(0))
     labels = judge.target if isinstance(judge, LabelJudge) else ()
+    read = (note for table in judge.tables.values() for note in table.notes)
     columns, dims = len(judge.table.schema.columns) - len(labels), judge.task.dim
     lines = [
         f"[bold]{escape(judge.table.source)}[/]: {len(judge.table):,} rows, {columns} column{'s' * (columns > 1)} "
@@ -49,7 +50,7 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = Non
         f"goal {plan.goal}, budget {escape(b.name)}: {plain(b.flops)} operations per run, networks of 3 x {b.width}",
         f"objectives: {escape(', '.join(plan.objectives))}",
         *skipped_lines(plan),
-        *(f"[yellow]note[/] {escape(note)}" for note in (*judge.table.notes, *suspicions(judge.table, labels))),
+        *(f"[yellow]note[/] {escape(note)}" for note in (*read, *suspicions(judge.table, labels))),
         *kept_lines(folder),
     ]
     stages = [stage for stage in plan.stages() if stage[1]]

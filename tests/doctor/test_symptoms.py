@@ -47,6 +47,7 @@ HEALTHY = {
     "chain reach": [0.6 + 0.1 * s for s in SWING],
     "chain sd": [1.0] * N,
     "noise ess": [0.1 + 0.02 * s for s in SWING],
+    "acceptance": [0.5 + 0.02 * s for s in SWING],
     "KL(q(x_T) || prior)": [1e-5] * N,
 }
 
@@ -158,6 +159,11 @@ def test_short_chains_make_a_sampler_where_the_energy_itself_is_not_the_data():
     assert set(found(weights)) == {"mode weights not learnt"}  # chains that go far
     assert found(replace(weights, score=0.004), **short)["a sampler, not a density"].level == "note"
     assert "a sampler, not a density" not in found(weights, chain_reach=[0.02] * N)  # they do not move: said already
+
+
+def test_refused_proposals_are_said():
+    assert set(found(BAD, acceptance=[0.04] * N)) == {"chains mostly refused"}
+    assert found(BAD, acceptance=[0.5] * N) == {}
 
 
 def test_the_gap_to_noise_may_grow_where_there_are_no_chains():

@@ -40,7 +40,7 @@ def test_contrastive_divergence_gradient_is_the_moment_difference():
     torch.testing.assert_close(contrastive_divergence(X + 3, model + 3), X - model)
 
 
-@pytest.mark.parametrize("steps", [1, 10])
+@pytest.mark.parametrize("steps", [1, 10, 1000])
 def test_contrastive_divergence_fixed_point_of_unadjusted_langevin(steps):
     """Chains started at the data, step h: lam* = (1 - sqrt(1 - 2 h / s2)) / h for every number of steps."""
     h = 0.1
@@ -175,32 +175,6 @@ def hermite(count, dtype=torch.float64):
     return torch.tensor(at, dtype=dtype), torch.tensor(weight / weight.sum(), dtype=dtype)
 
 
-@pytest.mark.parametrize("d", [1, 2])
-@pytest.mark.parametrize("t", [0.1, 1.0, 10.0])
-def test_energy_discrepancy_of_a_normal(d, t):
-    """lam d s2 / 2 - d log(1 + t lam) / 2 - lam d (s2 + t) / (2 (1 + t lam)), least at 1 / s2 for every t.
-
-    M copies by quadrature: their weights enter as energies, -log(M weight), since the loss takes an equal mean.
-    """
-    z, w = hermite(100 if d == 1 else 40)
-    places = torch.cartesian_prod(*[z] * d).reshape(-1, d)
-    log_w = torch.cartesian_prod(*[w.log()] * d).reshape(-1, d).sum(1)
-
-    def mean(lam):
-        x, y = S2**0.5 * places, (S2 + t) ** 0.5 * places  # the loss is linear in E(x): any coupling does
-        copies = lam / 2 * ((y[:, None] + t**0.5 * places) ** 2).sum(-1) - log_w - math.log(len(places))
-        return log_w.exp() @ energy_discrepancy(lam / 2 * (x**2).sum(1), copies, 1e-300)
-
-    def formula(lam):
-        return d * (lam * S2 / 2 - math.log(1 + t * lam) / 2 - lam * (S2 + t) / (2 * (1 + t * lam)))
-
-    best, close = torch.tensor(1 / S2, dtype=torch.float64), 2e-2 if t > 1 else 1e-6  # few nodes for a narrow law
-    for lam in (0.3, 1 / S2, 1.2):
-        assert mean(torch.tensor(lam).double()).item() == pytest.approx(formula(lam), abs=close)
-    assert torch.func.grad(mean)(best).item() == pytest.approx(0, abs=close)
-    assert torch.func.grad(mean)(0.7 * best) < 0 < torch.func.grad(mean)(1.4 * best)
-
-
 @BOTH
 def test_energy_discrepancy_formula_bound_and_level(dtype):
     e, noised = torch.randn(5, dtype=dtype), torch.randn(5, 3, dtype=dtype)
@@ -220,3 +194,202 @@ def test_gradients_of_the_likelihood_and_the_discrepancy(w):
     inputs = e.requires_grad_(), noised.requires_grad_()
     assert torch.autograd.gradcheck(lambda e, n: energy_discrepancy(e, n, w), inputs)
     assert torch.autograd.gradcheck(lambda e, y: importance_likelihood(e, y, log_q), (e, y))
+
+
+def signs(d, dtype, size=1.0):
+    """All rows of +-size: a normal law of sd `size` as far as second moments tell."""
+    return size * torch.cartesian_prod(*[torch.tensor([-1.0, 1.0], dtype=dtype)] * d).reshape(-1, d)
+
+
+def nodes(d, count, dtype):
+    """Rows and weights that stand for N(0, I_d), exact for polynomials of degree 2 count - 1 in every column."""
+    z, w = hermite(count, dtype)
+    places = torch.cartesian_prod(*[z] * d).reshape(-1, d)
+    return places, torch.cartesian_prod(*[w] * d).reshape(-1, d).prod(dim=1)
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_score_matching_and_the_denoising_one_have_optima_that_do_not_depend_on_d(d, dtype):
+    """1 / s2 and 1 / (s2 + sigma^2); least values -d / (2 s2) and s2 / (s2 + sigma^2); both slope down at 0."""
+    x = signs(d, dtype, S2**0.5)
+
+    def exact(lam):
+        return score_matching(-lam * x, -lam * d * torch.ones(len(x), dtype=dtype)).mean()
+
+    def sliced(lam):
+        v = signs(d, dtype)
+        return sliced_score_matching(-lam * x, -lam * (v**2).sum(dim=1)).mean()
+
+    for loss in (exact, sliced):
+        at = lambda lam: torch.func.grad(loss)(torch.tensor(lam, dtype=dtype)).item()
+        assert at(1 / S2) == pytest.approx(0, abs=1e-5) and at(0.0) < 0 < at(1.1 / S2)
+        assert loss(torch.tensor(1 / S2, dtype=dtype)).item() == pytest.approx(-d / (2 * S2), rel=1e-5)
+    for sigma in (0.02, 0.5):
+        n = signs(d, dtype)
+        xs, ns = x.repeat_interleave(len(n), 0), n.repeat(len(x), 1)
+        loss = lambda lam: denoising_score_matching(-lam * (xs + sigma * ns), ns, sigma).mean()
+        best = 1 / (S2 + sigma**2)
+        at = lambda lam: torch.func.grad(loss)(torch.tensor(lam, dtype=dtype)).item() / sigma**2
+        assert at(best) == pytest.approx(0, abs=1e-4 / sigma) and at(0.0) < 0 < at(1.5 * best)
+        least = loss(torch.tensor(best, dtype=dtype)).item()
+        assert least == pytest.approx(S2 / (S2 + sigma**2), rel=1e-4)
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize(("sigma", "known"), [(0.5, 2.61), (0.1, 13.0), (0.02, 65.2)])
+def test_the_noise_of_the_denoising_gradient_grows_as_one_over_sigma(sigma, known, d, dtype):
+    """At the optimum the gradient of |s + n / sigma|^2 / 2 in lam has sd sqrt(d s2) / sigma: exact by three nodes, as
+    its square is of degree 4."""
+    z, w = nodes(2 * d, 3, dtype)
+    x, n = S2**0.5 * z[:, :d], z[:, d:]
+
+    def rows(lam):
+        return denoising_score_matching(-lam * (x + sigma * n), n, sigma) * d / (2 * sigma**2)
+
+    slopes = torch.func.jacrev(rows)(torch.tensor(1 / (S2 + sigma**2), dtype=dtype))
+    assert abs((w @ slopes).item()) < 1e-3 * known
+    found = (w @ slopes**2).sqrt().item()
+    assert found == pytest.approx((d * S2) ** 0.5 / sigma, rel=1e-3) == pytest.approx(d**0.5 * known, rel=0.01)
+
+
+@BOTH
+@pytest.mark.parametrize("d", [2, 3])
+@pytest.mark.parametrize("law", ["signs", "axes", "normal"])
+def test_slices_may_follow_any_law_of_unit_covariance(law, d, dtype):
+    """Signs, one of the axes times sqrt(d), normals: their mean is the exact loss for any Jacobian."""
+    matrix = torch.arange(1.0, d * d + 1, dtype=dtype).reshape(d, d).sin()
+    v, w = {
+        "signs": (signs(d, dtype), torch.full((2**d,), 2.0**-d, dtype=dtype)),
+        "axes": (d**0.5 * torch.eye(d, dtype=dtype), torch.full((d,), 1 / d, dtype=dtype)),
+        "normal": nodes(d, 3, dtype),
+    }[law]
+    score = signs(d, dtype) @ matrix.T
+    sliced = sum(
+        p * sliced_score_matching(score, (one @ matrix @ one).expand(len(score))) for one, p in zip(v, w, strict=True)
+    )
+    torch.testing.assert_close(sliced, score_matching(score, matrix.trace().expand(len(score))))
+
+
+def wells(x):
+    """2 (x_j^2 - 1)^2 over all columns; log Z = .34424 a column."""
+    return 2 * ((x**2 - 1) ** 2).sum(dim=1)
+
+
+def cells(d, dtype, far=4.0, count=200):
+    """Midpoints of a grid and the log of a cell's volume."""
+    axis = ((torch.arange(count) + 0.5) * 2 / count - 1).to(dtype) * far
+    return torch.cartesian_prod(*[axis] * d).reshape(-1, d), d * math.log(2 * far / count)
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("nu", [1, 3])
+def test_noise_contrastive_learns_the_constant_of_a_double_well(nu, d, dtype):
+    """f = -E - c - log q against q = N(0, 1.5^2 I), the means by a grid: c is best at log Z = .34424 d, where every
+    slope is 0, and for nu = 1 the value there is 2 log 2 - 2 JS(p, q)."""
+    x, volume = cells(d, dtype)
+    log_q = -(x**2).sum(dim=1) / 4.5 - d / 2 * math.log(2 * math.pi * 2.25)
+    log_p = -wells(x) - 0.34424 * d
+    p, q = (log_p + volume).exp(), (log_q + volume).exp()
+    assert p.sum().item() == pytest.approx(1, abs=2e-5)
+
+    def loss(f):
+        sure = torch.full_like(f, torch.inf)
+        return p @ noise_contrastive(f, -sure, nu) + q @ noise_contrastive(sure, f, nu)
+
+    c = lambda c: torch.func.grad(lambda c: loss(-wells(x) - c - log_q))(torch.tensor(c, dtype=dtype)).item()
+    assert c(0.34424 * d) == pytest.approx(0, abs=2e-5) and c(0.34424 * d - 0.02) < -1e-3 < 1e-3 < c(0.34424 * d + 0.02)
+    best = log_p - log_q
+    slope = torch.func.grad(loss)(best)
+    assert slope.abs().sum() < 1e-5  # of p and q, which sum to 1
+    if nu == 1:
+        mean = torch.logaddexp(log_p, log_q) - math.log(2)
+        js = (p @ (log_p - mean) + q @ (log_q - mean)).item() / 2
+        lost = 1 - q.sum().item()  # noise beyond the grid, where its loss is 0
+        assert loss(best).item() == pytest.approx(2 * math.log(2) - 2 * js, abs=1e-5 + lost)
+        assert js > 0.05
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+def test_the_log_partition_s_derivatives_are_the_energy_s_moments(d, dtype):
+    """d log Z / d beta = -E[E], d^2 = Var(E): both d / 2 for a normal, the wells' own by quadrature; d / d lam is
+    -E[dE / d lam]."""
+    x, volume = cells(d, dtype, far=7.0, count=400)
+    flat = torch.full_like(x[:, 0], -volume - math.log(len(x)))
+    for e, mean, variance in ((x.square().sum(dim=1) / 2, 0.5, 0.5), (wells(x), *moments_of_a_well())):
+
+        def log_z(beta, e=e):
+            return log_partition(beta * e, flat)
+
+        one = torch.ones((), dtype=dtype)
+        assert -torch.func.grad(log_z)(one).item() == pytest.approx(d * mean, rel=1e-4)
+        assert torch.func.grad(torch.func.grad(log_z))(one).item() == pytest.approx(d * variance, rel=1e-3)
+    for lam in (0.5, 2.0):
+        loss = lambda lam: importance_likelihood(lam * x[:1, 0] * 0, lam / 2 * x.square().sum(dim=1), flat).mean()
+        found = torch.func.grad(loss)(torch.tensor(lam, dtype=dtype)).item()
+        assert found == pytest.approx(-d / (2 * lam), rel=1e-3)
+
+
+def moments_of_a_well():
+    x = np.linspace(-4, 4, 100_001)
+    e = 2 * (x**2 - 1) ** 2
+    p = np.exp(-e) / np.exp(-e).sum()
+    return p @ e, p @ e**2 - (p @ e) ** 2
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+def test_energy_discrepancy_is_score_matching_at_little_noise(d, dtype):
+    """L / t -> mean of |s|^2 / 2 + div s, on an energy that is not quadratic; all noises by quadrature."""
+    t = 1e-4 if dtype == torch.float64 else 1e-2  # float32 has no digits for less
+    z, w = nodes(d, 3, dtype)
+    energy = lambda x: (0.4 * x**2 + x**4 / 20 + x.roll(1, -1) * x / 10).sum(dim=-1)
+    x = signs(d, dtype, 1.3)
+    shared = x[:, None] + t**0.5 * z  # (rows, n, d)
+    copies = energy(shared[:, :, None] + t**0.5 * z) - (len(z) * w).log()
+    e = energy(x)[:, None].expand(copies.shape[:2])
+    found = energy_discrepancy(e.reshape(-1), copies.reshape(-1, len(z)), 1e-30).reshape(len(x), -1) @ w / t
+    slope = torch.func.vmap(torch.func.grad(energy))(x)
+    trace = torch.func.vmap(lambda x: torch.func.jacrev(torch.func.grad(energy))(x).trace())(x)
+    torch.testing.assert_close(found, score_matching(-slope, -trace), rtol=0, atol=20 * t)
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+def test_energy_discrepancy_is_the_likelihood_at_much_noise(d, dtype):
+    """L + d log(2 pi t) / 2 + d / 2 -> mean of E + log Z, the copies' mean by a grid over the wells."""
+    t, z, w = 1e4, *nodes(d, 4, dtype)
+    x, volume = cells(d, dtype, count=80)
+    rows = torch.tensor([[0.5] * d, [-1.2] * d, [1.0] * d], dtype=dtype)
+    middle = rows[:, None] + t**0.5 * z
+    log_n = -(middle[:, :, None] - x).square().sum(dim=-1) / (2 * t) - d / 2 * math.log(2 * math.pi * t)
+    copies = wells(x) - log_n - volume - math.log(len(x))
+    e = wells(rows)[:, None].expand(copies.shape[:2])
+    found = energy_discrepancy(e.reshape(-1), copies.reshape(-1, len(x)), 1e-30).reshape(len(rows), -1) @ w
+    found = found + d / 2 * math.log(2 * math.pi * t) + d / 2
+    torch.testing.assert_close(found, wells(rows) + 0.34424 * d, rtol=0, atol=2e-3)
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("t", [0.1, 1.0, 10.0])
+def test_energy_discrepancy_has_its_optimum_at_the_truth_for_any_noise(d, t, dtype):
+    """As above for a normal, sharper: copies on a grid around 0, where the energy is low, whatever t is."""
+    z, w = nodes(d, 8, dtype)
+    x, volume = cells(d, dtype, far=9.0, count=400 if d == 1 else 60)
+    middle = (S2 + t) ** 0.5 * z
+    log_n = -(middle[:, None] - x).square().sum(dim=-1) / (2 * t) - d / 2 * math.log(2 * math.pi * t)
+
+    def mean(lam):
+        copies = lam / 2 * x.square().sum(dim=1) - log_n - volume - math.log(len(x))
+        return w @ energy_discrepancy(lam / 2 * S2 * z.square().sum(dim=1), copies, 1e-30)
+
+    close = 1e-4 if dtype == torch.float32 or d == 2 else 1e-6
+    for lam in (0.4, 1 / S2, 1.2):
+        known = d * (lam * S2 / 2 - math.log(1 + t * lam) / 2 - lam * (S2 + t) / (2 * (1 + t * lam)))
+        assert mean(torch.tensor(lam, dtype=dtype)).item() == pytest.approx(known, abs=close)
+    slope = lambda lam: torch.func.grad(mean)(torch.tensor(lam, dtype=dtype)).item()
+    assert slope(1 / S2) == pytest.approx(0, abs=close) and slope(0.9 / S2) < -close < close < slope(1.1 / S2)

@@ -27,13 +27,19 @@ def test_all_agree_with_scikit_learn_ties_included(rounded):
     assert found["outlier share"] == pytest.approx(70 / 370)
 
 
-@pytest.mark.parametrize(("d", "c"), [(10, 1.5), (100, 0.5)])
-def test_energies_of_a_wider_or_narrower_gaussian(d, c):
-    """E = |x|^2 / 2 under N(0, I_d) against N(0, c I_d): AUROC = F_{d,d}(c), near 0 where the outliers are narrower."""
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("d", "c", "known"), [(2, 1.5, 1.5 / 2.5), (2, 0.5, 0.5 / 1.5), (10, 1.5, 0.7334), (100, 0.5, 0.0003)]
+)
+def test_energies_of_a_wider_or_narrower_gaussian(d, c, known, dtype):
+    """E = |x|^2 / 2 under N(0, I_d) against N(0, c I_d): AUROC = F_{d,d}(c), c / (1 + c) in two dimensions, near 0 in
+    many where the outliers are narrower: they are likelier than the rows themselves."""
     rng = np.random.default_rng(d)
     inside, outside = rng.normal(size=(20_000, d)), c**0.5 * rng.normal(size=(20_000, d))
-    found = detection(*(torch.from_numpy((x**2).sum(1) / 2) for x in (inside, outside)))
-    assert found["outlier AUROC"] == pytest.approx(stats.f.cdf(c, d, d), abs=0.008)
+    found = detection(*(torch.from_numpy((x**2).sum(1) / 2).to(dtype) for x in (inside, outside)))
+    assert stats.f.cdf(c, d, d) == pytest.approx(known, abs=5e-5)
+    error = 4.5 * (known * (1 - known) / 20_000) ** 0.5  # an upper bound: sqrt(2) less where the laws are alike
+    assert found["outlier AUROC"] == pytest.approx(stats.f.cdf(c, d, d), abs=error)
 
 
 def test_only_the_order_of_scores_counts():

@@ -9,6 +9,9 @@ from whichloss.errors import UserError
 from whichloss.metrics import equipartition, kernel_stein
 from whichloss.metrics.stein import stein_kernel
 from whichloss.rng import Rng
+from whichloss.samplers import hmc, langevin
+
+BOTH = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 
 
 def test_the_stein_kernel_is_its_definition_by_autograd(normal):
@@ -107,22 +110,41 @@ def test_bad_rows_are_refused():
         equipartition(x, x, temperature=0.0)
 
 
-def test_equipartition_of_a_normal_is_exact():
+@BOTH
+@pytest.mark.parametrize("d", [1, 3])
+def test_equipartition_of_a_normal_is_exact(d, dtype):
     """E = |x|^2 / 2: the mean is the second moment and its error that of chi squared, sqrt(2 d / n)."""
-    x = Rng.of(5).normal("x", (20_000, 3))
+    x = Rng.of(5).normal("x", (20_000, d)).to(dtype)
     found = equipartition(x, x)
-    assert found.value == pytest.approx(x.square().sum(dim=1).double().mean().item(), rel=1e-6)
-    assert found.se == pytest.approx((2 * 3 / 20_000) ** 0.5, rel=0.05) and abs(found.z) < 4
+    assert found.value == pytest.approx(x.double().square().sum(dim=1).mean().item(), rel=1e-6)
+    assert found.expected == d
+    assert found.se == pytest.approx((2 * d / 20_000) ** 0.5, rel=0.05) and abs(found.z) < 4
     torch.testing.assert_close(found.each.sum().item(), found.value)
     correlated = equipartition(x, x, effective=200)
     assert correlated.se == pytest.approx(10 * found.se)
 
 
-def test_equipartition_holds_for_a_quartic_at_any_temperature():
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+def test_equipartition_holds_for_a_quartic_at_any_temperature(d, dtype):
     """E = x^4 at T: x = (T g)^(1/4), g of a Gamma(1/4), so that E[4 x^4] = T."""
     torch.manual_seed(0)
     for T in (0.5, 1.0, 3.0):
-        x = (T * torch.distributions.Gamma(0.25, 1.0).sample((40_000, 2))) ** 0.25
+        x = (T * torch.distributions.Gamma(0.25, 1.0).sample((40_000, d))).to(dtype) ** 0.25
         found = equipartition(x, 4 * x**3, temperature=T)
-        assert found.expected == 2 * T and abs(found.z) < 4
-        assert equipartition(x, 4 * x**3, temperature=1.1 * T).z < -5  # a wrong temperature
+        assert found.expected == d * T and abs(found.z) < 4
+        assert equipartition(x, 4 * x**3, temperature=1.1 * T).z < -4  # a wrong temperature
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+def test_equipartition_finds_a_sampler_s_bias_without_its_law(d, dtype):
+    """Double wells at T: d T from Hamiltonian Monte Carlo; d / (1 - u / 2) from plain Langevin on N(0, I), step u."""
+    well, slope = (lambda x: 2 * ((x**2 - 1) ** 2).sum(1)), (lambda x: 8 * x * (x**2 - 1))
+    start = 0.6 * Rng.of(6).normal("x", (8000, d)).to(dtype)
+    for T in (0.5, 2.0):
+        x, _ = hmc(well, start, Rng.of(7), draws=25, step=0.17 * T**0.5, temperature=T, keep=False)
+        assert abs(equipartition(x, slope(x), temperature=T).z) < 4.5
+    y, _ = langevin(lambda x: -x, start, Rng.of(7), steps=20, step=0.5)
+    found = equipartition(y, y)
+    assert found.value == pytest.approx(d / 0.75, abs=4.5 * found.se) and found.z > 8

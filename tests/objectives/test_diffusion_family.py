@@ -200,6 +200,19 @@ def test_score_matching_samples_and_least_loss():
     assert loss(objective, nets, data(100_000)) == pytest.approx(least, rel=0.02)
 
 
+@pytest.mark.parametrize("levels, error", [(20, 0.1), (400, 3e-3)])
+def test_score_matching_log_density(levels, error, monkeypatch):
+    """That of the law blurred by sigma_min; centred data, since the widest noise must hide where they are."""
+    monkeypatch.setattr(sys.modules[__name__], "MEAN", torch.zeros(2))
+    objective, x = DSM(levels=levels), data(200)
+    low, top = (SD**2 + sigma**2 for sigma in (objective.sigma_min, objective.sigma_max * 2**0.5))
+    stretch = (top / low).sqrt()  # of the flow, from a row to the widest noise, where the prior is N(0, 1 + sigma^2)
+    prior = torch.distributions.Normal(0.0, (1 + 2 * objective.sigma_max**2) ** 0.5)
+    exact = (prior.log_prob(stretch * x) + stretch.log()).sum(1)
+    assert (exact - torch.distributions.Normal(MEAN, low.sqrt()).log_prob(x).sum(1)).abs().max() < 0.4
+    torch.testing.assert_close(objective.score(exact_score(objective), x), exact, rtol=0, atol=error)
+
+
 def test_score_matching_ladder_grows_with_the_data():
     objective, ends = DSM(), torch.tensor([0.0, 1.0])
     assert objective.sigma(ends, 9).tolist() == pytest.approx([12.0, 0.02])

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from whichloss.nets import builder
 from whichloss.objectives import find
 from whichloss.objectives.base import Nets
 from whichloss.rng import Rng
-from whichloss.samplers.langevin import langevin
+from whichloss.samplers import hmc, langevin, mala
 from whichloss.task import Batch, Task
 from whichloss.train import Lanes, Loop, sampling_weights
 
@@ -63,6 +64,22 @@ def test_score_matching_is_least_at_the_inverse_variance_for_every_d(dtype, name
     assert value == pytest.approx(-d / (2 * S2), rel=1e-5)
 
 
+@BOTH
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_denoising_over_a_ladder_is_least_at_the_blurred_score(dtype, d):
+    """s = -c x / (s2 + sigma^2), sigma .1 or 1: least at c = 1, where it is the mean of s2 / (s2 + sigma^2)."""
+    objective = replace(find("denoising-score-matching")(), sigma_max=d**-0.5, sigma_min=0.1, levels=2)
+
+    def loss(c):
+        s = lambda x, sigma, clock: -c * x / (S2 + sigma**2)
+        return objective.errors(rows(60_000, d), Rng.of(0), s).mean()
+
+    slope = lambda c: grad(loss)(torch.tensor(c)).item()
+    assert abs(slope(1.0)) < 0.01 and slope(0.9) < -0.02 < 0.02 < slope(1.1)
+    known = (S2 / (S2 + 1) + S2 / (S2 + 0.01)) / 2
+    assert loss(torch.tensor(1.0)).item() == pytest.approx(known, rel=0.02)
+
+
 def test_slices_have_the_mean_and_less_of_the_noise():
     """On an energy whose Hessian is not diagonal: the exact loss on average, less noise with more slices."""
     net = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1)).double()
@@ -93,6 +110,43 @@ def test_contrastive_divergence_with_exact_steps_settles_at_the_truth(dtype, d, 
 
     best = (1 - math.sqrt(1 - 0.2 / S2)) / 0.1
     assert best == pytest.approx(0.60664, abs=1e-5) and abs(plain(best)) < 0.02 * d
+
+
+def plain_slope(lam, x, start, steps):
+    """d / d lam of the contrastive divergence of E = lam |x|^2 / 2 to plain Langevin chains, h = .1."""
+    y, _ = langevin(lambda x: -lam * x, start, Rng.of(0), steps=steps, step=0.1)
+    loss = lambda lam: energy.contrastive_divergence(lam * (x**2).sum(1) / 2, lam * (y**2).sum(1) / 2).mean()
+    return grad(loss)(torch.tensor(lam)).item()
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize(("steps", "from_noise"), [(1, 3.876), (10, 0.849), (1000, 0.607)])
+def test_short_runs_from_noise_fit_a_sampler_and_from_the_data_the_same_law_however_long(dtype, d, steps, from_noise):
+    """s2 = 1.7, truth .588. Plain chains from the data: lam* = .60664 for every number of steps. From N(0, 4): where
+    `steps` steps end at variance 1.7."""
+    n = 3000 if steps == 1000 else 20_000
+    x = rows(n, d)
+    moment = lambda lam: (
+        4 * (1 - 0.1 * lam) ** (2 * steps) + 0.2 * sum((1 - 0.1 * lam) ** (2 * k) for k in range(steps))
+    )
+    assert moment(from_noise) == pytest.approx(S2, abs=2e-3)
+    best = (1 - math.sqrt(1 - 0.2 / S2)) / 0.1
+    assert best == pytest.approx(0.60664, abs=1e-5)
+    for at, start in ((best, x), (from_noise, 2 * Rng.of(6).normal("start", (n, d)))):
+        assert plain_slope(at, x, start, steps) == pytest.approx(0, abs=0.07 * d)
+        assert plain_slope(0.8 * at, x, start, steps) < -0.01 * d < 0.01 * d < plain_slope(1.25 * at, x, start, steps)
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("kernel", [partial(mala, step=0.5, draws=3), partial(hmc, step=0.6, leaps=2, draws=2)])
+def test_any_exact_kernel_settles_at_the_truth(dtype, d, kernel):
+    x = rows(20_000, d)
+    for lam, sign in ((1 / S2, 0), (0.8 / S2, -1), (1.3 / S2, 1)):
+        y, _ = kernel(lambda x, lam=lam: lam * (x**2).sum(1) / 2, x, Rng.of(0), keep=False)
+        gap = ((x**2).sum(1) - (y**2).sum(1)).mean().item() / 2
+        assert sign * gap > 0.05 * d if sign else abs(gap) < 0.03 * d
 
 
 @BOTH
@@ -134,16 +188,17 @@ def test_the_proposal_is_a_density(d):
 
 
 @BOTH
+@pytest.mark.parametrize("d", [1, 2])
 @pytest.mark.parametrize("nu", [1, 4])
-def test_noise_contrastive_learns_minus_log_z(dtype, nu):
+def test_noise_contrastive_learns_minus_log_z(dtype, d, nu):
     """Data and noise alike: the level of (1 + nu) classes; elsewhere the truth, its constant too, is best."""
     objective = replace(find("nce")(), nu=nu, noise=S2**0.5, gain=1.0)
-    x = rows(30_000, 2)
+    x = rows(60_000 // d, d)
     zero = Nets({"E": lambda x: torch.zeros(len(x), 1)})
     level = (1 + nu) * math.log(1 + nu) - nu * math.log(nu)
     assert objective.loss(zero, Batch(x), Rng.of(0)).item() == pytest.approx(level, rel=1e-5)
     objective = replace(objective, noise=2.0)
-    log_z = math.log(2 * math.pi * S2)
+    log_z = d / 2 * math.log(2 * math.pi * S2)
 
     def loss(at):
         f = lambda x: objective.noise_energy(x)[:, None] - at[0] / 2 * (x**2).sum(1, keepdim=True) - at[1]
@@ -176,27 +231,73 @@ def test_energy_discrepancy_is_least_at_the_truth_and_t_is_a_variance(dtype, t, 
     assert gaps.var(dim=1).mean().item() == pytest.approx(t * d, rel=0.1)  # n_j alone
 
 
+def level_moves(objective, x, c=3.0, memory=None):
+    """Do the loss's value, and its gradient, change where c is added to the network?"""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(x.shape[1], 8), torch.nn.SiLU(), torch.nn.Linear(8, 1))
+    batch = Batch(x, objective.memory(Batch(x), Rng.of(0)) if memory is None else memory)
+    weights = list(net.parameters())[:3]  # of the last one, a level itself, CD's gradient is 0 but for rounding
+    found = []
+    for level in (0.0, c):
+        loss = objective.loss(Nets({"E": lambda x, c=level: net(x) + c}), batch, Rng.of(0))
+        slopes = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
+        found.append((loss.detach(), torch.cat([g.reshape(-1) for g in slopes])))
+    close = 1e-9 if x.dtype == torch.float64 else 1e-4
+    return tuple(not torch.allclose(one, two, rtol=close, atol=close) for one, two in zip(*found, strict=True))
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2, 4])
 @pytest.mark.parametrize("name", ENERGIES)
-def test_the_level_of_the_energy_changes_nothing_but_for_nce(name):
+def test_the_level_of_the_energy_changes_nothing_but_for_nce(dtype, d, name):
     """E + c: no value of the losses moves, nor any gradient; noise-contrastive estimation learns the level."""
-    torch.set_default_dtype(torch.float64)
-    net = torch.nn.Sequential(torch.nn.Linear(2, 8), torch.nn.SiLU(), torch.nn.Linear(8, 1))
-    objective, x = find(name)(), rows(64, 2)
-    memory = objective.memory(Batch(x), Rng.of(0))
-    losses, slopes = [], []
-    for c in (0.0, 3.0):
-        loss = objective.loss(Nets({"E": lambda x, c=c: net(x) + c}), Batch(x, memory), Rng.of(0))
-        losses.append(loss.item())
-        slopes.append(
-            torch.cat(
-                [
-                    g.reshape(-1)
-                    for g in torch.autograd.grad(loss, net.parameters(), allow_unused=True, materialize_grads=True)
-                ]
-            )
-        )
-    same = torch.allclose(slopes[0], slopes[1], atol=1e-9) and losses[0] == pytest.approx(losses[1], abs=1e-9)
-    assert same == (name != "nce")
+    assert level_moves(find(name)(), rows(64, d)) == (name == "nce", name == "nce")
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+def test_a_penalty_alone_makes_the_level_count(dtype, d):
+    x = rows(64, d)
+    for name in ("cd", "pcd"):
+        for penalty, moves in ((0.0, False), (0.1, True)):
+            objective = replace(find(name)(), penalty=penalty)
+            memory = {"chains": rows(32, d, 2.0)} if name == "pcd" else None
+            assert level_moves(objective, x, memory=memory) == (moves, moves)
+
+
+STRETCHED = {  # fields that are lengths, and steps or variances, squares of lengths
+    "cd": (("base",), ("step",)), "ml": (("base", "bandwidth", "edge"), ()), "nce": (("noise",), ()),
+    "energy-discrepancy": (("base",), ("t",)), "score-matching": (("base", "blur"), ()),
+    "sliced-score-matching": (("base", "blur"), ()),
+}  # fmt: skip
+
+
+@BOTH
+@pytest.mark.parametrize("a", [0.5, 3.0])
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("name", ENERGIES)
+def test_rows_a_times_as_long_have_an_optimum_smaller_by_a_squared(dtype, name, d, a):
+    """E of lam / a^2 at a x is E of lam at x, and so are chains, copies, proposals with all lengths a times as long:
+    the slope in lam is a^2 times that at x, and once that for the score's losses, whose value is 1 / a^2 as large."""
+    x, objective = rows(200, d), replace(find(name)(), gain=1.0)
+    lengths, squares = STRETCHED[name]
+    longer = {k: getattr(objective, k) * a for k in lengths} | {k: getattr(objective, k) * a**2 for k in squares}
+
+    def slope(objective, x, lam):
+        def loss(lam):
+            f = lambda x: lam / 2 * (x**2).sum(1, keepdim=True)
+            log_z = d / 2 * (2 * math.pi / lam).log()
+            of_ratio = lambda x: objective.noise_energy(x)[:, None] - f(x) - log_z
+            nets = Nets({"E": of_ratio if name == "nce" else f})
+            return objective.loss(nets, Batch(x, {"rows": x[:100]}), Rng.of(0))
+
+        return grad(loss)(torch.tensor(lam)).item()
+
+    scale = 1 if "score" in name else a**2
+    close = 1e-9 if dtype == torch.float64 else 2e-3
+    for lam in (0.3, 1.2):
+        found = slope(replace(objective, **longer), a * x, lam / a**2)
+        assert found == pytest.approx(scale * slope(objective, x, lam), rel=close, abs=close * scale)
 
 
 @pytest.mark.parametrize("name", ENERGIES)

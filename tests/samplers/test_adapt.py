@@ -11,12 +11,26 @@ from whichloss.samplers import hmc, mala, nuts
 from whichloss.samplers.adapt import DualAveraging, Welford, reasonable_step, windows
 
 
-def test_dual_averaging_finds_the_foot_of_a_parabola():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [1, 3])
+def test_dual_averaging_finds_the_foot_of_a_parabola(count, dtype):
     """(x + 1)^2 from 0, gamma .5: within .001 of -1 after 10 steps, as numpyro's tests demand of its own."""
-    found = DualAveraging(torch.zeros(1).double(), torch.zeros(1).double(), gamma=0.5)
+    zero = torch.zeros(count, dtype=dtype)
+    found = DualAveraging(zero, zero, gamma=0.5)
     for _ in range(10):
         found.update(2 * (found.x + 1))
-    assert float(found.average) == pytest.approx(-1, abs=1e-3)
+    assert found.average.tolist() == pytest.approx([-1] * count, abs=1e-3) and found.average.dtype == dtype
+
+
+def test_dual_averaging_written_out():
+    """x_t = centre - sqrt(t) / (gamma (t + t0)) sum g, averaged with weights t^-kappa: t0 10, kappa .75, gamma .05."""
+    found, slopes = DualAveraging(torch.zeros(()).double(), torch.ones(()).double()), [0.3, -0.2, 0.5, 0.1, -0.4]
+    average = 0.0
+    for t, g in enumerate(slopes, 1):
+        found.update(torch.tensor(g).double())
+        x = 1 - t**0.5 / (0.05 * (t + 10)) * sum(slopes[:t])
+        average = t**-0.75 * x + (1 - t**-0.75) * average
+        assert float(found.x) == pytest.approx(x) and float(found.average) == pytest.approx(average)
 
 
 def test_the_windows_of_stan():
@@ -58,6 +72,14 @@ def test_a_search_without_end_says_why():
         reasonable_step(torch.ones_like, torch.ones(1))
     with pytest.raises(UserError, match="no step is accepted"):
         reasonable_step(torch.zeros_like, torch.ones(1))
+
+
+@pytest.mark.parametrize(("sampler", "power"), [(hmc, 1), (nuts, 1), (mala, 2)])
+def test_the_first_step_of_a_warm_up_aims_ten_times_as_far(sampler, power):
+    """At acceptance 1: log(10 leap) + (1 - target) / (.05 (1 + 10)); a step of mala is the square of a leap."""
+    x, small = torch.ones(3, 2).double(), 1e-3
+    _, info = sampler(lambda x: x.square().sum(1) / 2, x, Rng.of(0), draws=1, warmup=1, step=small**power, target=0.7)
+    assert info["step"] / small**power == pytest.approx((10 * math.exp(0.3 / 0.55)) ** power, rel=1e-3)
 
 
 @pytest.mark.parametrize(("sampler", "target"), [(mala, 0.574), (hmc, 0.8), (nuts, 0.8), (hmc, 0.6)])

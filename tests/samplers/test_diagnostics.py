@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from whichloss.errors import UserError
-from whichloss.samplers import autocorrelation, e_bfmi, ess, split_rhat
+from whichloss.samplers import autocorrelation, doubts, e_bfmi, ess, split_rhat
 from whichloss.samplers.diagnostics import _geyer, _rhat
 
 
@@ -54,24 +54,29 @@ def plain_rhat(x):
     return math.sqrt((n - 1) / n + x.mean(axis=0).var(ddof=1) / within)
 
 
-def test_published_numbers():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_published_numbers(dtype):
     """Those that numpyro's tests hold its own diagnostics to (there without the split)."""
-    x = torch.arange(1000.0).double().reshape(100, 10).T
-    assert float(_geyer(x, unbiased=True)) == pytest.approx(52.640186, abs=1e-6)
-    two = torch.stack([torch.arange(10.0), torch.arange(1.0, 11.0)], dim=1).double()
+    x, close = torch.arange(1000.0, dtype=dtype).reshape(100, 10).T, 1e-6 if dtype == torch.float64 else 1e-3
+    assert float(_geyer(x, unbiased=True)) == pytest.approx(52.640186, abs=close)
+    two = torch.stack([torch.arange(10.0), torch.arange(1.0, 11.0)], dim=1).to(dtype)
     assert float(_rhat(two)) == pytest.approx(0.977008, abs=1e-6)
-    rho = autocorrelation(torch.arange(10.0)[:, None])[:, 0]
+    rho = autocorrelation(torch.arange(10.0, dtype=dtype)[:, None])[:, 0]
     assert rho[:5].tolist() == pytest.approx([1, 0.7778, 0.5152, 0.2121, -0.1313], abs=5e-5)
     assert float(rho[9]) == pytest.approx(-2.4545, abs=5e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("rho", [-0.5, 0.0, 0.5, 0.9])
-def test_ess_of_an_autoregression(rho):
-    """S (1 - rho) / (1 + rho); at rho = .9 finite chains are known to give some percent less."""
-    x = autoregression(rho, 4000, 4)
-    for kind in ("mean", "bulk"):
-        assert float(ess(x, kind)) == pytest.approx(16_000 * (1 - rho) / (1 + rho), rel=0.2)
-    assert autocorrelation(x)[3].mean() == pytest.approx(rho**3, abs=0.05)
+def test_ess_of_an_autoregression(rho, dtype):
+    """S (1 - rho) / (1 + rho), one column and two; at rho = .9 finite chains are known to give some percent less."""
+    x = autoregression(rho, 4000, 8).to(dtype).reshape(4000, 4, 2)
+    for draws in (x, x[..., 0]):
+        for kind in ("mean", "bulk"):
+            found = ess(draws, kind).reshape(-1).tolist()
+            assert found == pytest.approx([16_000 * (1 - rho) / (1 + rho)] * len(found), rel=0.2)
+    for k in (1, 3):
+        torch.testing.assert_close(autocorrelation(x)[k].mean(0), torch.full((2,), rho**k).double(), rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize(("n", "chains", "rho"), [(100, 4, 0.6), (101, 1, 0.3), (37, 3, -0.7), (8, 2, 0.0)])
@@ -89,13 +94,16 @@ def test_against_the_sums_written_out(n, chains, rho):
     assert float(split_rhat(mine)) == pytest.approx(ranked, rel=1e-9)
 
 
-def test_rhat_of_a_shifted_chain():
-    """One of four chains shifted by 1: sqrt(1 + 1/4)."""
-    x = autoregression(0.0, 20_000, 4)
-    assert float(split_rhat(x, "plain")) == pytest.approx(1, abs=2e-3)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("d", [1, 2])
+def test_rhat_of_a_shifted_chain(d, dtype):
+    """One of four chains shifted by 1: sqrt(1 + B / W), B = 1/4 over whole chains, 1.5 / 7 over their halves."""
+    x = autoregression(0.0, 20_000, 4 * d).to(dtype).reshape(20_000, 4, d)
+    assert split_rhat(x, "plain").tolist() == pytest.approx([1] * d, abs=2e-3)
     x[:, 0] += 1
-    within = math.sqrt(1 + (4 * 0.25 * 6 / 7) / 4)  # 8 halves, 2 of them shifted: variance of means 1.5 / 7
-    assert float(split_rhat(x, "plain")) == pytest.approx(within, abs=4e-3)
+    assert split_rhat(x, "plain").tolist() == pytest.approx([math.sqrt(1 + 1.5 / 7)] * d, abs=6e-3)
+    for k in range(d):
+        assert float(_rhat(x[..., k].double())) == pytest.approx(math.sqrt(1.25), abs=6e-3)  # 1.118
 
 
 def test_only_the_folded_ranks_see_a_chain_of_another_width():
@@ -150,3 +158,23 @@ def test_unknown_kinds_are_refused():
         ess(torch.zeros(9, 2), "median")
     with pytest.raises(UserError, match="got 'bulk'"):
         split_rhat(torch.zeros(9, 2), "bulk")
+
+
+def test_chains_that_never_moved_have_no_effective_draws():
+    stuck = torch.randn(1, 8, 2).expand(100, 8, 2)
+    assert ess(stuck, "bulk").isnan().all() and ess(stuck, "mean").isnan().all()
+
+
+def test_doubts_name_what_speaks_against_draws():
+    good = {"divergences": 0.0, "rhat": 1.003, "ess_bulk": 900.0, "ess_tail": 500.0, "ebfmi": 1.0}
+    assert doubts(good) == [] == doubts({})
+    for name, value, says in (
+        ("divergences", 3.0, "3 proposals diverged"),
+        ("rhat", 1.04, "1.04, not below 1.01"),
+        ("rhat", math.nan, "have not mixed"),
+        ("ess_bulk", 66.0, "ess_bulk is 66"),
+        ("ess_tail", math.nan, "the tails"),
+        ("ebfmi", 0.1, "momenta"),
+    ):
+        (said,) = doubts(good | {name: value})
+        assert says in said

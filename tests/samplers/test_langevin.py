@@ -7,36 +7,100 @@ import pytest
 import torch
 
 from whichloss.errors import UserError
+from whichloss.metrics.density import kl_to_density
 from whichloss.rng import Rng
-from whichloss.samplers import annealed_langevin, langevin
+from whichloss.samplers import annealed_langevin, ess, langevin
 
 RNG = Rng.of(1)
 
 
-def settled(lam, step, averaged=False, noise=None, steps=60):
-    x = torch.randn(40_000, 1) / math.sqrt(lam)
-    x, info = langevin(lambda x: -lam * x, x, RNG, steps=steps, step=step, averaged=averaged, noise=noise)
-    return x.var().item(), info
+@pytest.fixture(autouse=True)
+def default_dtype(request):
+    given = getattr(request.node, "callspec", None)
+    torch.set_default_dtype(given.params.get("dtype", torch.float32) if given else torch.float32)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
-@pytest.mark.parametrize(("lam", "step"), [(1.0, 0.5), (2.0, 0.3), (0.5, 2.0)])
-def test_unadjusted_variance(lam, step):
-    """1 / (lam (1 - u / 2)), u = step lam; standard error .7 %."""
-    u = step * lam
-    assert settled(lam, step)[0] == pytest.approx(1 / (lam * (1 - u / 2)), rel=0.03)
+def settled(lam, step, averaged=False, noise=None, steps=60, score=None, d=1):
+    """Variance of every row's numbers after `steps` from 1 / lam on, and what they are."""
+    x = torch.randn(40_000, d, generator=torch.Generator().manual_seed(0)) / torch.as_tensor(lam) ** 0.5
+    score = score or (lambda x: -lam * x)
+    x, info = langevin(score, x, RNG, steps=steps, step=step, averaged=averaged, noise=noise)
+    assert x.dtype == torch.get_default_dtype()
+    return x.var(dim=0), info, x
 
 
-@pytest.mark.parametrize("u", [0.5, 1.2])
-def test_averaged_noise_has_no_bias(u):
-    assert settled(2.0, u / 2, averaged=True)[0] == pytest.approx(0.5, rel=0.03)
+BOTH = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+WIDTHS = pytest.mark.parametrize("lam", [[1.0], [2.0, 0.5], [0.5, 1.0, 3.0]])
 
 
-def test_temperature_is_noise_squared_over_twice_the_step():
-    variance, info = settled(1.0, 0.1, noise=0.1)
+@BOTH
+@WIDTHS
+@pytest.mark.parametrize("step", [0.1, 0.5])
+def test_unadjusted_variance(lam, step, dtype):
+    """1 / (lam (1 - u / 2)), u = step lam, in every column; standard error .7 %."""
+    lam = torch.tensor(lam)
+    found, _, _ = settled(lam, step, d=len(lam))
+    torch.testing.assert_close(found, 1 / (lam * (1 - step * lam / 2)), rtol=0.03, atol=0)
+
+
+@BOTH
+@WIDTHS
+@pytest.mark.parametrize("share", [0.3, 0.95])
+def test_averaged_noise_has_no_bias_at_any_stable_step_and_the_same_cost(lam, share, dtype):
+    """1 / lam in every column, up to the edge step max(lam) = 2 of stability; one score a step."""
+    lam, calls = torch.tensor(lam), []
+    score = lambda x: calls.append(0) or -lam * x
+    found, _, _ = settled(lam, share * 2 / lam.max().item(), averaged=True, score=score, d=len(lam), steps=80)
+    torch.testing.assert_close(found, 1 / lam, rtol=0.04, atol=0)
+    assert len(calls) == 80
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("u", [0.4, 1.0])
+def test_a_drift_of_higher_order_is_no_cure(u, d, dtype):
+    """The mean of the slopes at both ends of a plain step: 2 h / (1 - (1 - u + u^2 / 2)^2), further from 1 than 1 /
+    (1 - u / 2)."""
+    heun = lambda x: -(x + (x - u * x)) / 2
+    found, known = settled(1.0, u, score=heun, d=d)[0], 2 * u / (1 - (1 - u + u**2 / 2) ** 2)
+    torch.testing.assert_close(found, torch.full_like(found, known), rtol=0.03, atol=0)
+    assert known > 1 / (1 - u / 2) > 1
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("u", [0.3, 1.4])
+def test_the_step_s_autocorrelation_and_divergence(u, d, dtype):
+    """At its own law: lag k has (1 - u)^k, and n / ess is (2 - u) / u; per column KL to the truth is
+    [1 / (1 - u / 2) - 1 + log(1 - u / 2)] / 2."""
+    *_, x = settled(1.0, u, d=d)
+    for k in (1, 2, 3):
+        y, _ = langevin(lambda x: -x, x, Rng.of(k), steps=k, step=u)
+        assert ((x * y).mean() / (x * x).mean()).item() == pytest.approx((1 - u) ** k, abs=0.03)
+    log_p = lambda x: -(x**2).sum(axis=1) / 2 - d / 2 * math.log(2 * math.pi)
+    known = d * (1 / (1 - u / 2) - 1 + math.log(1 - u / 2)) / 2
+    assert kl_to_density(x[:10_000], log_p) == pytest.approx(known, abs=0.05)
+    draws, x = [], x[:8]
+    for k in range(2000):
+        x, _ = langevin(lambda x: -x, x, Rng.of(9)[k], steps=1, step=u)
+        draws.append(x)
+    share = ess(torch.stack(draws), "mean") / (2000 * 8)
+    assert share.tolist() == pytest.approx([u / (2 - u)] * d, rel=0.15)
+
+
+@BOTH
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("averaged", [False, True])
+def test_temperature_is_noise_squared_over_twice_the_step(d, dtype, averaged):
+    """T = .1^2 / (2 * .1): the variance at T = 1 times T, the averaged one's exactly T / lam."""
+    steps, start = 60, 1.0 if averaged else 1 / 0.95
+    variance, info, _ = settled(1.0, 0.1, noise=0.1, steps=steps, d=d, averaged=averaged)
     assert info["temperature"] == pytest.approx(0.05)
-    steps = 60  # from variance 1: 1 - (.9)^120 of the way to T / (1 - u / 2)
-    rest = 0.9 ** (2 * steps)
-    assert variance == pytest.approx(rest + (1 - rest) * 0.05 / 0.95, rel=0.03)
+    rest = 0.9 ** (2 * steps)  # from variance 1 to T, or to T / (1 - u / 2)
+    known = rest + (1 - rest) * 0.05 * start
+    torch.testing.assert_close(variance, torch.full_like(variance, known), rtol=0.03, atol=0)
 
 
 def test_one_step_is_the_formula():

@@ -44,6 +44,7 @@ def test_a_law_that_is_not_normal_is_kept():
     assert float(x.mean()) == pytest.approx(0.659455, abs=4.5 * 0.55 / 20_000**0.5)
     assert float(x.square().mean()) == pytest.approx(0.738488, abs=0.04)
     assert float(x.min()) > 0 and info["refused"] > 1000 and len(x.unique()) > 19_900
+    assert info["cut"] == 0 and info["depth"] < 4  # a refused leap ends its trajectory
 
 
 def test_a_correlated_normal():

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 
 from whichloss.data import Encoder, read
 from whichloss.errors import UserError
-from whichloss.study.unlikely import held_out, judged, p_values, slopes
+from whichloss.study.unlikely import data_units, excesses, held_out, judged, p_values, slopes
 
 
 def test_p_values_count_the_held_out_rows_at_least_as_unlike():
@@ -75,11 +76,46 @@ def test_slopes_are_what_moving_a_row_along_a_column_does(table):
     assert (found[:, 4] == 0).all()
 
 
+def test_the_excess_of_a_column_is_what_its_best_value_would_save(table):
+    """E = |z|^2 / 2 is a sum over columns: what a number costs is z^2 / 2, which its mean saves."""
+    made = model(table, lambda x: x.square().sum(1) / 2)
+    x = torch.from_numpy(made.encoder.encode(table.values))
+    found, parts = excesses(made, x), (x.double() ** 2 / 2).numpy()
+    first, words = (b for b in made.encoder.blocks[:2])
+    assert found[:, 0] == pytest.approx(parts[:, first.start], abs=1e-5)
+    own = parts[:, words.start : words.start + words.width].sum(1)
+    assert found[:, 1] == pytest.approx(own - own.min(), abs=1e-5)
+    assert (found >= 0).all() and (found[:, 4] == 0).all()
+
+
+def test_the_excess_names_the_column_that_is_far_off(table):
+    """Where the slope does not: this energy is flat far away."""
+    made = model(table, lambda x: torch.log1p(x.square().sum(1) ** 2))
+    values = table.values[:5].copy()
+    values[:, 0] += 50 * table.values[:, 0].std()
+    found = excesses(made, torch.from_numpy(made.encoder.encode(values)))
+    assert (found.argmax(1) == 0).all()
+
+
+def test_log_densities_are_in_units_of_the_data_where_all_columns_are_numbers():
+    rows = np.random.default_rng(0).normal(size=(400, 2)) * [30.0, 0.2] + [5.0, 1.0]
+    plain = read(rows)
+    encoder = Encoder.fit(plain.schema, plain.values)
+    one = norm.logpdf(encoder.encode(plain.values).astype(float)).sum(1) + data_units(encoder)
+    truth = norm.logpdf(rows, rows.mean(0), rows.std(0)).sum(1)
+    assert one == pytest.approx(truth, abs=1e-4)
+
+
+def test_there_are_no_such_units_for_words(table):
+    assert data_units(Encoder.fit(table.schema, table.values)) == 0.0
+
+
 def test_every_row_gets_score_p_value_and_answer(table):
     made = model(table, lambda x: x.square().sum(1) / 2)
     found = judged(made, table, 0.1, explain=True)
     assert found.schema.names == (
         "energy", "p_value", "unlikely",
+        "excess size", "excess colour", "excess sold", "excess gap", "excess same",
         "slope size", "slope colour", "slope sold", "slope gap", "slope same",
     )  # fmt: skip
     assert sum(found.column("unlikely")) == pytest.approx(30, abs=1)

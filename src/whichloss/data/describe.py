@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from whichloss.data.encode import Encoder
 from whichloss.data.raw import drop_hint
+from whichloss.data.read import read
 from whichloss.data.schema import Column
 from whichloss.data.table import Table
 from whichloss.data.write import texts
@@ -85,8 +87,9 @@ class Description:
         )
 
 
-def describe(table: Table) -> Description:
-    """Rows, kinds, missing values, constants, duplicates, near-duplicates, suspicious columns."""
+def describe(source: Any) -> Description:
+    """Rows, kinds, missing values, constants, duplicates, near-duplicates, suspicious columns of what `read` takes."""
+    table = read(source)
     near, compared = _near(table)
     return Description(
         table.source,

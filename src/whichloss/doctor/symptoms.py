@@ -223,6 +223,17 @@ def chains(record: Record) -> Iterator[Finding]:
     """D3: Langevin chains that do not move, run away, or are too short for their energy to be a density."""
     out = record.outcome
     lost = out.coverage is not None and out.real_coverage is not None and out.coverage < 0.5 * out.real_coverage
+    for name, value in record.late("acceptance").items():
+        if not value > 0.2:
+            yield record.say.fault(
+                "chains mostly refused",
+                f"At the end {value:.0%} of the chains' proposals are accepted; .5 to .6 is best.",
+                "The step is longer than the energy is narrow: chains stand still, and the energy learns from "
+                "rows that did not move.",
+                "Shorten `step`, and take more Langevin steps.",
+                {name: value},
+                "Roberts & Rosenthal, 1998",
+            )
     for name, value in record.late("chain reach").items():
         width = max(record.late("chain sd").values(), default=1.0)
         if not width < 5:

@@ -1,5 +1,6 @@
 """Denoising score matching over a ladder of noise, sampled by annealed Langevin (Song & Ermon, 2019, 2020)."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from ..losses.diffusion import spread_times
 from ..nets import time_features
 from ..rng import Rng
 from ..samplers.langevin import annealed_langevin
+from ..samplers.ode import ode_log_density, standard_normal
 from ..task import Batch, Task
 from .base import Adam, Build, Generative, Nets, Update
 
@@ -31,6 +33,7 @@ class DenoisingScoreMatching(Generative):
     step: float = 0.8
     search = {"lr": (1e-3, 2e-3, 4e-3), "step": (0.5, 0.8, 1.2)}
     average = 0.999
+    scores = "log density"
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         return {"s": build("s", task.dim + FEATURES, task.dim, smooth=True)}
@@ -71,6 +74,22 @@ class DenoisingScoreMatching(Generative):
         ladder = [float(s) for s in sigmas]
         steps, length = self.langevin_steps, self.step
         return annealed_langevin(score, x, rng, sigmas=ladder, steps=steps, step=length)[0]
+
+    def score(self, nets: Nets, x: Tensor) -> Tensor:
+        """log p(x) along the probability flow dx/dlog sigma = -sigma^2 s(x, sigma), from the rows to the most noise."""
+        d, one = x.shape[1], torch.ones_like(x[:, :1])
+        clocks = [torch.tensor(k / (self.levels - 1)) for k in reversed(range(self.levels))]
+        at = {float(self.sigma(clock, d).log()): clock for clock in clocks}
+        wide = (1 + self.sigma_max**2 * d) ** 0.5
+
+        def flow(x: Tensor, u: float) -> Tensor:
+            sigma = math.exp(u) * one
+            return -(sigma**2) * self.s(nets, x, sigma, at[u] * one)
+
+        def log_prior(x: Tensor) -> Tensor:
+            return standard_normal(x / wide) - d * math.log(wide)
+
+        return ode_log_density(flow, x, times=list(at), log_prior=log_prior, method="rk4")
 
     def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
         def loss(denoiser: KernelDenoiser) -> Tensor:

@@ -149,8 +149,8 @@ def tried(row: Row) -> list[float]:
 
 
 def axis_of(study: Study, found: Sequence[float]) -> Axis:
-    """The axis that holds these scores and 0; scores of predictions that cannot be negative start there."""
+    """The axis that holds these scores and 0; scores that cannot be negative start there."""
     known, noise = [0.0, *(x for x in found if math.isfinite(x))], rope(study)
     low, high = min(known), max(known)
-    below = 0.0 if study.goal == "classify" and low >= 0 else min(low, -2 * noise) * 1.05
+    below = 0.0 if study.score_name != "MMD^2" and low >= 0 else min(low, -2 * noise) * 1.05
     return Axis(noise, below, max(high, 4 * noise) * 1.05)

@@ -19,7 +19,7 @@ SQUARE = 172  # pixels a chart is high
 POINTS = 10  # of a reliability diagram, at most
 PER_POINT = 15  # rows of a point, at least
 GRID = np.linspace(0, 1, 51)
-ALARMS = GRID**2  # finer near 0, where a ROC curve rises
+ALARMS = np.sin(np.pi / 2 * GRID) ** 2  # finer at both ends, where a ROC curve rises
 MOST_CURVES = 8  # classes drawn, the worst ranked first
 
 

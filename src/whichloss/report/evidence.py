@@ -85,7 +85,8 @@ def strips(study: Study) -> Figure:
 def band(study: Study, way: str, axis: Axis) -> Any:
     """The noise of the score, round the score of fresh real rows or of the best simple baseline."""
     middle, noise = level(study), rope(study)
-    chart = alt.Chart(data([{"a": middle - noise, "b": middle + noise}])).mark_rect(color=NOISE, opacity=1)
+    ends = {"a": max(middle - noise, axis.low), "b": min(middle + noise, axis.high)}
+    chart = alt.Chart(data([ends])).mark_rect(color=NOISE, opacity=1)
     if way == "x":
         return chart.encode(alt.X("a:Q", scale=axis.scale()), alt.X2("b:Q"))
     return chart.encode(alt.Y("a:Q", scale=axis.scale()), alt.Y2("b:Q"))

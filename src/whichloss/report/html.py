@@ -175,6 +175,8 @@ def samples(study: Study, rows: Rows) -> dict[str, Any]:
     found: dict[str, Any] = {
         "kind": rows.kind,
         "names": [(k, s.name, s.row.role) for k, s in enumerate(rows.samples) if len(s.values)],
+        "rows": [s.row for s in rows.samples],
+        "ceiling": any(s.row.role == "ceiling" for s in rows.samples),
         "pick": pick,
         "absent": absent,
         "energies": [],

@@ -6,9 +6,10 @@ from ..study.verdict import say_needed
 
 
 def rope(study: Study) -> float:
-    """The standard deviation of the score on real rows; a thousandth of the largest score if it is unknown."""
-    value = float(study.preflight.get("rope") or 0.0)
-    return value if value > 0 else max(1e-6, max(abs(r.mean) for r in study.rows) / 1000)
+    """The standard deviation of the score on real rows; a thousandth of the largest score if it is unknown or nothing
+    but rounding, as where a simple detector finds every outlier."""
+    value, largest = float(study.preflight.get("rope") or 0.0), max(abs(r.mean) for r in study.rows)
+    return value if value > 1e-9 * largest else max(1e-6, largest / 1000)
 
 
 def clear(study: Study) -> bool:
@@ -36,7 +37,7 @@ def wanted(study: Study) -> str:
 
 def span(study: Study, row: Row) -> tuple[float, float]:
     """The 95 % interval, cut off where no score can be: MMD² and the debiased calibration error may be negative."""
-    floor = 0.0 if study.goal == "classify" and study.score_name != "calibration" else float("-inf")
+    floor = float("-inf") if study.score_name in ("MMD^2", "calibration") else 0.0
     return max(row.low, floor), max(row.high, floor)
 
 

@@ -28,11 +28,11 @@ from .words import NONE, cut, figures, fixed, hundredths, listed, named, percent
 
 AREA = "outlier AUROC"
 ALARM = 0.05  # false alarms at the threshold that is drawn
-ALARMS = (0.01, ALARM, 0.1, 0.2, 0.5)  # that are told in numbers
+TOLD = (0.01, ALARM, 0.1, 0.2, 0.5)  # that are told in numbers
 QUARTILES = (0.25, 0.5, 0.75)
 HUES = (BLUE, "var(--green)", "var(--violet)", "var(--red)", INK)  # of objectives, solid
 DASHES = ([6, 3], [2, 2], [8, 3, 2, 3], [4, 1])  # of simple detectors
-BINS = 40
+BINS = (16, 48)  # of a histogram, by the number of rows or outliers, whichever is smaller
 TALL = 330
 
 
@@ -156,7 +156,7 @@ def section(study: Study, folder: Path) -> dict[str, Any]:
         "others": [histogram(line, i) for i, line in enumerate(drawn) if line is not own],
         "lines": [(line.row, notes(line), cells(line, study.overlap)) for line in lines],
         "numbers": [(line, numbers(line)) for line in drawn],
-        "alarms": [percent(alarm) for alarm in ALARMS],
+        "alarms": [percent(alarm) for alarm in TOLD],
         "absent": [line.name for line in lines if not line.runs],
         "silent": silent,
     }
@@ -175,9 +175,10 @@ def simplest(lines: Sequence[Line]) -> Line | None:
 
 
 def compared(a: Line, b: Line, overlap: float) -> rank.Difference | None:
-    """AUROC errors, paired over seeds, judging rows and outliers; None where fewer than two seeds have both."""
+    """AUROC errors, paired over seeds, judging rows and outliers; None where fewer than two seeds have both: those
+    of the screen, which are judged on other rows, are seeds of their own."""
     seeds = sorted({run.seed for run in a.runs} & {run.seed for run in b.runs})
-    if len(seeds) < 2 or a.final != b.final:
+    if len(seeds) < 2:
         return None
 
     def errors(line: Line) -> rank.Scores:
@@ -191,25 +192,25 @@ def compared(a: Line, b: Line, overlap: float) -> rank.Difference | None:
 
 def sentences(study: Study, lines: Sequence[Line]) -> list[str]:
     """Does a trained model find more than a simple detector? What do AUROCs below a half mean? What does it cost?"""
-    own, simple, out = leading(study, lines), simplest(lines), []
-    if own and simple and own.row.role == "objective":
-        out.append(versus(own, simple, compared(own, simple, study.overlap)))
-    elif simple:
-        out.append(
-            f"No objective gives every row a finite score. {simple.name} finds most: AUROC {fixed(simple.auroc, 3)}."
-        )
+    own, simple, chosen, out = leading(study, lines), simplest(lines), study.answer.recommended, []
     best = next((line for line in lines if line.row.role == "objective" and line.final), None)
-    if own and best and study.score_name != "1 - auroc" and best.auroc > own.auroc:
+    if not any(line.row.role == "objective" for line in lines):
+        out.append("No objective gives every row a finite score.")
+    elif chosen not in {line.name for line in lines}:
+        out.append(f"{chosen} is recommended, but does not give every row a finite score.")
+    elif own and best and study.score_name != "1 - auroc" and best.auroc > own.auroc:
         out.append(
             f"Outliers did not decide what is recommended. Of the finalists, {best.name} finds them best: "
             f"AUROC {fixed(best.auroc, 3)}."
         )
+    if own and simple and own is not simple:
+        out.append(versus(own, simple, compared(own, simple, study.overlap)))
     below = [line.name for line in lines if (line.span(study.overlap) or (0.0, line.auroc))[1] < 0.5]
     if below:
         out.append(
-            f"{listed(below)}: AUROC below 0.5. Outliers look more ordinary than the rows themselves there. No sign is "
-            "wrong: a density is high where rows lie closest, and outliers that are less spread out than the rows can "
-            "lie there. Turning the score round would find these outliers and miss others."
+            f"{listed(below)}: AUROC below 0.5, so outliers look more ordinary than the rows themselves. That need not "
+            "be a mistake: even the true density is high where rows crowd, and outliers that are less spread out than "
+            "the rows can lie there. Turning the score round would find these outliers and miss others."
         )
     if own:
         alarms = hundredths(own.row.metrics["outlier false alarms"][0])
@@ -219,20 +220,20 @@ def sentences(study: Study, lines: Sequence[Line]) -> list[str]:
 
 def versus(own: Line, simple: Line, d: rank.Difference | None) -> str:
     """Is the trained model better than the best simple detector, worse, or is that within the noise?"""
-    better = d is None or d.mean <= 0
-    both = " against ".join(fixed(line.auroc, 3) for line in ((own, simple) if better else (simple, own)))
+    worse = d is not None and d.apart and d.mean > 0
+    both = " against ".join(fixed(line.auroc, 3) for line in ((simple, own) if worse else (own, simple)))
     if d is None:
-        return f"{own.name} and the best simple detector, {simple.name}: AUROC {both}. Too few runs to compare them."
-    low, high = (fixed(end, 3) for end in ((-d.high, -d.low) if better or not d.apart else (d.low, d.high)))
+        two = f"{own.name} and the best simple detector, {simple.name}"
+        return f"{two}: AUROC {both}. Too few runs on the same rows to compare them."
+    low, high = (fixed(end, 3) for end in ((d.low, d.high) if worse else (-d.high, -d.low)))
     told = f"AUROC {both}; 95 % interval of the difference {low} to {high}, over seeds, rows and outliers"
-    if not d.apart:
-        return f"{own.name} cannot be told apart from the best simple detector, {simple.name} ({told})."
-    if better:
-        return f"{own.name} finds more than the best simple detector, {simple.name} ({told})."
-    return (
-        f"The best simple detector, {simple.name}, finds more than {own.name} ({told}). "
-        "For outliers like these no network is needed."
-    )
+    if worse:
+        return (
+            f"The best simple detector, {simple.name}, finds outliers better than {own.name} ({told}). "
+            "For outliers like these no network is needed."
+        )
+    how = "finds outliers better than" if d.apart else "cannot be told apart from"
+    return f"{own.name} {how} the best simple detector, {simple.name} ({told})."
 
 
 def cells(line: Line, overlap: float) -> tuple[Cell, ...]:
@@ -263,7 +264,7 @@ def notes(line: Line) -> str:
 def numbers(line: Line) -> list[str]:
     """The charts of a line in numbers."""
     run = line.runs[0]
-    shown = [hundredths(line.finds(alarm)) for alarm in ALARMS]
+    shown = [hundredths(line.finds(alarm)) for alarm in TOLD]
     quarters = [" · ".join(figures(x, 3) for x in np.quantile(part, QUARTILES)) for part in (run.inside, run.outside)]
     return [*shown, *quarters, figures(run.threshold(), 3)]
 
@@ -271,16 +272,16 @@ def numbers(line: Line) -> list[str]:
 def curves(study: Study, lines: Sequence[Line]) -> Figure:
     """ROC curves, means over seeds: the recommended objective, the others that find most, every simple detector."""
     first = leading(study, lines)
-    own = sorted((x for x in lines if x.row.role == "objective"), key=lambda x: x is not first)[: len(HUES)]
+    own = sorted((x for x in lines if x.row.role == "objective"), key=lambda x: x is not first)
     simple = [x for x in lines if x.row.role == "baseline"][: len(DASHES)]
     colours = dict(zip(own, HUES, strict=False)) | dict.fromkeys(simple, COLOURS["baseline"])
-    dashes = dict.fromkeys(own, [1, 0]) | dict(zip(simple, DASHES, strict=False))
+    dashes = {line: [1, 0] for line in own} | dict(zip(simple, DASHES, strict=False))
     shown = [line for line in lines if line in colours]
     labels = [f"{cut(line.name, 22)} {fixed(line.auroc, 3)}" for line in shown]
     legend = alt.Legend(
-        title="AUROC, mean over seeds",
+        title="AUROC",
         orient="bottom",
-        columns=2,
+        columns=alt.ExprRef("width < 420 ? 1 : 2"),
         labelExpr=named(labels),
         symbolType="stroke",
         labelLimit=0,
@@ -288,7 +289,7 @@ def curves(study: Study, lines: Sequence[Line]) -> Figure:
     places = list(range(len(shown)))
     x, y = shares("false alarms", "found")
     values = [{**q, "k": k, "n": line.name} for k, line in enumerate(shown) for q in points("roc", line.curve)]
-    line = alt.Chart(data(values)).encode(
+    drawn = alt.Chart(data(values)).encode(
         x,
         y,
         alt.Color("k:N", scale=alt.Scale(domain=places, range=[colours[x] for x in shown]), legend=legend),
@@ -296,8 +297,8 @@ def curves(study: Study, lines: Sequence[Line]) -> Figure:
         tooltip=hover({"n": "score of"}, {"x": "false alarms", "y": "found"}),
     )
     says = f"ROC curves of {', '.join(f'{x.name} (AUROC {fixed(x.auroc, 3)})' for x in shown)}"
-    chart = alt.layer(diagonal(0, x, y), line.mark_line(strokeWidth=1.9))
-    return figure("outlier-roc", says, wide(chart, TALL), "ROC curves")
+    chart = alt.layer(diagonal(0, x, y), drawn.mark_line(strokeWidth=1.9))
+    return figure("outlier-roc", says, wide(chart, TALL + 70), "ROC curves", "mean over seeds")
 
 
 def histogram(line: Line, number: int, large: bool = False) -> Figure:
@@ -308,11 +309,15 @@ def histogram(line: Line, number: int, large: bool = False) -> Figure:
     inside, outside = run.inside - middle, run.outside - middle
     both = np.concatenate([inside, outside])
     spread = float(np.subtract(*np.quantile(inside, [0.75, 0.25]))) or float(np.ptp(both)) or 1.0
-    axis = Axis(3 * spread, float(both.min()) - spread / 10, float(both.max()) + spread / 10)
-    bent = np.linspace(axis.bend(axis.low), axis.bend(axis.high), BINS + 1)
+    axis = Axis(spread, float(both.min()) - spread / 10, float(both.max()) + spread / 10)
+    bins = int(np.clip(3 * math.sqrt(min(len(inside), len(outside))), *BINS))
+    bent = np.linspace(axis.bend(axis.low), axis.bend(axis.high), bins + 1)
     edges = np.sign(bent) * np.expm1(np.abs(bent)) * axis.noise
-    heights = [np.histogram(part, edges)[0] / len(part) for part in (inside, outside)]
-    x = alt.X("x:Q", scale=axis.scale(), axis=axis.axis(9 if large else 4, "score, from the median row's"))
+    heights = [np.histogram(np.clip(p, edges[0], edges[-1]), edges)[0] / len(p) for p in (inside, outside)]
+    title = "score, from the median row's" if large else None
+    form = f"format(datum.value, '{'~s' if axis.reach >= 1e4 else ',~r'}')"
+    below = alt.Axis(values=axis.ticks(9 if large else 4), labelExpr=form, title=title, grid=False)
+    x = alt.X("x:Q", scale=axis.scale(), axis=below)
     y = alt.Y("y:Q", axis=alt.Axis(title="share" if large else None, format="%", tickCount=3, grid=False))
     rows, strange = (
         alt.Chart(data([{"x": float(a), "y": float(b)} for a, b in zip(edges, [*h, h[-1]], strict=True)])).encode(x, y)
@@ -321,7 +326,6 @@ def histogram(line: Line, number: int, large: bool = False) -> Figure:
     colour = COLOURS[line.row.role]
     place = run.threshold() - middle
     mark = alt.Chart(data([{"x": place, "t": f"{percent(ALARM)} false alarms"}])).encode(x)
-    right = axis.place(place) > 0.6
     layers = [
         rows.mark_area(interpolate="step-after", color=REAL, opacity=1),
         strange.mark_area(
@@ -330,9 +334,10 @@ def histogram(line: Line, number: int, large: bool = False) -> Figure:
         mark.mark_rule(color=INK, strokeDash=[4, 3], strokeWidth=1.2),
     ]
     if large:
-        words = {"align": "right" if right else "left", "dx": -5 if right else 5, "baseline": "top", "fontSize": 11}
-        layers.append(mark.mark_text(color=SOFT, **words).encode(alt.Text("t:N"), y=alt.value(0)))
-    told = f"finds {hundredths(run.finds())} at {percent(ALARM)} false alarms"
+        side: Any = ("right", -5) if axis.place(place) > 0.6 else ("left", 5)
+        words = mark.mark_text(color=SOFT, align=side[0], dx=side[1], baseline="top", fontSize=11)
+        layers.append(words.encode(alt.Text("t:N"), y=alt.value(0)))
+    told = f"{hundredths(run.finds())} found at {percent(ALARM)} false alarms"
     says = f"Scores of judging rows and of outliers, by {line.name}: {told}, AUROC {fixed(run.auroc, 3)}"
     chart = wide(alt.layer(*layers), TALL) if large else small(alt.layer(*layers))
-    return figure(f"outlier-scores-{number}", says, chart, line.name, f"seed {run.seed} {told}")
+    return figure(f"outlier-scores-{number}", says, chart, line.name, f"seed {run.seed}: {told}")

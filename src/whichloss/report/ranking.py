@@ -243,20 +243,18 @@ METRICS: Sequence[tuple[str, str, int]] = (
     ("copied share", "copied share", 0),
     ("Stein discrepancy", "Stein discrepancy of real rows", -1),
     ("temperature of samples", "temperature of samples", 0),
-    ("outlier AUROC", "outliers: AUROC", 1),
-    ("outlier false alarms", "outliers: false alarms at 95 %", -1),
-    ("outlier average precision", "outliers: average precision", 1),
-    ("outlier share", "outliers: their share", 0),
 )
 
 
 def metrics(study: Study) -> dict[str, Any]:
-    """Every descriptive metric of every line, mean ± standard deviation over seeds."""
-    seen = {name for row in study.rows for name in row.metrics if name != "modes"}
+    """Every descriptive metric of every line's samples, mean ± standard deviation over seeds."""
+    seen = {name for row in study.rows for name in row.metrics if name != "modes" and not name.startswith("outlier ")}
     order = [m for m in METRICS if m[0] in seen]
     order += [(name, name, 0) for name in sorted(seen - {m[0] for m in METRICS})]
     lines = []
     for row in study.ranked():
+        if row.metrics and not seen & set(row.metrics):
+            continue
         cells = [row.metrics.get(name) for name, _, _ in order]
         likely = fixed(row.log_likelihood, 3)
         lines.append((row, [NONE if c is None else f"{figures(c[0])} ± {figures(c[1], 1)}" for c in cells] + [likely]))

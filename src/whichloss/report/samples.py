@@ -77,11 +77,12 @@ def load(study: Study, folder: Path) -> Rows:
     """Read the table and every sample. Raises UserError if the table is missing or damaged."""
     table = Table.load(folder / "data.safetensors")
     width = len(table.schema.columns)
-    return Rows(table, tuple(read_sample(row, folder, width) for row in study.ranked()))
+    found = [read_sample(row, folder, width) for row in study.ranked()]
+    return Rows(table, tuple(sample for sample in found if sample is not None))
 
 
-def read_sample(row: Row, folder: Path, width: int) -> Sample:
-    """The rows of one line; what is missing or damaged is said, not hidden."""
+def read_sample(row: Row, folder: Path, width: int) -> Sample | None:
+    """The rows of one line; what is missing or damaged is said, not hidden. None for what only scores rows."""
     none = np.empty((0, width))
     if not row.sample:
         return Sample(row, none, "every run failed, so there are no rows to show")
@@ -91,6 +92,8 @@ def read_sample(row: Row, folder: Path, width: int) -> Sample:
     except StudyError:
         return Sample(row, none, f"runs/{file}.safetensors is missing or damaged")
     values = arrays.get(array or "samples")
+    if values is None and array.replace("samples/", "unlike/", 1) in arrays:
+        return None
     if values is None or values.ndim != 2 or values.shape[1] != width or not len(values):
         return Sample(row, none, f"runs/{file}.safetensors holds no rows of this table")
     return Sample(row, values, energy=arrays.get("energy"), box=arrays.get("energy box"))

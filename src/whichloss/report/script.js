@@ -13,6 +13,10 @@
       titleFontWeight: "normal", tickSize: 4, titlePadding: 5,
     },
     axisY: { labelFontSize: 10.5 },
+    legend: {
+      labelColor: "var(--ink)", titleColor: "var(--soft)", labelFont: font, titleFont: font, labelFontSize: 11,
+      titleFontSize: 10.5, titleFontWeight: "normal", symbolSize: 500,
+    },
   };
   const options = { renderer: "svg", actions: false, config, tooltip: { disableDefaultStyle: true } };
 

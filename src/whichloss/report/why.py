@@ -44,6 +44,8 @@ def place(study: Study, row: Row) -> Iterator[str]:
     simple = of_role(study, "baseline")
     if row.stage != "final":
         yield screened(study, row)
+    elif simple and not of_role(study, "ceiling"):
+        yield f"The best simple baseline, {simple[0].name}, scores {figures(simple[0].mean)}, it {figures(row.mean)}."
     elif simple and row.skill is None:
         yield f"The best simple baseline, {simple[0].name}, already scores like real rows: there is no gap to close."
     elif simple and row.skill is not None:

@@ -2,7 +2,7 @@
 
 from .ancestral import ancestral
 from .annealed import adjusted, annealed, annealed_rows
-from .diagnostics import autocorrelation, e_bfmi, ess, split_rhat
+from .diagnostics import autocorrelation, doubts, e_bfmi, ess, split_rhat
 from .hmc import hmc, traced_gradient
 from .langevin import annealed_langevin, langevin
 from .mala import mala
@@ -21,6 +21,7 @@ __all__ = [
     "annealed_langevin",
     "annealed_rows",
     "autocorrelation",
+    "doubts",
     "e_bfmi",
     "ess",
     "grid_log_z",

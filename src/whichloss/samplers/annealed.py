@@ -138,7 +138,7 @@ def _move(
         e = (1 - beta) * x.square().sum(dim=1) / (2 * sd**2) + beta * e
         return e, (1 - beta) * x / sd**2 + beta * g
 
-    xi = rng.normal("xi", at[0].shape)
+    xi = rng.normal("xi", at[0].shape).to(at[0])
     e, g = tempered(*at)
     x = at[0] - h * g + (2 * h).sqrt() * xi
     new = (x, *slope(x))

@@ -1,7 +1,7 @@
 """What draws of several chains say about themselves: autocorrelation, effective sample size, R-hat, E-BFMI."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from ..errors import UserError
 
 LEAST = 4  # draws: two in each half of a chain
+RHAT, ENOUGH, SLUGGISH = 1.01, 400, 0.3  # what draws should reach
 
 
 def autocorrelation(draws: Tensor) -> Tensor:
@@ -59,6 +60,27 @@ def e_bfmi(energies: Tensor) -> Tensor:
     """
     h = _checked(energies, 2, "e_bfmi")
     return h.diff(dim=0).square().sum(dim=0) / (h - h.mean(dim=0)).square().sum(dim=0)
+
+
+def doubts(info: Mapping[str, Tensor | float]) -> list[str]:
+    """What in the info of hmc, mala, nuts or tempering speaks against the draws, a sentence each; [] if nothing does.
+
+    Looked at: divergences, rhat < 1.01, ess_bulk and ess_tail > 400, ebfmi > .3 (Vehtari et al., 2021; Betancourt,
+    2016). A law whose corners no chain enters may still pass: divergences are the best hint of that.
+    """
+    said = []
+    if (count := float(info.get("divergences", 0.0))) > 0:
+        said.append(f"{count:.0f} proposals diverged: some part of the law is too narrow for the step; shorten it.")
+    if not float(info.get("rhat", 1.0)) < RHAT:
+        said.append(
+            f"R-hat is {float(info['rhat']):.3g}, not below {RHAT}: the chains have not mixed; run them longer."
+        )
+    for name, what in (("ess_bulk", "the middle"), ("ess_tail", "the tails")):
+        if not float(info.get(name, math.inf)) > ENOUGH:
+            said.append(f"{name} is {float(info[name]):.0f}, not above {ENOUGH}: too few free draws of {what}.")
+    if not float(info.get("ebfmi", 1.0)) > SLUGGISH:
+        said.append(f"E-BFMI is {float(info['ebfmi']):.2f}, not above {SLUGGISH}: momenta move the energy too little.")
+    return said
 
 
 def _checked(draws: Tensor, least: int, name: str) -> Tensor:
@@ -119,6 +141,8 @@ def _rank_rhat(x: Tensor) -> Tensor:
 def _geyer(x: Tensor, unbiased: bool = False) -> Tensor:
     """S / (2 sum_k P_k - 1), P_k = rho_2k + rho_2k+1 > 0 made to fall, as exact ones do; at most S log10 S."""
     within, pooled = _variances(x)
+    if not within > 0:
+        return torch.full_like(within, math.nan)  # chains that never moved say nothing
     n = len(x)
     covariance = _autocovariance(x, unbiased).mean(dim=1) * (1 if unbiased else n / (n - 1))
     rho = 1 - (within - covariance) / pooled

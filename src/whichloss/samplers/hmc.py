@@ -163,6 +163,8 @@ class Hamiltonian:
     def start(self, x: Tensor) -> State:
         """The state at x. Raises UserError where energies have a wrong shape, or a chain no finite one."""
         name = self.name
+        if not isinstance(x, Tensor):
+            raise UserError(f"{name}: x must be a tensor (B, ...); got {type(x).__name__}. Give torch.as_tensor(x).")
         if x.ndim < 1 or len(x) < 1 or not x.is_floating_point():
             raise UserError(f"{name}: x must be B >= 1 chains (B, ...) of floats; got {tuple(x.shape)}, {x.dtype}.")
         shape = tuple(self.energy(x.detach()).shape)

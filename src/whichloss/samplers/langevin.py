@@ -38,9 +38,9 @@ def langevin(
         raise UserError(f"langevin needs steps >= 1; got steps = {steps}.")
     scale = (2 * step) ** 0.5 if noise is None else noise
     longest = torch.inf if limit is None else limit * scale * x.shape[1:].numel() ** 0.5 / step
-    size, before = x, rng.normal(0, x.shape) if averaged else x
+    size, before = x, rng.normal(0, x.shape).to(x) if averaged else x
     for k in range(steps):
-        s, xi = score(x), rng.normal(k + 1, x.shape)
+        s, xi = score(x), rng.normal(k + 1, x.shape).to(x)
         if limit is not None or k == steps - 1:  # a norm costs as much as a small step
             size = s.reshape(len(s), -1).norm(dim=1).reshape(-1, *[1] * (x.ndim - 1))
         if limit is not None:

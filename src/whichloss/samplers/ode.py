@@ -42,13 +42,30 @@ def with_divergence(field: Field, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
 
 
 def ode_log_density(
-    velocity: Field, x: Tensor, *, times: Sequence[float], log_prior: Callable[[Tensor], Tensor]
+    velocity: Field,
+    x: Tensor,
+    *,
+    times: Sequence[float],
+    log_prior: Callable[[Tensor], Tensor],
+    method: Literal["heun", "rk4"] = "heun",
 ) -> Tensor:
     """log p(x) = log p_prior(x(end)) + int div u dt along the path from the rows x (n, d) at times[0]: (n,), nats.
 
-    Heun, for x and the integral alike (Chen et al., 2018). `times` runs from the data to the prior.
+    For x and the integral alike (Chen et al., 2018). `times` runs from the data to the prior. rk4, of order 4 and no
+    dearer, goes two equal intervals at once by way of the time between them; an odd last one is left to Heun.
     """
     log = torch.zeros_like(x[:, 0])
+    if method == "rk4":
+        for k in range(0, len(times) - 2, 2):
+            t, between, after = times[k : k + 3]
+            h = after - t
+            u, div = with_divergence(velocity, x, t)
+            parts = [(u / 6, div / 6)]
+            for reach, weight, at in ((h / 2, 1 / 3, between), (h / 2, 1 / 3, between), (h, 1 / 6, after)):
+                u, div = with_divergence(velocity, x + reach * u, at)
+                parts.append((weight * u, weight * div))
+            x, log = x + h * sum(p[0] for p in parts), log + h * sum(p[1] for p in parts)
+        times = times[(len(times) - 1) // 2 * 2 :]
     for t, after in pairwise(times):
         h = after - t
         u, div = with_divergence(velocity, x, t)

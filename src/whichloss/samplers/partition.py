@@ -219,6 +219,8 @@ def log_z(
             "log_z needs chains, levels >= 2, moves >= 1 and 2 samples or none; "
             f"got {chains}, {levels}, {moves}, {None if samples is None else len(samples)}."
         )
+    if not isinstance(mean, Tensor) or not isinstance(sd, Tensor):
+        raise UserError(f"log_z: mean and sd must be tensors (d,); got {type(mean).__name__} and {type(sd).__name__}.")
     betas = [(k / levels) ** 2 for k in range(levels + 1)]
     start = mean + sd * rng.normal("pilot", (min(chains, 100), len(mean)))
     steps = pilot_steps(energy, start, rng["pilot"], mean=mean, sd=sd, betas=betas)

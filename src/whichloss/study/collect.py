@@ -88,6 +88,9 @@ def cautions(found: Found, row: Row, simple: Row, against: rank.Difference, audi
             f"A simple baseline, {simple.name}, {how} {row.name} on this data "
             f"({beside(simple.mean, row.mean, 6 if against.apart else 2)}): consider whether you need a network at all."
         )
+    area, spread = row.metrics.get("outlier AUROC", (1.0, 0.0))
+    if found.judge.score_name == "1 - auroc" and area - 2 * spread <= 0.5:
+        said.append(f"{row.name} finds outliers no better than guessing does (AUROC {area:.2f}).")
     said += found.preflight.cautions()
     if getattr(found.preflight, "duplicates", 0):
         said.append("Keep one row of each, or name what they share with --group.")

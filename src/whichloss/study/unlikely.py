@@ -7,13 +7,14 @@ log-density: log p(x) = -E(x) - log Z.
 """
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Column, Schema, Table
+from ..data import Column, Encoder, Schema, Table
 from ..data.encode import Block
 from ..errors import UserError
 from ..rng import Rng
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST = 5000  # held-out scores that are kept
 GRID, WIDE = (2000, 300, 60), 2.0  # points a side for 1, 2 and 3 dimensions; how far beyond the rows the box reaches
+PLACES, REACH = 13, 3.0  # amounts that are tried for a column, and how many standard deviations they reach
 CHAINS, STEPS = 300, 500  # of the samples from which log Z is bounded above, in more dimensions
 
 
@@ -86,24 +88,90 @@ def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> 
     if not least <= false_alarms < 1:
         raise UserError(
             f"--false-alarms must lie between 1 / {len(known) + 1} = {least:.2g}, what {len(known):,} held-out rows "
-            f"can tell, and 1; got {false_alarms:g}."
+            f"can tell, and below 1; got {false_alarms:g}."
         )
     x = torch.from_numpy(model.encoder.encode(table.values))
     unlike = model.unlike(x).numpy()
     p = p_values(unlike, known)
-    score = -unlike if model.scores == "log density" else unlike
+    stretch = data_units(model.encoder)
+    score = stretch - unlike if model.scores == "log density" else unlike
     columns, found = [Column(model.scores.replace(" ", "_"), "number")], [score]
     constant = model.record.get("log Z")
     if constant and constant["label"] != "not trustworthy":
         columns.append(Column("log_density", "number"))
-        found.append(-unlike - constant["value"])
+        found.append(stretch - unlike - constant["value"])
     columns += [Column("p_value", "number"), Column("unlikely", "boolean", sql_type="BOOLEAN")]
     found += [p, (p <= false_alarms).astype(np.float64)]
     if explain:
-        steep = slopes(model, x)
-        found += list(steep.T)
-        columns += [Column(f"slope {c.name}", "number") for c in model.encoder.schema.columns]
+        for word, values in (("excess", excesses(model, x)), ("slope", slopes(model, x))):
+            found += list(values.T)
+            columns += [Column(f"{word} {c.name}", "number") for c in model.encoder.schema.columns]
     return Table(Schema(tuple(columns)), np.stack(found, axis=1), f"{model.run.objective} scores", notes=table.notes)
+
+
+def told(model: "Model", rows: Table, false_alarms: float, explain: bool) -> Iterator[str]:
+    """What to know of scores, a line each; rows: what `judged` returned."""
+    yield from (f"note: {note}" for note in rows.notes)
+    count = sum(rows.column("unlikely"))
+    yield f"{count:,} of {len(rows):,} rows are unlikely at a false-alarm rate of {false_alarms:g}"
+    if known := model.record.get("log Z"):
+        yield f"log Z is {known['value']:.3f} nats, {known['label']}: {known['says']}"
+    if "log_density" in rows.schema.names:
+        whose = "the data's own units" if data_units(model.encoder) else "standardised columns"
+        yield f"log_density: nats, per unit of {whose}"
+    if model.task.goal == "classify":
+        yield (
+            "a classifier's energy is low wherever it is sure, and far from all rows it often is: what is unlike "
+            "everything is better found by an objective of the goal generate"
+        )
+    if explain:
+        yield (
+            "excess: nats by which a row would be less unlike, had that column alone its best value; slope: how "
+            "steeply it grows more unlike there, per standard deviation; for words, against the best other one"
+        )
+
+
+def data_units(encoder: Encoder) -> float:
+    """What turns a log-density of encoded rows into one in the data's own units: sum log(dz / dv).
+
+    0 where a column is whole, a word or can be missing: there is no density in such units, and it stays that of the
+    standardised columns.
+    """
+    if encoder.jitter.any() or any(c.missing for c in encoder.schema.columns):
+        return 0.0
+    return float(sum(math.log(b.factor / b.scale) for b in encoder.blocks if b.width))
+
+
+def excesses(model: "Model", x: Tensor) -> np.ndarray:
+    """(n, columns): how much less unlike a row would be if that column alone had its best value, in nats; 0 or more.
+
+    Best of PLACES amounts across the column (mean +- REACH standard deviations), of all words, or of 0 and 1, and
+    missing where that occurs: what a far value costs is named whatever the slope there.
+    """
+    now, least = model.unlike(x), []
+    for column, block in zip(model.encoder.schema.columns, model.encoder.blocks, strict=True):
+        best = now
+        for code in codes(column, block):
+            other = x.clone()
+            other[:, block.start : block.start + block.width] = code
+            best = torch.fmin(best, model.unlike(other))
+        least.append(now - best)
+    return torch.stack(least, dim=1).numpy()
+
+
+def codes(column: Column, block: Block) -> Tensor:
+    """(k, width): encodings of values that a column may have, spread over what was learned from."""
+    if block.width == 0:
+        return torch.zeros(0, 0)
+    if column.kind == "category":
+        return torch.from_numpy(block.factor * (np.eye(block.width) - np.array(block.shares))).float()
+    amounts = torch.linspace(-REACH, REACH, PLACES) * block.factor
+    if column.kind == "boolean":
+        amounts = (torch.tensor([0.0, 1.0]) - (block.mean or 0.0)) / block.scale * block.factor
+    if block.width == 1:
+        return amounts[:, None]
+    there = torch.stack([amounts, torch.full_like(amounts, -block.shares[0] * block.factor)], dim=1)
+    return torch.cat([there, torch.tensor([[0.0, (1 - block.shares[0]) * block.factor]])])
 
 
 def slopes(model: "Model", x: Tensor) -> np.ndarray:

@@ -18,6 +18,7 @@ from whichloss.study.rank import Difference, Scores, difference, rows_for, seeds
 Kind = Literal["better", "practically equivalent", "undecided"]
 SAME_COST = 1.1  # costs within 10 % of the lowest count as equal
 OVERLAP_ENDS = 2000  # rows from which each seed's split is drawn afresh, without folds
+ROUNDING = 1e-12  # below it a score is 0
 
 
 @dataclass(frozen=True)
@@ -218,8 +219,8 @@ def fact(d: Difference) -> str:
 
 
 def figures(x: float, digits: int = 2) -> str:
-    """Two figures, or as many: 0.10, -0.0041, 12"""
-    return f"{0.0 + x:#.{digits}g}".removesuffix(".")
+    """Two figures, or as many: 0.10, -0.0041, 12; what is only rounding is 0"""
+    return f"{0.0 if abs(x) < ROUNDING else x:#.{digits}g}".removesuffix(".")
 
 
 def say_needed(seeds: int | None, rows: int | None, there: int, folds: bool) -> str:

@@ -94,3 +94,17 @@ def test_outliers_given_as_rows_are_named_in_the_call():
     said = as_python(ring(), 1e8, None, None, {"outliers": ring(30), "metric": "auroc", "target": None, "drop": ()})
     assert said == "whichloss.compare(data, budget=100000000.0, outliers=outliers, metric='auroc')"
     assert "outliers='odd'" in as_python("a.csv", "quick", None, None, {"outliers": "odd"})
+
+
+def test_outliers_that_are_rows_of_the_data_are_noticed():
+    x = ring()
+    with pytest.raises(UserError, match="all 40 rows of the outliers are rows of the data as well"):
+        request(columns(x), outliers=columns(x[:40]))
+    mixed = np.concatenate([x[:10], 3 + ring(30, seed=5)])
+    judge = request(columns(x), outliers=columns(mixed)).judge
+    assert any("10 of 40 outliers are rows of the data" in note for note in judge.outliers.notes)
+
+
+def test_a_mark_without_ordinary_rows_is_refused():
+    with pytest.raises(UserError, match="every row is marked as an outlier"):
+        request(columns(ring(), odd=np.ones(300, int)), outliers="odd")

@@ -223,7 +223,8 @@ def parted(data: object, table: Table, outliers: object, **options: Any) -> tupl
                 f"{nearest(outliers, table.schema.names)}"
             )
         strange = read(outliers, schema=table.schema)
-        return table, enough(strange, str(outliers) if isinstance(outliers, str) else "the outliers")
+        where = str(outliers) if isinstance(outliers, str) else "the outliers"
+        return table, others(enough(strange, where), table, where)
     if isinstance(data, Table):
         raise UserError(f"--outliers '{marked}': give the outliers of a Table as rows of their own, not as a column.")
     mark = table.values[:, table.position(marked)]
@@ -237,7 +238,21 @@ def parted(data: object, table: Table, outliers: object, **options: Any) -> tupl
         )
     options["drop"] = (*options["drop"], marked)
     rest = read(data, **options)
+    if not (mark == 0).any():
+        raise UserError(f"--outliers '{marked}': every row is marked as an outlier (1); at least some must be 0.")
     return rest.rows(mark == 0), enough(rest.rows(mark == 1), f"the column '{marked}'")
+
+
+def others(outliers: Table, table: Table, where: str) -> Table:
+    """The outliers, with a note where some of them are rows of the data."""
+    known = {row.tobytes() for row in table.values}
+    same = sum(row.tobytes() in known for row in outliers.values)
+    if same == len(outliers):
+        raise UserError(
+            f"--outliers: all {same:,} rows of {where} are rows of the data as well. Give rows from elsewhere."
+        )
+    note = f"{same:,} of {len(outliers):,} outliers are rows of the data as well: nothing can tell those apart."
+    return replace(outliers, notes=(*outliers.notes, note)) if same else outliers
 
 
 def enough(outliers: Table, where: str) -> Table:
