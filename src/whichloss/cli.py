@@ -57,6 +57,9 @@ def compare(
     group: Group = None,
     time: Time = None,
     drop: Drop = None,
+    size: Annotated[
+        str | None, typer.Option(help="Reduce pictures to this side, such as 16, or to HEIGHTxWIDTH.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="Fresh seeds per finalist.")] = None,
     engine: Annotated[str, typer.Option(help="local: the processes of this machine.")] = "local",
     workers: Annotated[int | None, typer.Option(help="Processes; one per core by default.")] = None,
@@ -69,12 +72,13 @@ def compare(
 
     Running the same command again resumes: finished runs are kept.
     """
-    from .comparison import as_command, objective_names
+    from .comparison import as_command, objective_names, side_of
     from .live import plan_lines
     from .study.request import request
 
     asked = request(
         data, goal=goal, target=target, metric=metric, outliers=outliers, anyway=anyway, size=budget,
+        side=side_of(size),
         objectives=objective_names(objectives), nets=nets, group=group, time=time, drop=drop or (), seeds=seeds,
         out=out, engine=engine, workers=workers, command=as_command(sys.argv[1:]),
     )  # fmt: skip

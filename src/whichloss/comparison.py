@@ -63,6 +63,7 @@ def compare(
     time: str | None = None,
     drop: Sequence[str] = (),
     seeds: int | None = None,
+    size: int | tuple[int, int] | None = None,
     out: str | Path | None = None,
     engine: str = "local",
     workers: int | None = None,
@@ -71,7 +72,8 @@ def compare(
 ) -> Comparison:
     """Which training objective fits this data best, and why? Trains them all and judges them on unseen rows.
 
-    data: a path (.csv, .parquet, .npy, .npz), "toy:ring8", an array, tensor, data frame or dict of columns.
+    data: a path (.csv, .parquet, .npy, .npz), "toy:ring8", an array, tensor, data frame or dict of columns; pictures:
+    a folder of PNG or JPEG files, an IDX or NPY file, an array (n, H, W[, C]). size: the side they are reduced to.
     target: the column of labels (goal classify), or several 0/1 columns; metric: what decides then, log-loss at first.
     outliers: rows that do not belong, or a 0/1 column that marks them: no objective trains on them, the study says how
     well each finds them, and metric "auroc" has that decide.
@@ -87,10 +89,11 @@ def compare(
         "group": group,
         "time": time,
         "drop": drop,
+        "size": size,
         "anyway": anyway,
     }
     asked = request(
-        data, goal=goal, target=target, metric=metric, outliers=outliers, anyway=anyway, size=budget,
+        data, goal=goal, target=target, metric=metric, outliers=outliers, anyway=anyway, size=budget, side=size,
         objectives=objectives, nets=nets, group=group, time=time, drop=drop, seeds=seeds, out=out, engine=engine,
         workers=workers, command=as_python(data, budget, objectives, seeds, others),
     )  # fmt: skip
@@ -130,6 +133,16 @@ def as_python(
         elif value:
             rest += f", {name}={value!r}"
     return f"whichloss.compare({what}, budget={budget!r}{rest})"
+
+
+def side_of(text: str | None) -> int | tuple[int, int] | None:
+    """--size 16, or 24x16: height, then width."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() for part in parts):
+        raise UserError(f"--size '{text}': give one whole number, such as 16, or HEIGHTxWIDTH, such as 24x16.")
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 
 
 def objective_names(text: str | None) -> list[str] | None:

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from .data import Table
+from .data import Pictures, Table
 from .data.describe import concerns
 from .report.words import quoted
 from .study.classify.judge import LabelJudge
@@ -40,17 +40,17 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = Non
     total = sum(flops for _, _, flops in plan.stages())
     cores = len(os.sched_getaffinity(0))
     labels = judge.target if isinstance(judge, LabelJudge) else ()
-    read = (note for table in judge.tables.values() for note in table.notes)
-    columns, dims = len(judge.table.schema.columns) - len(labels), judge.task.dim
+    pictures = isinstance(judge.table, Pictures)
+    suspicious = () if pictures else suspicions(judge.table, labels)
     lines = [
-        f"[bold]{escape(judge.table.source)}[/]: {len(judge.table):,} rows, {columns} column{'s' * (columns > 1)} "
-        f"({dims} encoded dimension{'s' * (dims > 1)}); {len(parts.train):,} train, {len(parts.validation):,} tune, "
-        f"{len(parts.test):,} judge",
+        f"[bold]{escape(judge.table.source)}[/]: {extent(judge, len(labels))}; {len(parts.train):,} train, "
+        f"{len(parts.validation):,} tune, {len(parts.test):,} judge",
         *target_lines(judge),
-        f"goal {plan.goal}, budget {escape(b.name)}: {plain(b.flops)} operations per run, networks of 3 x {b.width}",
+        f"goal {plan.goal}, budget {escape(b.name)}: {plain(b.flops)} operations per run, "
+        + (f"convolutional networks of {b.width // 4} channels" if pictures else f"networks of 3 x {b.width}"),
         f"objectives: {escape(', '.join(plan.objectives))}",
         *skipped_lines(plan),
-        *(f"[yellow]note[/] {escape(note)}" for note in (*read, *suspicions(judge.table, labels))),
+        *(f"[yellow]note[/] {escape(note)}" for note in (*judge.notes, *suspicious)),
         *kept_lines(folder),
     ]
     stages = [stage for stage in plan.stages() if stage[1]]
@@ -63,6 +63,16 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = Non
         f"{duration(seconds)}{by} on {cores} core{'s' * (cores > 1)}; results in {escape(str(folder))}"
     )
     return lines
+
+
+def extent(judge: Judge, labels: int) -> str:
+    """344 rows, 8 columns (12 encoded dimensions); or 10,000 pictures of 16 x 16, grey."""
+    if isinstance(judge.table, Pictures):
+        channels, height, width = judge.table.shape
+        return f"{len(judge.table):,} pictures of {height} x {width}, {'grey' if channels == 1 else 'colour'}"
+    columns, dims = len(judge.table.schema.columns) - labels, judge.task.dim
+    kinds = f"{columns} column{'s' * (columns > 1)} ({dims} encoded dimension{'s' * (dims > 1)})"
+    return f"{len(judge.table):,} rows, {kinds}"
 
 
 def skipped_lines(plan: Plan) -> list[str]:

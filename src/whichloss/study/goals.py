@@ -7,19 +7,29 @@ from typing import Any
 
 import msgspec
 
-from ..data import Table
+from ..data import Pictures, Table
 from ..errors import StudyError
 from .classify.judge import LabelJudge
+from .generate.features import Features
 from .generate.judge import SampleJudge
 from .generate.outliers import OutlierJudge
+from .generate.pictures import PictureJudge
 from .judge import Judge
 
 JUDGES: dict[str, type[Judge]] = {"generate": SampleJudge, "classify": LabelJudge}
 GOALS = tuple(JUDGES)
 
 
-def make_judge(table: Table, goal: str, asked: Mapping[str, Any], outliers: Table | None = None) -> Judge:
+def make_judge(
+    table: Table | Pictures,
+    goal: str,
+    asked: Mapping[str, Any],
+    outliers: Table | None = None,
+    features: Features | None = None,
+) -> Judge:
     """The judge of a goal; `asked` is what the judge's own property of that name returned."""
+    if isinstance(table, Pictures):
+        return PictureJudge(table, features)
     if outliers is not None:
         return OutlierJudge(table, outliers, asked["metric"])
     return JUDGES[goal](table, **{k: tuple(v) if isinstance(v, list) else v for k, v in asked.items()})
@@ -33,5 +43,8 @@ def judge_of(folder: str) -> Judge:
     except (OSError, KeyError, msgspec.MsgspecError) as error:
         raise StudyError(f"'{folder}' has no sound plan.json ({error}). Run the same comparison again.") from error
     table, outliers = Path(folder) / "data.safetensors", Path(folder) / "outliers.safetensors"
+    if "shape" in plan["asked"]:
+        eyes = Features.load(Path(folder) / "features.safetensors")
+        return make_judge(Pictures.load(table), plan["goal"], {}, features=eyes)
     strange = Table.load(outliers) if "outliers" in plan["asked"] else None
     return make_judge(Table.load(table), plan["goal"], plan["asked"], strange)

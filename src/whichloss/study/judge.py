@@ -81,6 +81,7 @@ class Judge(ABC):
     derived: ClassVar[Mapping[str, str]] = {}  # name -> the objective whose finished runs it is computed from
     method: ClassVar[tuple[str, ...]]  # what is done, a sentence each
     score_name: ClassVar[str]
+    batch: ClassVar[int] = 256
     both_ends: ClassVar[bool] = False  # describe the last snapshot too, not only the best
 
     @property
@@ -94,6 +95,11 @@ class Judge(ABC):
         return {"data": self.table}
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was noticed while the data was read."""
+        return tuple(note for table in self.tables.values() for note in table.notes)
+
+    @property
     def asked(self) -> Mapping[str, object]:
         """What, beside the table, makes this judge: kept with the plan."""
         return {}
@@ -102,6 +108,11 @@ class Judge(ABC):
     def split(self, seed: int) -> Split:
         """Training, validation and test rows of a seed; the test rows are the same for all."""
         return split(self.table, seed=seed)
+
+    @property
+    def pixels(self) -> Tensor | None:
+        """The bytes of all pictures (n, d), where the data is pictures: then encoded rows are their numbers."""
+        return None
 
     @property
     def inputs(self) -> np.ndarray:

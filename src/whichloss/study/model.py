@@ -10,16 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Column, Encoder, Schema, Table, read
+from ..data import Column, Encoder, Pictures, Scale, Schema, Table, read
 from ..data.later import surprises
 from ..errors import StudyError, UserError
 from ..metrics.outliers import free_energy
-from ..nets import builder
 from ..objectives import Classifier, Generative, Nets, available, find
 from ..rng import Rng
 from ..task import Task
 from ..train import Lanes
-from .nets import Makers
+from .nets import Makers, network_builder
 from .plan import Run
 from .store import pack, unpack, write
 from .unlikely import judged
@@ -33,9 +32,10 @@ class Model:
     def __init__(self, record: Mapping[str, Any], weights: Mapping[str, Tensor], own: Makers | None) -> None:
         self.record = record
         self.run = msgspec.convert(record["run"], Run)
-        self.encoder = msgspec.convert(record["encoder"], Encoder)
+        picture = bool(record["task"].get("shape"))
+        self.encoder: Any = msgspec.convert(record["encoder"], Scale if picture else Encoder)
         self.weights = weights
-        self.task = Task(**record["task"])
+        self.task = Task(**{**record["task"], "shape": tuple(record["task"].get("shape", ()))})
         roles = sorted(record["own networks"])
         if roles and not own:
             raise UserError(
@@ -48,7 +48,7 @@ class Model:
         lanes = Lanes(
             objective,
             self.task,
-            builder(self.run.width, own=own),
+            network_builder(self.task, self.run.width, own),
             Rng(torch.zeros(1, dtype=torch.int64)),
             empty,
             torch.ones(1, dtype=torch.int64),
@@ -59,8 +59,8 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.run.objective}, trained on {self.record['source']})"
 
-    def sample(self, n: int, seed: int = 0) -> Table:
-        """n rows with the columns, types, categories and missing values of the user's table."""
+    def sample(self, n: int, seed: int = 0) -> Table | Pictures:
+        """n rows with the columns, types, categories and missing values of the user's table; or n pictures."""
         if not isinstance(self.objective, Generative):
             raise UserError(f"{self.run.objective} predicts labels and draws no rows; use predict.")
         if n < 1:
@@ -71,7 +71,10 @@ class Model:
                 shape = (min(BLOCK, n - start), self.task.dim)
                 x = self.objective.sample(self.nets, shape, Rng.of(seed).at(i)["sample"])
                 blocks.append(self.encoder.decode(x.numpy()))
-        return Table(self.encoder.schema, np.concatenate(blocks), f"{self.run.objective} samples")
+        source = f"{self.run.objective} samples"
+        if len(self.task.shape) == 3:
+            return Pictures(np.concatenate(blocks), self.task.shape, source)
+        return Table(self.encoder.schema, np.concatenate(blocks), source)
 
     @property
     def scores(self) -> str:

@@ -14,12 +14,20 @@ import torch
 from torch import nn
 
 from ..errors import UserError
+from ..nets import builder, pictures
+from ..objectives.base import Build
+from ..task import Task
 
 Makers = Mapping[str, Callable[[int, int], Any]]
 FILE = "whichloss_nets_"
 PLAIN = (int, float, str, tuple)
 # findings about networks that would train wrongly, not only slowly: their state or draws escape the seed
 REFUSED = {f"contract: {what}" for what in ("dropout", "running statistics", "parametrised weights", "lazy weights")}
+
+
+def network_builder(task: Task, width: int, own: Makers | None = None) -> Build:
+    """The maker of networks for a task: convolutional where rows are pictures."""
+    return pictures.builder(task.shape, width, own=own) if task.shape else builder(width, own=own)
 
 
 def load_file(path: str | Path) -> dict[str, Callable[[int, int], Any]]:

@@ -66,6 +66,7 @@ class Data(msgspec.Struct, kw_only=True):
     split: Split
     notes: tuple[str, ...]
     lines: tuple[str, ...]
+    shape: tuple[int, ...] = ()  # of a picture: channels, height, width
 
 
 class Answer(msgspec.Struct, kw_only=True):

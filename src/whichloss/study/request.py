@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..data import Column, Table, read
+from ..data import Column, Pictures, Table, is_pictures, read, read_pictures
 from ..engines import Local
 from ..errors import DataUnfit, StudyError, UserError, nearest
 from ..metrics.labels import SCORES
@@ -69,6 +69,7 @@ def request(
     outliers: object = None,
     anyway: bool = False,
     size: str | float = "quick",
+    side: int | tuple[int, int] | None = None,
     objectives: Sequence[str] | None = None,
     nets: Makers | str | Path | None = None,
     group: str | None = None,
@@ -85,16 +86,33 @@ def request(
     check_engine(engine)
     if workers is not None and workers < 1:
         raise UserError(f"--workers must be at least 1; got {workers}.")
-    table = data if isinstance(data, Table) else read(data, group=group, time=time, drop=drop)
-    table, strange = parted(data, table, outliers, group=group, time=time, drop=drop)
-    taken = dict.fromkeys([drop] if isinstance(drop, str) else drop, "--drop") | {group: "--group", time: "--time"}
-    judge = make_judge(table, *understood(goal, target, metric, table, taken, strange), strange)
+    if isinstance(data, Pictures) or is_pictures(data):
+        others = {"target": target, "metric": metric, "outliers": outliers, "time": time, "drop": drop}
+        judge = of_pictures(read_pictures(data, size=side, group=group), goal, others)
+    else:
+        if side is not None:
+            raise UserError("--size is the side of pictures; this data is a table. Leave it out.")
+        table = data if isinstance(data, Table) else read(data, group=group, time=time, drop=drop)
+        table, strange = parted(data, table, outliers, group=group, time=time, drop=drop)
+        taken = dict.fromkeys([drop] if isinstance(drop, str) else drop, "--drop") | {group: "--group", time: "--time"}
+        judge = make_judge(table, *understood(goal, target, metric, table, taken, strange), strange)
     own = load_file(nets) if isinstance(nets, str | Path) else nets
     plan = make_plan(judge, spent, objectives, own)
-    folder = Path(out) if out else default_folder(table)
+    folder = Path(out) if out else default_folder(judge.table)
     if folder.exists() and not folder.is_dir():
         raise StudyError(f"'{folder}' is a file; --out needs a folder.")
-    return Request(table, plan, judge, folder, command, own, workers, anyway)
+    return Request(judge.table, plan, judge, folder, command, own, workers, anyway)
+
+
+def of_pictures(pictures: Pictures, goal: str | None, others: Mapping[str, object]) -> Judge:
+    """The judge of pictures; options that belong to tables are refused."""
+    known_goal(goal)
+    if goal == "classify":
+        raise UserError("The goal 'classify' is not available for pictures in this version. Leave --goal out.")
+    for name, given in others.items():
+        if given:
+            raise UserError(f"--{name} belongs to tables; {pictures.source} holds pictures. Leave it out.")
+    return make_judge(pictures, "generate", {})
 
 
 def check_engine(engine: str) -> None:

@@ -9,18 +9,17 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..data import Table
+from ..data import Pictures, Table
 from ..doctor import check_contracts
 from ..engines import Failure, Local
 from ..errors import DataUnfit, StudyError, UserError
-from ..nets import builder
 from ..objectives import available, find
 from ..task import Finding
 from . import anchors, preflight, rank, work
 from .anchors import AnchorJob
 from .budget import Budget
 from .judge import Judge, Preflight
-from .nets import REFUSED, Makers, checked, fingerprint, packed
+from .nets import REFUSED, Makers, checked, fingerprint, network_builder, packed
 from .plan import Group, Plan, Run, Setting, settings
 from .store import Store
 from .work import Job
@@ -115,7 +114,7 @@ def make_plan(
         assert module is not None
         text = VERSION + getsource(module)
         if nets:
-            made = kind().networks(task, builder(budget.width, own=checked(nets)))
+            made = kind().networks(task, network_builder(task, budget.width, checked(nets)))
             roles |= set(made)
             text += fingerprint({role: maker for role, maker in nets.items() if role in made}, made)
         codes[name] = sha256(text.encode()).hexdigest()[:12]
@@ -193,7 +192,7 @@ class Runner:
         """Deterministic checks of every objective before any training."""
         found: list[Finding] = []
         for name in self.plan.objectives:
-            found += check_contracts(find(name)(), self.judge.task, builder(8, own=self.nets))
+            found += check_contracts(find(name)(), self.judge.task, network_builder(self.judge.task, 8, self.nets))
         for finding in found:
             if finding.rule in REFUSED and (self.nets or finding.objective.endswith(".py")):
                 raise UserError(f"{finding.objective}: {finding.says} {finding.cause} {finding.remedy}")
@@ -279,14 +278,14 @@ def claim(store: Store, plan: Plan, judge: Judge, command: str) -> None:
     for name, table in judge.tables.items():
         path = store.folder / f"{name}.safetensors"
         try:
-            known = Table.load(path).fingerprint
+            known = type(table).load(path).fingerprint
         except UserError:
             known = ""  # missing or damaged
         if known != table.fingerprint:
             table.save(path)
 
 
-def default_folder(table: Table) -> Path:
+def default_folder(table: Table | Pictures) -> Path:
     """whichloss-penguins for penguins.csv: where results go unless told otherwise."""
     name = Path(table.source.replace(":", "-")).stem or "data"
     return Path(f"whichloss-{''.join(c if c.isalnum() or c in '-_' else '-' for c in name)}")

@@ -12,20 +12,18 @@ from torch import Tensor
 
 from ..data import Encoder
 from ..errors import StudyError
-from ..nets import builder
 from ..objectives import find
 from ..objectives.base import Build
 from ..rng import Rng
 from ..train import Lanes, Loop, State, flops_per_step, sampling_weights
 from .goals import judge_of
 from .judge import Judge, Which
-from .nets import own_networks
+from .nets import network_builder, own_networks
 from .plan import Group, Run
 from .store import Store, pack, unpack, write
 
 QUARTERS = 4
 POINTS = 50  # of every recorded curve
-BATCH = 256
 PAUSE = 20.0  # seconds between checkpoints
 
 
@@ -189,7 +187,7 @@ def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | Non
     sizes = torch.tensor([len(x) for x in rows])
     data = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     names = first.setting
-    build: Build = builder(first.width, own=own)
+    build: Build = network_builder(judge.task, first.width, own)
     lanes = Lanes(
         objective=find(first.objective)(),
         task=judge.task,
@@ -199,7 +197,8 @@ def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | Non
         sizes=sizes,
         jitter=torch.from_numpy(np.stack([judge.jitter(e) for e in encoders])),
         hyper={k: torch.tensor([run.setting[k] for run in runs]) for k in names},
-        batch=BATCH,
+        batch=judge.batch,
+        pixels=judge.pixels,
         salt=first.salt,
     )
     return encoders, lanes
