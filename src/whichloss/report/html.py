@@ -156,8 +156,10 @@ def target(columns: Sequence[str], classes: Sequence[str], kind: str) -> str:
 
 def drawn(study: Study, folder: Path) -> dict[str, Any]:
     """What only a study of samples has."""
+    from . import grids
+
     return {
-        "samples": samples(study, load(study, folder)),
+        "samples": grids.sheets(study, folder) if study.data.shape else samples(study, load(study, folder)),
         "damage": why.smallest_damage(study),
         "metrics": ranking.metrics(study),
         "inputs": len(study.data.columns),

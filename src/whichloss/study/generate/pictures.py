@@ -1,5 +1,6 @@
 """How sampled pictures are judged: rounded to the levels that a picture holds, compared in features of them."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,7 +71,9 @@ class PictureJudge(SampleJudge):
     @property
     def pixels(self) -> Tensor:
         """All pictures (n, d), bytes; read only."""
-        return torch.from_numpy(np.asarray(self.table.values))
+        with warnings.catch_warnings():  # a map that nobody may write to; nobody does
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return torch.from_numpy(np.asarray(self.table.values))
 
     def encoded(self, rows: np.ndarray) -> tuple[Any, Tensor]:
         """The encoding, and the numbers of these pictures."""
@@ -86,7 +89,7 @@ class PictureJudge(SampleJudge):
         return Scale(self.table.shape)
 
     @cached_property
-    def directions(self) -> Tensor:  # type: ignore[override]
+    def directions(self) -> Tensor:
         """The directions of the sliced distance, in the features."""
         return metrics.directions(self.place(self.table.values[:1]).shape[1], DIRECTIONS, seed=0)
 
