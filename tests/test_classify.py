@@ -155,7 +155,8 @@ def test_the_energy_of_a_classifier_tells_rows_from_elsewhere(command, run, labe
     assert "240 scores written" in out and "label is what the model predicts" in out
     with open(tmp_path / "s.csv", newline="") as file:
         found = list(csv.DictReader(file))
-    assert list(found[0]) == ["energy", "p_value", "unlikely", "slope x", "slope colour"]
+    words = ("excess x", "excess colour", "slope x", "slope colour")
+    assert list(found[0]) == ["energy", "p_value", "unlikely", *words]
     assert np.mean([row["unlikely"] == "true" for row in found]) < 0.2
 
 

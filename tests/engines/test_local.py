@@ -167,5 +167,5 @@ def test_workers_end_with_their_parent(how):
         assert pids and all(map(alive, pids))
         time.sleep(0.3)
         parent.send_signal(how)
-        assert parent.wait(10) != 0
+        assert parent.wait(60) != 0
         assert gone(pids)
