@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from whichloss.nets import builder
+from whichloss.objectives import find
 from whichloss.objectives.base import Adam, Generative, Update
 from whichloss.objectives.gan import GAN
 from whichloss.objectives.wgan_gp import WGANGP
@@ -155,3 +156,18 @@ def test_a_state_survives_being_flattened():
     for name, value in state.flat().items():
         assert torch.equal(again.flat()[name], value)
     assert again.averages.keys() == {"f"} and again.memory.keys() == {"chains", "mean"}
+
+
+def test_lanes_of_pictures_read_their_bytes_by_number():
+    pixels = torch.arange(5 * 6, dtype=torch.uint8).reshape(5, 6)
+    numbers = torch.tensor([[[4.0, 1.0], [2.0, 0.0], [0.0, 1.0]]], dtype=torch.float64)
+    lanes = Lanes(
+        find("cross-entropy")(), Task("classify", 6, 3, 2, "one"), builder(4, 1), Rng(Rng.of(1, 2).key[:1]), numbers,
+        torch.tensor([3]), torch.zeros(1, 6), batch=200, pixels=pixels,
+    )  # fmt: skip
+    rows = lanes.rows(0)
+    assert rows.shape == (1, 200, 7)
+    seen = {(tuple(row[:6].tolist()), row[6].item()) for row in rows[0]}
+    truth = {(tuple((pixels[int(k)].float() / 127.5 - 1).tolist()), y) for k, y in numbers[0].tolist()}
+    assert seen == truth
+    assert torch.equal(lanes.some(0), lanes.read(numbers[0])) and len(lanes.some(0, 2)) == 2

@@ -1,0 +1,75 @@
+"""Pictures in a study: their features, their judge, their simple models, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+
+from whichloss.comparison import side_of
+from whichloss.data import Pictures
+from whichloss.errors import UserError
+from whichloss.study.generate import features
+from whichloss.study.generate.features import Features, turned
+from whichloss.study.generate.pictures import PictureJudge
+from whichloss.study.request import request
+
+
+def drawn(n=240, seed=0, labels=False):
+    """Bars of 8 x 8: upright ones and lying ones."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 40, (n, 1, 8, 8)).astype(np.uint8)
+    kind, place = rng.integers(0, 2, n), rng.integers(1, 7, n)
+    for k in range(n):
+        x[k, 0, :, place[k]] = 250 if kind[k] else x[k, 0, :, place[k]]
+        x[k, 0, place[k], :4] = x[k, 0, place[k], :4] if kind[k] else 250
+    return Pictures(x.reshape(n, -1), (1, 8, 8), "bars", kind if labels else None, ("lying", "upright") * labels)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(features, "STEPS", 20)
+
+
+def test_turned_pictures_are_quarter_turns_or_flips_of_oblong_ones():
+    x = np.arange(2 * 9, dtype=np.uint8).reshape(2, 9)
+    rows, way = turned(x, (1, 3, 3))
+    assert way.tolist() == [0, 0, 1, 1, 2, 2, 3, 3] and (rows[:2] == x).all()
+    assert (rows[4] == x[0, ::-1]).all()  # half a turn
+    oblong, _ = turned(np.arange(6, dtype=np.uint8)[None], (1, 2, 3))
+    assert oblong.tolist() == [[0, 1, 2, 3, 4, 5], [3, 4, 5, 0, 1, 2], [2, 1, 0, 5, 4, 3], [5, 4, 3, 2, 1, 0]]
+
+
+def test_features_are_the_same_wherever_they_are_seen(tmp_path):
+    pictures = drawn()
+    found = features.learned(pictures, np.arange(200))
+    again = features.learned(pictures, np.arange(200))
+    assert found.kind == "turns" and (found.weights == again.weights).all()
+    found.save(tmp_path / "f.safetensors")
+    loaded = Features.load(tmp_path / "f.safetensors")
+    assert loaded.fingerprint == found.fingerprint
+    assert torch.equal(loaded.of(pictures.values), found.of(pictures.values))
+    assert features.learned(drawn(labels=True), np.arange(200)).kind == "labels"
+
+
+def test_a_judge_tells_noise_from_pictures():
+    judge = PictureJudge(drawn(400))
+    noise = np.random.default_rng(1).integers(0, 256, (80, 64)).astype(np.uint8)
+    fresh = {a.name: a.answer for a in judge.anchors(1, "test")}
+    score = {name: judge.score(rows, 1, "test").value for name, rows in fresh.items()}
+    assert set(fresh) == set(judge.roles) and all(rows.dtype == np.uint8 for rows in fresh.values())
+    assert judge.score(noise, 1, "test").value > 5 * abs(score["fresh real rows"])
+    described = judge.describe(fresh["fresh real rows"], 1, "test")
+    assert "Frechet distance (turns features)" in described and "KID (turns features)" in described
+
+
+def test_what_belongs_to_tables_is_refused():
+    for option, value in (("target", "y"), ("drop", ("a",)), ("outliers", "o.csv"), ("metric", "auroc")):
+        with pytest.raises(UserError, match=f"--{option} belongs to tables; bars holds pictures"):
+            request(drawn(), **{option: value})
+    with pytest.raises(UserError, match="--size is the side of pictures"):
+        request({"a": list(range(40))}, side=16)
+
+
+def test_sizes_as_they_are_typed():
+    assert side_of(None) is None and side_of("16") == 16 and side_of("24x16") == (24, 16)
+    with pytest.raises(UserError, match="--size '16y': give one whole number"):
+        side_of("16y")
