@@ -106,6 +106,8 @@ class Generative(Objective):
     goal = "generate"
     scores: ClassVar[Literal["", "energy", "log density"]] = ""  # what `score` returns, if anything
 
+    rough: ClassVar[Mapping[str, int]] = {}  # field -> its value where a rough sample will do, at less cost
+
     @abstractmethod
     def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         """Draw `shape` = (n, d) rows."""

@@ -46,6 +46,7 @@ class DDPM(Generative):
     sampler: Literal["ancestral", "ddim"] = "ancestral"
     sampling_steps: int = 50
     search = {"lr": (1e-3, 2e-3, 4e-3), "hybrid": (1e-4, 1e-3, 1e-2)}
+    rough = {"sampling_steps": 10}
     average = 0.999
     stops_gradient = True  # the bound moves the variance only
     scores = "log density"

@@ -32,6 +32,7 @@ class DenoisingScoreMatching(Generative):
     langevin_steps: int = 4
     step: float = 0.8
     search = {"lr": (1e-3, 2e-3, 4e-3), "step": (0.5, 0.8, 1.2)}
+    rough = {"langevin_steps": 1}
     average = 0.999
     scores = "log density"
 

@@ -24,6 +24,7 @@ class FlowMatching(Generative):
     lr: float = 2e-3
     sampling_steps: int = 25
     search = {"lr": (1e-3, 2e-3, 4e-3)}
+    rough = {"sampling_steps": 10}
     average = 0.999
     scores = "log density"
 

@@ -16,7 +16,7 @@ from ..errors import UserError
 from .fold import bound, fold, name_of, reached
 
 KEPT = {"networks", "updates", "memory", "refresh", "sample"}  # methods that training and sampling call
-STUDY = {"search", "scores", "average", "stops_gradient", "goal"}  # class attributes that only the study reads
+STUDY = {"search", "rough", "scores", "average", "stops_gradient", "goal"}  # class attributes that only the study reads
 WIDEST = 120
 # modules whose few names the script defines itself
 VOCABULARY = {"whichloss.objectives", "whichloss.objectives.base", "whichloss.rng", "whichloss.task"}

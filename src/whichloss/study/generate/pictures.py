@@ -1,8 +1,8 @@
 """How sampled pictures are judged: rounded to the levels that a picture holds, compared in features of them."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ from . import anchors
 from .features import Features, learned
 from .judge import DIRECTIONS, SampleJudge
 
+LOOK = 500  # pictures that score a point of a curve
 SHOWN = 64  # sampled pictures kept for the report
 AXES = 64  # principal directions in which the simple models of pictures live
 BATCH = 64
@@ -92,6 +93,17 @@ class PictureJudge(SampleJudge):
     def directions(self) -> Tensor:
         """The directions of the sliced distance, in the features."""
         return metrics.directions(self.place(self.table.values[:1]).shape[1], DIRECTIONS, seed=0)
+
+    def answers(
+        self, lanes: Lanes, encoders: Sequence[Any], seeds: Sequence[int], weights: Weights, which: Which, name: str
+    ) -> list[Any]:
+        """Pictures drawn by every lane, fewer and in fewer steps for a point of a curve; None where it has diverged."""
+        if name != "look":
+            return super().answers(lanes, encoders, seeds, weights, which, name)
+        rough: Mapping[str, Any] = getattr(lanes.objective, "rough", {})
+        lanes = replace(lanes, objective=replace(lanes.objective, **rough))
+        drawn = lanes.sample(weights, min(LOOK, self.size(seeds[0])), name).numpy()
+        return [e.decode(x) if np.isfinite(x).all() else None for e, x in zip(encoders, drawn, strict=True)]
 
     def place(self, values: np.ndarray) -> Tensor:
         """Features (n, k) of pictures (n, d)."""
