@@ -80,7 +80,7 @@ def test_the_excess_of_a_column_is_what_its_best_value_would_save(table):
     """E = |z|^2 / 2 is a sum over columns: what a number costs is z^2 / 2, which its mean saves."""
     made = model(table, lambda x: x.square().sum(1) / 2)
     x = torch.from_numpy(made.encoder.encode(table.values))
-    found, parts = excesses(made, x), (x.double() ** 2 / 2).numpy()
+    found, parts = excesses(made, x, made.unlike(x)), (x.double() ** 2 / 2).numpy()
     first, words = (b for b in made.encoder.blocks[:2])
     assert found[:, 0] == pytest.approx(parts[:, first.start], abs=1e-5)
     own = parts[:, words.start : words.start + words.width].sum(1)
@@ -93,7 +93,8 @@ def test_the_excess_names_the_column_that_is_far_off(table):
     made = model(table, lambda x: torch.log1p(x.square().sum(1) ** 2))
     values = table.values[:5].copy()
     values[:, 0] += 50 * table.values[:, 0].std()
-    found = excesses(made, torch.from_numpy(made.encoder.encode(values)))
+    x = torch.from_numpy(made.encoder.encode(values))
+    found = excesses(made, x, made.unlike(x))
     assert (found.argmax(1) == 0).all()
 
 

@@ -103,7 +103,7 @@ def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> 
     columns += [Column("p_value", "number"), Column("unlikely", "boolean", sql_type="BOOLEAN")]
     found += [p, (p <= false_alarms).astype(np.float64)]
     if explain:
-        for word, values in (("excess", excesses(model, x)), ("slope", slopes(model, x))):
+        for word, values in (("excess", excesses(model, x, torch.from_numpy(unlike))), ("slope", slopes(model, x))):
             found += list(values.T)
             columns += [Column(f"{word} {c.name}", "number") for c in model.encoder.schema.columns]
     return Table(Schema(tuple(columns)), np.stack(found, axis=1), f"{model.run.objective} scores", notes=table.notes)
@@ -142,13 +142,13 @@ def data_units(encoder: Encoder) -> float:
     return float(sum(math.log(b.factor / b.scale) for b in encoder.blocks if b.width))
 
 
-def excesses(model: "Model", x: Tensor) -> np.ndarray:
+def excesses(model: "Model", x: Tensor, now: Tensor) -> np.ndarray:
     """(n, columns): how much less unlike a row would be if that column alone had its best value, in nats; 0 or more.
 
-    Best of PLACES amounts across the column (mean +- REACH standard deviations), of all words, or of 0 and 1, and
-    missing where that occurs: what a far value costs is named whatever the slope there.
+    now (n,): how unlike each row is. Best of PLACES amounts across the column (mean +- REACH standard deviations), of
+    all words, or of 0 and 1, and missing where that occurs: what a far value costs is named whatever the slope there.
     """
-    now, least = model.unlike(x), []
+    least = []
     for column, block in zip(model.encoder.schema.columns, model.encoder.blocks, strict=True):
         best = now
         for code in codes(column, block):

@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from ...data import Pictures, Scale
+from ...data.write import aside
 from ...errors import UserError
 from ...nets import pictures as nets
 from ...objectives import find
@@ -63,7 +64,8 @@ class Features:
     def save(self, path: str | Path) -> None:
         """Write it to one safetensors file."""
         about = np.array([*self.shape, self.classes, self.kind == "labels"])
-        save_file({"about": about, "weights": self.weights}, str(path))
+        with aside(Path(path)) as part:
+            save_file({"about": about, "weights": self.weights}, part)
 
     @classmethod
     def load(cls, path: str | Path) -> "Features":
