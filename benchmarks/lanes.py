@@ -21,7 +21,7 @@ from whichloss.data import read
 from whichloss.objectives import find
 from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.plan import Run, settings
-from whichloss.study.work import BATCH, make_lanes
+from whichloss.study.work import make_lanes
 from whichloss.train import Loop, count, flops_per_step
 
 LANES, WIDTHS, TARGETS, ONE_LANE = 10, (64, 128), {64: 1.4, 128: 1.1}, 1.6
@@ -48,7 +48,7 @@ def plain(x: torch.Tensor, width: int, *, average: bool, fused: bool) -> Iterato
     decay = o.average if average else 0.0
     return wgan_gp(
         x, lr=o.lr, penalty=o.penalty, latent=o.latent, n_critic=o.n_critic,
-        average=decay, width=width, batch=BATCH, fused=fused,
+        average=decay, width=width, batch=SampleJudge.batch, fused=fused,
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ from whichloss.objectives import find
 from whichloss.study.budget import BUDGETS
 from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.plan import LANES, Run, settings
-from whichloss.study.work import BATCH, make_lanes
+from whichloss.study.work import make_lanes
 from whichloss.train import Lanes, Loop, flops_per_step, sampling_weights
 
 TIMES = 4  # every model is sampled and scored so often; its score is the mean
@@ -87,7 +87,7 @@ def by_hand(
     torch.manual_seed(seed)
     rows = lanes.data[lane, : int(lanes.sizes[lane])]
     width = lanes.layout[next(iter(lanes.layout))][0][1][0]
-    loop = LOOPS[name](rows, width=width, batch=BATCH, **hyperparameters(name))
+    loop = LOOPS[name](rows, width=width, batch=SampleJudge.batch, **hyperparameters(name))
     trained = next(loop)
     begin_alike(trained, lanes, lane)
     alone, n = lanes.alone(lane), judge.size(seed)

@@ -16,6 +16,7 @@ __all__ = [
     "metrics",
     "objectives",
     "read",
+    "read_pictures",
     "samplers",
 ]
 
@@ -29,6 +30,7 @@ _HOME = {
     "describe": "data",
     "load": "study.model",
     "read": "data",
+    "read_pictures": "data",
 }
 
 

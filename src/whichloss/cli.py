@@ -24,12 +24,19 @@ app = typer.Typer(
 DECIDED, INTERNAL, STOPPED, TIE = 0, 1, 130, 3
 GO_ON = " Finished runs are kept; run the same command again to go on."
 
-Source = Annotated[str, typer.Argument(metavar="DATA", help="A .csv, .parquet, .npy or .npz file, or toy:NAME.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A .csv, .parquet, .npy or .npz file, or toy:NAME; of pictures a folder, an IDX or an .npy file.",
+    ),
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished comparison.")]
 Group = Annotated[
     str | None, typer.Option(help="Keep rows with equal values of this column on one side of every split.")
 ]
 Time = Annotated[str | None, typer.Option(help="Split by this column: the latest rows judge.")]
+Size = Annotated[str | None, typer.Option(help="Reduce pictures to this side, such as 16, or to HEIGHTxWIDTH.")]
 Drop = Annotated[list[str] | None, typer.Option(help="Leave this column out. May be repeated.")]
 
 
@@ -47,6 +54,9 @@ def compare(
     outliers: Annotated[
         str | None, typer.Option(help="Rows that do not belong, a file or a 0/1 column: which objective finds them?")
     ] = None,
+    given: Annotated[
+        str | None, typer.Option(help="Generate rows given this column of classes; pictures given their 'label'.")
+    ] = None,
     budget: Annotated[
         str, typer.Option(help="quick, standard, thorough, or operations per run, such as 3e11.")
     ] = "quick",
@@ -57,8 +67,9 @@ def compare(
     group: Group = None,
     time: Time = None,
     drop: Drop = None,
-    size: Annotated[
-        str | None, typer.Option(help="Reduce pictures to this side, such as 16, or to HEIGHTxWIDTH.")
+    size: Size = None,
+    features: Annotated[
+        str | None, typer.Option(help="What pictures are compared by: labels, turns, random or efficientnet-lite0.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Fresh seeds per finalist.")] = None,
     engine: Annotated[str, typer.Option(help="local: the processes of this machine.")] = "local",
@@ -77,8 +88,8 @@ def compare(
     from .study.request import request
 
     asked = request(
-        data, goal=goal, target=target, metric=metric, outliers=outliers, anyway=anyway, size=budget,
-        side=side_of(size),
+        data, goal=goal, target=target, metric=metric, outliers=outliers, given=given, anyway=anyway, size=budget,
+        side=side_of(size), features=features,
         objectives=objective_names(objectives), nets=nets, group=group, time=time, drop=drop or (), seeds=seeds,
         out=out, engine=engine, workers=workers, command=as_command(sys.argv[1:]),
     )  # fmt: skip
@@ -124,15 +135,24 @@ def describe(
     group: Group = None,
     time: Time = None,
     drop: Drop = None,
+    size: Size = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what was understood of DATA: rows, types, constants, duplicates, suspicious columns."""
+    """Say what was understood of DATA: rows, types, constants, duplicates, suspicious columns; or of pictures."""
     import msgspec
 
+    from .comparison import side_of
     from .data import describe as understand
-    from .data import read
+    from .data import is_pictures, read, read_pictures
+    from .study.request import NO_PICTURES, only_tables
 
-    found = understand(read(data, group=group, time=time, drop=drop or ()))
+    if is_pictures(data):
+        only_tables(data, {"time": time, "drop": drop})
+        found = understand(read_pictures(data, size=side_of(size), group=group))
+    else:
+        if size is not None:
+            raise UserError(NO_PICTURES)
+        found = understand(read(data, group=group, time=time, drop=drop or ()))
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         return
@@ -143,18 +163,39 @@ def describe(
 @app.command()
 def sample(
     run: RunFolder,
-    n: Annotated[int, typer.Option("-n", help="How many rows.")] = 1000,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A .csv or .parquet file.")] = Path("samples.csv"),
+    n: Annotated[int, typer.Option("-n", help="How many rows, or pictures.")] = 1000,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="A .csv or .parquet file; of pictures an .npy file, a .png file (all on one sheet) or a new folder. "
+            "samples.csv by default, or samples.npy.",
+        ),
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="COLUMN=CLASS: all rows of that class, of a run with --given COLUMN.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal rows.")] = 0,
     nets: Annotated[Path | None, typer.Option(help="The file with your own networks, if the run used one.")] = None,
 ) -> None:
-    """Draw new rows from the recommended model, with the columns and types of your data."""
-    _writer(output)
+    """Draw new rows, or pictures, from the recommended model: with the columns and types, or the size, of your data."""
+    from .study.choice import pairs
+
     model = _load(run, nets)
+    if model.shape is None:
+        output = output or Path("samples.csv")
+        _writer(output)
+    else:
+        output = output or Path("samples.npy")
+        _picture_writer(output)
     _spare(output, learned=model.record["source"])
-    rows = model.sample(n, seed)
-    _write_table(rows, output)
-    typer.echo(f"{n:,} rows written to {output}")
+    rows = model.sample(n, seed, pairs(where) if where is not None else None)
+    if model.shape is None:
+        _write_table(rows, output)
+    else:
+        getattr(rows, _picture_writer(output))(output)
+    typer.echo(f"{n:,} {'pictures' if model.shape else 'rows'} written to {output}")
 
 
 @app.command()
@@ -168,10 +209,12 @@ def score(
         float, typer.Option(help="The share of rows like yours that may be called unlikely, at most.")
     ] = 0.05,
     explain: Annotated[bool, typer.Option("--explain", help="Say which columns make a row unlikely.")] = False,
+    size: Size = None,
     nets: Annotated[Path | None, typer.Option(help="The file with your own networks, if the run used one.")] = None,
 ) -> None:
     """Say how likely every row of DATA is: energy or log-density, p-value against held-out rows, unlikely or not."""
-    from .data.write import texts
+    from .comparison import side_of
+    from .data.write import quoted, texts
     from .study.unlikely import told
 
     if output is not None:
@@ -179,9 +222,9 @@ def score(
     model = _load(run, nets)
     if output is not None:
         _spare(output, data, model.record["source"], nets)
-    rows = model.unlikely(data, false_alarms, explain)
+    rows = model.unlikely(data, false_alarms, explain, side_of(size))
     if output is None:
-        columns = [texts(c, rows.values[:, j]) for j, c in enumerate(rows.schema.columns)]
+        columns = [map(quoted, texts(c, rows.values[:, j])) for j, c in enumerate(rows.schema.columns)]
         typer.echo("\n".join([",".join(rows.schema.names), *map(",".join, zip(*columns, strict=True))]))
     else:
         _write_table(rows, output)
@@ -196,13 +239,16 @@ def predict(
     run: RunFolder,
     data: Source,
     output: Annotated[Path, typer.Option("-o", "--output", help="A .csv or .parquet file.")] = Path("predicted.csv"),
+    size: Size = None,
     nets: Annotated[Path | None, typer.Option(help="The file with your own networks, if the run used one.")] = None,
 ) -> None:
     """Write the labels of every row of DATA and their calibrated probabilities."""
+    from .comparison import side_of
+
     _writer(output)
     model = _load(run, nets)
     _spare(output, data, model.record["source"])
-    rows = model.predict(data)
+    rows = model.predict(data, side_of(size))
     _write_table(rows, output)
     for note in rows.notes:
         typer.echo(f"note: {note}")
@@ -336,6 +382,19 @@ def _writer(path: Path) -> str:
     if kind not in (".csv", ".parquet"):
         raise UserError(f"'{path}' should end in .csv or .parquet, the formats that can be written.")
     return kind
+
+
+def _picture_writer(path: Path) -> str:
+    """The method that writes pictures to such a path."""
+    kind = path.suffix.lower()
+    if kind not in ("", ".npy", ".png"):
+        raise UserError(
+            f"'{path}': the model draws pictures. Name an .npy file, a .png file for one sheet of all, or a new folder "
+            "(no ending) for a PNG file each."
+        )
+    if kind and path.is_dir():
+        raise UserError(f"'{path}' is a folder; name a file that ends in .npy or .png, or a folder without an ending.")
+    return {"": "to_folder", ".npy": "to_npy", ".png": "to_sheet"}[kind]
 
 
 def _spare(output: Path, data: str | None = None, learned: str | None = None, nets: Path | None = None) -> None:

@@ -56,6 +56,7 @@ def compare(
     target: str | Sequence[str] | None = None,
     metric: str | None = None,
     outliers: object = None,
+    given: str | None = None,
     budget: str | float = "quick",
     objectives: Sequence[str] | None = None,
     nets: Makers | str | Path | None = None,
@@ -64,6 +65,7 @@ def compare(
     drop: Sequence[str] = (),
     seeds: int | None = None,
     size: int | tuple[int, int] | None = None,
+    features: str | None = None,
     out: str | Path | None = None,
     engine: str = "local",
     workers: int | None = None,
@@ -73,10 +75,12 @@ def compare(
     """Which training objective fits this data best, and why? Trains them all and judges them on unseen rows.
 
     data: a path (.csv, .parquet, .npy, .npz), "toy:ring8", an array, tensor, data frame or dict of columns; pictures:
-    a folder of PNG or JPEG files, an IDX or NPY file, an array (n, H, W[, C]). size: the side they are reduced to.
+    a folder of PNG or JPEG files, an IDX or NPY file, an array (n, H, W[, C]). size: the side they are reduced to;
+    features: what they are compared by, "labels", "turns", "random" or "efficientnet-lite0".
     target: the column of labels (goal classify), or several 0/1 columns; metric: what decides then, log-loss at first.
     outliers: rows that do not belong, or a 0/1 column that marks them: no objective trains on them, the study says how
     well each finds them, and metric "auroc" has that decide.
+    given: the column of classes that every row is generated given; of labelled pictures "label".
     budget: "quick", "standard", "thorough", or floating-point operations per run. nets: your own networks, makers
     f(inputs, outputs) by role ({"G": f, "D": g}) or a file that defines them. anyway: train although the data look
     unfit. Running it again resumes.
@@ -86,14 +90,17 @@ def compare(
         "target": target,
         "metric": metric,
         "outliers": outliers,
+        "given": given,
         "group": group,
         "time": time,
         "drop": drop,
         "size": size,
+        "features": features,
         "anyway": anyway,
     }
     asked = request(
-        data, goal=goal, target=target, metric=metric, outliers=outliers, anyway=anyway, size=budget, side=size,
+        data, goal=goal, target=target, metric=metric, outliers=outliers, given=given, anyway=anyway, size=budget,
+        side=size, features=features,
         objectives=objectives, nets=nets, group=group, time=time, drop=drop, seeds=seeds, out=out, engine=engine,
         workers=workers, command=as_python(data, budget, objectives, seeds, others),
     )  # fmt: skip

@@ -23,7 +23,7 @@ from .study.store import Store
 from .study.verdict import listed
 from .task import Finding
 
-SPEED = 2.5e10  # operations per second and core, for a first guess at the time
+SPEED, CONVOLUTIONS = 2.5e10, 7e10  # operations per second and core, for a first guess at the time
 START = 10.0  # seconds for starting workers, checks, anchors and the report
 STAGES = {
     "tune": "settings tried, one seed each, half the compute",
@@ -56,7 +56,7 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = Non
     stages = [stage for stage in plan.stages() if stage[1]]
     for name, runs, flops in stages:
         lines.append(f"  {name:10} {runs:4} runs  {plain(flops, 2):>7} operations  {STAGES[name]}")
-    seconds = START + total / SPEED / min(workers or cores, cores)
+    seconds = START + total / (CONVOLUTIONS if pictures else SPEED) / min(workers or cores, cores)
     by = f" with {workers} worker{'s' * (workers > 1)}" if workers else ""
     lines.append(
         f"  in all     {sum(runs for _, runs, _ in stages):4} runs  {plain(total, 2):>7} operations, about "
@@ -90,17 +90,24 @@ def suspicions(table: Table, labels: Sequence[str], most: int = 5) -> list[str]:
 
 
 def target_lines(judge: Judge) -> list[str]:
-    """What is to be predicted, and what decides."""
+    """What is to be predicted, and what decides; or what rows are given."""
+    if told := judge.described_by:
+        return [f"given {escape(told['given'])}: {len(told['classes'])} classes ({escape(some(told['classes']))})"]
     if not isinstance(judge, LabelJudge):
         return []
     names, kind = judge.labels.names, judge.labels.kind
-    shown = ", ".join(map(quoted, names[:8])) + (", ..." if len(names) > 8 else "")
+    shown = some(names)
     if kind == "several":
         what = f"{len(names)} labels, of which a row may have several: {shown}"
     else:
         what = f"{', '.join(judge.target)}: {len(names)} classes{' in order' * (kind == 'ordered')} ({shown})"
     rare = f" of {quoted(names[judge.labels.positive])}, the rarer class" if judge.labels.two else ""
     return [f"predicts {escape(what)}; decided by {judge.metric}{escape(rare) * (judge.metric == 'average-precision')}"]
+
+
+def some(names: Sequence[str]) -> str:
+    """The first classes."""
+    return ", ".join(map(quoted, names[:8])) + (", ..." if len(names) > 8 else "")
 
 
 def measured_lines(preflight: Preflight) -> list[str]:

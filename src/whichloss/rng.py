@@ -45,14 +45,14 @@ def key(*path: str | int) -> int:
 
 
 @cache
-def _generator(device: torch.device) -> torch.Generator:
-    return torch.Generator(device)  # re-seeded before every draw, so it carries no state
+def _generator() -> torch.Generator:
+    return torch.Generator()  # re-seeded before every draw, so it carries no state
 
 
 def _fill(kind: str, keys: list[int], path: int, out: Tensor, top: int) -> None:
     for lane, lane_key in zip(out, keys, strict=True):
         seed = mix(lane_key & MASK, path & MASK) >> 1
-        generator = _generator(out.device).manual_seed(seed)
+        generator = _generator().manual_seed(seed)
         if kind == "normal":
             lane.normal_(generator=generator)
         elif kind == "uniform":
@@ -62,18 +62,18 @@ def _fill(kind: str, keys: list[int], path: int, out: Tensor, top: int) -> None:
 
 
 _library = torch.library.Library("whichloss", "DEF")
-_library.define("draw(Tensor key, str kind, int path, int[] shape, int top) -> Tensor")
+_library.define("draw(Tensor key, str kind, int path, int[] shape, int top, Device device) -> Tensor")
 
 
-def _empty(key: Tensor, kind: str, shape: Sequence[int]) -> Tensor:
+def _empty(key: Tensor, kind: str, shape: Sequence[int], device: torch.device) -> Tensor:
     dtype = torch.int64 if kind == "integers" else torch.get_default_dtype()
-    return torch.empty((*key.shape, *shape), dtype=dtype, device=key.device)
+    return torch.empty((*key.shape, *shape), dtype=dtype, device=device)
 
 
-def _draw(key: Tensor, kind: str, path: int, shape: Sequence[int], top: int) -> Tensor:
-    out = _empty(key, kind, shape)
+def _draw(key: Tensor, kind: str, path: int, shape: Sequence[int], top: int, device: torch.device) -> Tensor:
+    out = _empty(key, kind, shape, torch.device("cpu"))  # the same numbers on every device
     _fill(kind, key.reshape(-1).tolist(), path, out.view(-1, *shape), top)
-    return out
+    return out.to(device)
 
 
 def _draw_lanes(info: object, dims: tuple[int | None, ...], key: Tensor, *rest: object) -> tuple[Tensor, int]:
@@ -82,7 +82,7 @@ def _draw_lanes(info: object, dims: tuple[int | None, ...], key: Tensor, *rest: 
 
 _library.impl("draw", _draw, "CompositeExplicitAutograd")
 _library.impl("draw", torch.library.fallthrough_kernel, "Autograd")
-_library._register_fake("draw", lambda key, kind, path, shape, top: _empty(key, kind, shape))
+_library._register_fake("draw", lambda key, kind, path, shape, top, device: _empty(key, kind, shape, device))
 torch.library.register_vmap("whichloss::draw", _draw_lanes, lib=_library)
 
 
@@ -96,7 +96,7 @@ class Rng:
     @staticmethod
     def of(*seeds: int) -> "Rng":
         """The generator of one seed, or of several lanes."""
-        keys = torch.tensor([signed(mix(0, seed)) for seed in seeds])
+        keys = torch.tensor([signed(mix(0, seed)) for seed in seeds], device="cpu")
         return Rng(keys if len(seeds) > 1 else keys[0])
 
     def __getitem__(self, name: str | int) -> "Rng":
@@ -109,10 +109,11 @@ class Rng:
         for number in numbers:
             path = mix(path, number & MASK)
         keys = [signed(mix(k & MASK, path)) for k in self.key.reshape(-1).tolist()]
-        return Rng(torch.tensor(keys).view(self.key.shape))
+        return Rng(torch.tensor(keys, device="cpu").view(self.key.shape))
 
     def _draw(self, kind: str, name: str | int, shape: Sequence[int], top: int = 0) -> Tensor:
-        draw: Tensor = torch.ops.whichloss.draw(self.key, kind, signed(self[name].path), shape, top)
+        here = torch.get_default_device()  # `with torch.device(...)` around a step decides where its draws go
+        draw: Tensor = torch.ops.whichloss.draw(self.key, kind, signed(self[name].path), shape, top, here)
         return draw
 
     def normal(self, name: str | int, shape: Sequence[int]) -> Tensor:

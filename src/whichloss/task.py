@@ -15,7 +15,8 @@ Labels = Literal["", "one", "several", "ordered"]
 class Task:
     """What is to be learned: the goal, the width of an encoded row, the number of training rows.
 
-    labels: what a row is labelled with: nothing, one of `classes`, several of them (0/1 each), or one in an order;
+    labels: what a row is labelled with: nothing, one of `classes`, several of them (0/1 each), or one in an order; rows
+    that are to be generated are generated given that class;
     shape: (C, H, W) where a row is a picture, flattened.
     """
 
@@ -25,6 +26,11 @@ class Task:
     classes: int = 0
     labels: Labels = ""
     shape: tuple[int, ...] = ()
+
+    @property
+    def given(self) -> int:
+        """How many numbers every network is told beside its inputs: the class of a row to be generated, one-hot."""
+        return self.classes if self.goal == "generate" else 0
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,20 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import zlib
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from fashion_mnist import fashion_mnist
 from PIL import Image
 
 import whichloss
 from whichloss.data import Pictures, Scale, is_pictures, picture_arrays, pixels, read_pictures
+from whichloss.data import pictures as pictures_module
 from whichloss.errors import DataUnfit, UserError
 
 N = 24
@@ -225,7 +229,7 @@ print(type(pictures).load(sys.argv[1] + ".saved").fingerprint == pictures.finger
 
 def test_pictures_never_stand_in_memory(tmp_path):
     values = np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.uint8, (12_000, 64, 64, 3))  # 147 MB
-    values[-1, 0] = 7
+    values[:, 0, 0, :2] = np.stack([np.arange(12_000) >> 8, np.arange(12_000) & 255], axis=1)  # all differ
     values.flush()
     env = os.environ | {"PYTHONPATH": str(Path(whichloss.__file__).parents[1])}
     run = subprocess.run(
@@ -252,7 +256,8 @@ def test_what_is_transparent_is_laid_on_white(tmp_path):
         assert note.startswith("20 of 24 pictures were transparent in places")
     grey = read_pictures(folder(tmp_path / "la", [Image.fromarray(p[..., 2:].copy(), "LA") for p in clear]))
     np.testing.assert_array_equal(grey.to_numpy(), np.moveaxis(white(clear[..., 2:]), -1, 1))
-    assert not read_pictures(clear[:4].repeat(6, axis=0)).notes
+    clear[..., 3] = 255
+    assert not read_pictures(clear).notes
 
 
 def test_every_level_and_alpha_is_laid_on_white_to_the_nearest_level():
@@ -468,7 +473,9 @@ def test_equal_pictures_teach_nothing(tmp_path):
     same = GREY[:1].repeat(N, axis=0)
     for source in (same, folder(tmp_path, same), same / 255):
         assert "all 24 pictures are equal" in said(DataUnfit, source)
-    same[-1, -1, -1] ^= 1
+    same[6:, -1, -1] += np.arange(1, N - 5, dtype=np.uint8)
+    assert "but only 19 different ones" in said(DataUnfit, same)
+    same[0, 0, 0] ^= 1
     assert len(read_pictures(same)) == N
 
 
@@ -708,3 +715,83 @@ def test_pictures_that_do_not_fit_together(values, more, says):
     with pytest.raises(UserError) as caught:
         Pictures(values, (1, 2, 2), **more)
     assert says in str(caught.value)
+
+
+# --- equal pictures, and stacked ones
+
+
+def test_equal_pictures_stay_in_one_part_and_are_named(tmp_path):
+    pictures = np.random.default_rng(5).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    pictures[[7, 40, 50]] = pictures[3]
+    pictures[21] = pictures[20]
+    found = read_pictures(folder(tmp_path / "a", pictures))
+    assert found.notes == (
+        "4 of 60 pictures equal an earlier one (07.png is 03.png; 21.png is 20.png; 40.png is 03.png; ...); equal ones "
+        "stay in one part of every split.",
+    )
+    assert len(np.unique(found.groups)) == 56 and len({*found.groups[[3, 7, 40, 50]]}) == 1
+    for seed in range(10):
+        parts = whichloss.data.split(found, seed=seed)
+        where = np.zeros(60)
+        where[parts.validation], where[parts.test] = 1, 2
+        assert len({*where[[3, 7, 40, 50]]}) == len({*where[[20, 21]]}) == 1
+    assert "number 8 is number 4" in read_pictures(pictures).notes[0]
+    labels = np.arange(60) % 2  # 7 like 3, and 21, 40, 50 not
+    assert "3 of them have another class than the earlier one." in read_pictures(pictures, labels=labels).notes[-1]
+    apart = pictures.copy()
+    apart[[7, 40, 50, 21], 0, 0] ^= np.array([1, 2, 3, 1], np.uint8)  # a single level is enough
+    assert read_pictures(apart).groups is None and read_pictures(apart).notes == ()
+
+
+def test_groups_that_share_equal_pictures_become_one():
+    pictures = np.random.default_rng(6).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    pictures[39] = pictures[0]
+    group = np.arange(40) // 4
+    found = read_pictures(pictures, group=group).groups
+    assert len(np.unique(found)) == 9 and len({*found[:4], *found[36:]}) == 1
+    assert all(len({*found[group == g]}) == 1 for g in range(10))
+
+
+def test_the_same_few_pictures_again_and_again_are_refused():
+    few = np.random.default_rng(7).integers(0, 256, (19, 8, 8), dtype=np.uint8)
+    assert "has 190 pictures, but only 19 different ones" in said(DataUnfit, np.concatenate([few] * 10))
+
+
+def test_a_hundred_thousand_pictures_are_compared_in_seconds():
+    values = np.random.default_rng(8).integers(0, 256, (100_000, 64), dtype=np.uint8)
+    values[99_999] = values[0]
+    start = time.process_time()
+    groups, notes = pictures_module._together("a", pixels.Found(values, (1, 8, 8)), None)
+    assert groups[99_999] == groups[0] and "1 of 100,000" in notes[0]
+    assert time.process_time() - start < 5
+
+
+def test_stacked_digits_are_pictures_whose_parts_share_no_original():
+    assert is_pictures("toy:stacked") and is_pictures("toy:stacked:100?source=x")
+    found = read_pictures("toy:stacked")
+    assert found.shape == (3, 8, 8) and len(found) == 10_000 and len(found.classes) == 1000
+    assert found.classes[314] == "3+1+4" and len(np.unique(found.groups)) == 20
+    parts = whichloss.data.split(found, seed=3)
+    channels = [
+        {row.tobytes() for row in np.asarray(found.values[part]).reshape(-1, 64)}
+        for part in (parts.train, parts.validation, parts.test)
+    ]
+    assert not any(a & b for a, b in combinations(channels, 2)) and sum(map(len, channels)) > 1700
+    assert found.fingerprint == read_pictures("toy:stacked:10000").fingerprint
+    assert "smaller than --size 16 x 16" in said(DataUnfit, "toy:stacked", size=16)
+    assert "--group does not go with toy:stacked" in said(UserError, "toy:stacked", group=np.arange(10_000) % 5)
+    assert "at least 20 are needed" in said(DataUnfit, "toy:stacked:5")
+
+
+def test_stacked_pictures_of_ones_own(tmp_path):
+    for k, name in enumerate(("cat", "dog")):
+        folder(tmp_path / "grey" / name, np.random.default_rng(k).integers(0, 256, (25, 9, 8), dtype=np.uint8))
+    found = read_pictures(f"toy:stacked:300?source={tmp_path / 'grey'}")
+    assert found.shape == (3, 9, 8) and found.classes[:2] == ("cat+cat+cat", "cat+cat+dog") and len(found.classes) == 8
+    bare = folder(tmp_path / "bare", GREY)
+    assert "grey pictures with labels" in said(DataUnfit, f"toy:stacked?source={bare}")
+
+
+def test_fashion_mnist_is_read_with_its_labels():
+    pictures = read_pictures(fashion_mnist() / "t10k-images-idx3-ubyte.gz", size=14)
+    assert pictures.shape == (1, 14, 14) and np.bincount(pictures.labels).tolist() == [1000] * 10

@@ -7,7 +7,8 @@ from scipy.spatial import cKDTree
 from sklearn.datasets import make_moons, make_swiss_roll
 
 from whichloss.data import TOYS, find_toy, read
-from whichloss.errors import UserError
+from whichloss.data.toys import find_stacked, is_stacked, stack
+from whichloss.errors import DataUnfit, UserError
 
 ALL = list(TOYS)
 BOX = {1: 8.0, 2: 6.0}
@@ -110,3 +111,57 @@ def test_toys_are_read_by_name():
 def test_wrong_shape_is_named():
     with pytest.raises(UserError, match=r"\(rows, 2\); got \(3, 1\)"):
         TOYS["ring8"].log_density(np.zeros((3, 1)))
+
+
+def some_originals(side=3, each=45, classes=4, seed=0):
+    """Grey pictures that are all different, and a class each."""
+    generator = np.random.default_rng(seed)
+    y = generator.permutation(np.repeat(np.arange(classes), each))
+    x = generator.integers(0, 256, (len(y), side * side)).astype(np.uint8)
+    return x, y
+
+
+def test_stacked_channels_show_what_the_mode_says_and_keep_to_their_pool():
+    x, y = some_originals()
+    values, mode, pool = stack(x, y, 4000)
+    channels = values.reshape(4000, 3, -1)
+    number = {row.tobytes(): k for k, row in enumerate(x)}
+    original = np.array([[number[c.tobytes()] for c in picture] for picture in channels])
+    assert (y[original] @ [16, 4, 1] == mode).all()
+    pools_of = {k: set() for k in range(len(x))}
+    for k, p in zip(original.ravel(), np.repeat(pool, 3), strict=True):
+        pools_of[int(k)].add(int(p))
+    assert all(len(pools) == 1 for pools in pools_of.values())  # every original is drawn, from one pool alone
+    assert np.bincount(pool).tolist() == [200] * 20
+    for one, p in zip((stack(x, y, 50), stack(x, y, 4000)), (50, 4000), strict=True):
+        assert len(one[0]) == p and np.array_equal(stack(x, y, p)[0], one[0])
+
+
+def test_stacked_modes_are_equally_likely_and_channels_independent():
+    x, y = some_originals(each=20)
+    _, mode, pool = stack(x, y, 40_000)
+    assert stats.chisquare(np.bincount(mode, minlength=64)).pvalue > 1e-3
+    table = np.zeros((20, 64))
+    np.add.at(table, (pool, mode), 1)
+    assert stats.chi2_contingency(table).pvalue > 1e-3  # every pool has every mode
+
+
+def test_few_originals_cannot_be_stacked():
+    x, y = some_originals(each=19)
+    with pytest.raises(DataUnfit, match="at least 20 pictures of every class to stack; one has 19"):
+        stack(x, y, 100)
+
+
+def test_stacked_is_named_like_a_toy():
+    assert is_stacked("toy:stacked") and is_stacked("toy:stacked:500?source=a:b") and is_stacked("toy:stacked?x")
+    assert not any(map(is_stacked, ("toy:stack", "stacked", "toy:ring8:stacked", "a:b?c", 3, None)))
+    assert find_stacked("toy:stacked") == (10_000, "") and find_stacked("toy:stacked:500?source=a=b") == (500, "a=b")
+    for wrong in ("toy:stacked?size=3", "toy:stacked?source", "toy:stacked?source="):
+        with pytest.raises(UserError, match=r"is no option; write toy:stacked\?source="):
+            find_stacked(wrong)
+    with pytest.raises(UserError, match="no number of rows"):
+        find_stacked("toy:stacked:many")
+    with pytest.raises(UserError, match="holds pictures, and a table is needed"):
+        read("toy:stacked")
+    with pytest.raises(UserError, match="did you mean 'stacked'"):
+        read("toy:staked")

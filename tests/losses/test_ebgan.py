@@ -119,6 +119,17 @@ def test_pull_away_ignores_scale_and_order():
     torch.testing.assert_close(pull_away(codes[order]), pull_away(codes)[order])
 
 
+def test_pull_away_cannot_part_codes_that_are_parallel():
+    """It is 1 there, its largest value, so its slope is 0; of two codes at an angle t it is -sin 2t."""
+    codes = torch.tensor([[1.0, 0.0], [2.0, 0.0], [-3.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(pull_away(codes).sum(), codes)
+    assert slope.abs().max() < 1e-15
+    t = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+    pair = torch.stack([torch.tensor([1.0, 0.0]).double(), torch.stack([t.cos(), t.sin()])])
+    (slope,) = torch.autograd.grad(pull_away(pair).mean(), t)
+    assert slope.item() == pytest.approx(-math.sin(0.6))
+
+
 @pytest.mark.parametrize("size", [0.0, 1e-20, 1e4])
 def test_pull_away_stays_finite(size):
     codes = (size * torch.tensor([[1.0, 2.0], [3.0, -1.0], [0.0, 1.0]])).requires_grad_()

@@ -90,3 +90,31 @@ def test_a_bad_set_is_named(normal):
     bad[3, 1] = torch.inf
     with pytest.raises(UserError, match="test has 1 rows"):
         copy_test(normal(9, 2), normal(9, 2), bad)
+
+
+def test_one_version_is_no_version(normal):
+    x, train, test = normal(60, 3), normal(80, 3), normal(70, 3)
+    assert copy_test(x[:, None], train, test[:, None]) == copy_test(x, train, test)
+
+
+def versions(x):
+    """Rows as they are, and mirrored at 0."""
+    return torch.stack([x, -x], dim=1)
+
+
+def test_copies_in_another_version_are_found_only_where_versions_are_given(normal):
+    train, test = normal(300, 4) + 0.5, normal(200, 4) + 0.5
+    mirrored = -train[:150]
+    assert copy_test(mirrored, train, test).p > 0.5
+    found = copy_test(versions(mirrored), train, versions(test))
+    assert found.p < 1e-6 and found.share == 1.0
+
+
+def test_level_holds_for_rows_in_versions(normal):
+    draw = lambda n: normal(n, 3) + 0.5
+    assert level_holds([copy_test(versions(draw(60)), draw(200), versions(draw(80))).p for _ in range(200)])
+
+
+def test_versions_must_agree(normal):
+    with pytest.raises(UserError, match="samples come in 2 versions and test in 1"):
+        copy_test(versions(normal(9, 2)), normal(9, 2), normal(9, 2))

@@ -8,7 +8,7 @@ import torch
 
 from whichloss.data import TOYS
 from whichloss.errors import UserError
-from whichloss.metrics import kl_to_density, modes
+from whichloss.metrics import kl_to_density, mode_shares, modes
 
 RING = torch.from_numpy(TOYS["ring8"].centers)
 STD = TOYS["ring8"].std
@@ -96,3 +96,33 @@ def test_kl_of_copies_is_infinite():
 def test_kl_refuses_many_columns():
     with pytest.raises(UserError, match="at most 3 columns"):
         kl_to_density(torch.rand(20, 4), lambda v: np.zeros(len(v)))
+
+
+@pytest.mark.parametrize("n, count", [(50, 8), (300, 1000), (2000, 1000), (20_000, 100)])
+def test_the_floor_of_mode_shares_is_what_perfect_samples_get(n, count):
+    """Exact means against simulation, and the expansion (M - 1) / (2 n) where modes have many rows."""
+    generator = np.random.default_rng(n)
+    found = [mode_shares(generator.integers(0, count, n), count) for _ in range(300)]
+    for mean, values in (
+        (found[0].floor, [f.kl for f in found]),
+        (found[0].perfect_covered, [f.covered for f in found]),
+    ):
+        assert np.mean(values) == pytest.approx(mean, abs=4 * np.std(values) / np.sqrt(300) + 1e-12)
+    if n == 20_000:
+        assert found[0].floor == pytest.approx((count - 1) / (2 * n), rel=0.01)
+    if n == 2000:
+        assert found[0].perfect_covered == pytest.approx(1000 * (1 - 0.999**2000))
+
+
+def test_mode_shares_by_hand():
+    found = mode_shares(np.array([0, 0, 0, 1]), 4)
+    assert found.covered == 2
+    assert found.kl == pytest.approx(0.75 * math.log(3) + 0.25 * math.log(1))
+    assert mode_shares(np.full(9, 3), 5).kl == pytest.approx(math.log(5))
+    assert mode_shares(np.arange(6), 6).kl == 0 and mode_shares(np.arange(6), 6).covered == 6
+    assert mode_shares(np.zeros(2, np.int64), 1).floor == pytest.approx(0)
+    rare = np.concatenate([np.zeros(970, np.int64), np.repeat([1, 2], [10, 20])])
+    assert mode_shares(rare, 5).covered == 2  # a tenth of a share of 200 is 20
+    for wrong in (np.array([5]), np.array([-1]), np.zeros(0, np.int64)):
+        with pytest.raises(UserError, match="whole number from 0 to 4"):
+            mode_shares(wrong, 5)

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from whichloss.doctor.contracts import check_contracts
+from whichloss.nets import builder as builder_of_vectors
+from whichloss.nets.flows import to_data, to_noise
 from whichloss.nets.pictures import builder
 from whichloss.objectives import available, find
-from whichloss.objectives.base import Classifier, Generative
+from whichloss.objectives.base import Classifier, Generative, Nets
 from whichloss.rng import Rng
 from whichloss.task import Task
 from whichloss.train import Lanes, Loop, sampling_weights
@@ -19,7 +21,6 @@ TRACED = (1, 16, 16)
 # enough to see that every part runs; a study draws with more
 SHORT = {"temperatures": 1, "sampling_steps": 2, "levels": 2, "moves": 1, "langevin_steps": 1, "proposals": 2}
 SHORT |= {"points": 64, "centres": 16, "chains": 16, "n_critic": 1}
-SHORT["t"] = 0.02  # energy-discrepancy: at .25 a slope of 1e-17 is left in 784 columns, less than Adam can see
 
 
 def lanes_of(objective, task, shape, width=16, lanes=1):
@@ -33,8 +34,8 @@ def lanes_of(objective, task, shape, width=16, lanes=1):
     return Lanes(objective, task, builder(shape, width), draws, data, sizes, jitter, batch=BATCH)
 
 
-def short(kind):
-    objective = kind()
+def short(kind, task):
+    objective = kind.suited(task)
     return replace(objective, **{f.name: SHORT[f.name] for f in fields(objective) if f.name in SHORT})
 
 
@@ -42,7 +43,8 @@ def short(kind):
 @pytest.mark.parametrize("name", available("generate"))
 def test_every_objective_generates_pictures(name, shape):
     """A step of every update moves every role; samples are finite rows."""
-    objective, task = short(find(name)), Task("generate", math.prod(shape), ROWS)
+    task = Task("generate", math.prod(shape), ROWS, shape=shape)
+    objective = short(find(name), task)
     if reason := objective.unfit(task):
         assert name == "score-matching" and "columns" in reason
         return
@@ -82,10 +84,11 @@ def test_every_objective_classifies_pictures(name, shape):
     assert logits.shape == (5, CLASSES) and torch.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("name", ["wgan-gp", "flow-matching"])
+@pytest.mark.parametrize("name", ["wgan-gp", "flow-matching", "flow"])
 def test_two_lanes_of_a_traced_step_equal_each_alone(name):
     shape = (1, 9, 8)
-    objective, task = short(find(name)), Task("generate", 72, ROWS)
+    task = Task("generate", 72, ROWS, shape=shape)
+    objective = short(find(name), task)
     lanes = lanes_of(objective, task, shape, lanes=2)
     state = lanes.start()
     losses = Loop(lanes, state, 100).step()
@@ -100,3 +103,49 @@ def test_two_lanes_of_a_traced_step_equal_each_alone(name):
 def test_contracts_hold(name):
     """Also: a U-Net that starts at 0 exactly would make denoising score matching blind to its data at the start."""
     assert check_contracts(find(name)(), Task("generate", 64, 1000), builder((1, 8, 8), 8), name) == ()
+
+
+def test_convolutions_go_one_by_one_through_one_trace_and_so_exactly_as_alone():
+    """So does a lane that has diverged: it stays where it is."""
+    task, shape = Task("generate", 64, ROWS, shape=(1, 8, 8)), (1, 8, 8)
+    lanes = lanes_of(find("ddpm")(), task, shape, lanes=3)
+    assert not lanes.together and replace(lanes, build=builder_of_vectors(8)).together
+    lanes.data[1, :] = torch.nan
+    loop = Loop(lanes, lanes.start(), 100)
+    for _ in range(2):
+        losses = loop.step()
+    for k in (0, 2):
+        alone = Loop(lanes.alone(k), lanes.alone(k).start(), 100)
+        for _ in range(2):
+            (loss,) = alone.step().values()
+        assert torch.equal(loss[0], losses["0:eps"][k])
+        assert torch.equal(alone.state.weights["eps"][0], loop.state.weights["eps"][k])
+    assert losses["0:eps"].isnan().tolist() == [False, True, False] and loop.state.weights["eps"][1].isnan().all()
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (1, 28, 28), (3, 64, 64)])
+def test_the_couplings_of_a_flow_together_are_as_large_as_a_u_net(shape):
+    d, build = math.prod(shape), builder(shape, 64)
+    with torch.device("meta"):
+        nets = find("flow").suited(Task("generate", d, ROWS, shape=shape)).networks(Task("generate", d, ROWS), build)
+        sizes = [sum(p.numel() for p in net.parameters()) for net in (*nets.values(), build("u", d + 16, d))]
+    assert abs(sum(sizes[:-1]) / sizes[-1] - 1) < 0.1
+
+
+def test_a_flow_of_whole_pictures_has_an_inverse_and_a_density():
+    """Its log-density is that of its map: finite differences of all columns, in float64."""
+    shape, dtype = (1, 8, 8), torch.float64
+    task = Task("generate", 64, ROWS, shape=shape)
+    flow, build = find("flow").suited(task), builder(shape, 16)
+    torch.manual_seed(0)
+    nets = Nets({role: net.to(dtype) for role, net in flow.networks(task, build).items()})
+    for net in nets.by_role.values():  # far from the identity, at which it starts
+        net.last[2].weight.data.mul_(100)
+    z = torch.randn(3, 64, dtype=dtype)
+    to = dict(bins=flow.bins, bound=flow.bound, whole=True)
+    with torch.no_grad():
+        x = to_data(flow.couplings(nets), z, **to)
+        again, log_det = to_noise(flow.couplings(nets), x, **to)
+    assert torch.allclose(again, z, atol=1e-9) and (x - z).abs().max() > 0.1
+    jacobian = torch.func.jacrev(lambda one: to_noise(flow.couplings(nets), one[None], **to)[0][0])(x[0])
+    assert torch.allclose(torch.linalg.slogdet(jacobian)[1], log_det[0], rtol=1e-8, atol=1e-8)

@@ -52,7 +52,7 @@ def objective(folder: Path, judge: OutlierJudge, row: Row, gain: float) -> None:
         own = answer(judge, row.name, gain, seed, which)
         found.append(judge.describe(own, seed, which))  # type: ignore[arg-type]
         record = {"run": msgspec.to_builtins(run), "metrics": found[-1]}
-        store.write(runs / f"{run.id}.safetensors", store.pack(record, samples | judge.kept(own)))
+        store.write(runs / f"{run.id}.safetensors", store.pack(record, samples | judge.kept(own, run.seed)))
         row.sample = run.id if seed == SEEDS[row.stage][0] else row.sample
     described(row, judge, found)
 
@@ -72,7 +72,7 @@ def detectors(folder: Path, judge: OutlierJudge, anchors: list[Row]) -> list[Row
             if row.name in DETECTORS:
                 own = answer(judge, row.name, DETECTORS[row.name], seed, "test")
                 record[row.name] = {"metrics": judge.describe(own, seed, "test")}
-                arrays[f"unlike/{row.name}"] = judge.kept(own)["unlike"]
+                arrays[f"unlike/{row.name}"] = judge.kept(own, 1)["unlike"]
                 found.setdefault(row.name, []).append(record[row.name]["metrics"])
         store.write(folder / "runs" / f"anchors-d-test-{seed}.safetensors", store.pack(record, arrays))
     for row in anchors:

@@ -1,5 +1,7 @@
 """How much a study spends, exactly as the table of budgets says."""
 
+from dataclasses import replace
+
 import pytest
 
 from whichloss.errors import UserError
@@ -45,3 +47,11 @@ def test_what_is_no_budget(text):
 def test_an_interval_needs_two_seeds(seeds):
     with pytest.raises(UserError, match=f"at least 2.*got {seeds}"):
         budget("quick", seeds)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_pictures_get_more_compute_under_the_same_name_and_nothing_else_changes(name):
+    table, pictures = budget(name), budget(name, pictures=True)
+    assert pictures.flops == 20 * table.flops
+    assert replace(pictures, flops=table.flops) == table
+    assert budget(str(pictures.flops), pictures=True).settings == table.settings

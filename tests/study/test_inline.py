@@ -10,7 +10,7 @@ import torch
 from whichloss.errors import UserError
 from whichloss.nets import builder
 from whichloss.objectives import available, find
-from whichloss.objectives.base import Adam, RMSprop, Update
+from whichloss.objectives.base import Adam, Nets, RMSprop, Update
 from whichloss.study.inline import inline
 from whichloss.task import Batch, Task
 
@@ -225,7 +225,7 @@ def test_losses_and_samples_are_the_packages_own(name, fields):
     assert {r: str(m) for r, m in theirs.networks(Task("generate", 3, 32), builder(8)).items()} == {
         r: str(m) for r, m in modules.items()
     }
-    nets = SimpleNamespace(**modules)
+    nets = Nets(modules)
     found = []
     for objective in (ours, theirs):
         torch.manual_seed(1)

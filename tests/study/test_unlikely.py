@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 from whichloss.data import Encoder, read
 from whichloss.errors import UserError
+from whichloss.study.choice import Choice
 from whichloss.study.unlikely import data_units, excesses, held_out, judged, p_values, slopes
 
 
@@ -48,9 +49,15 @@ def model(table, energy):
         with torch.set_grad_enabled(grad):
             return energy(x).double()
 
+    def estimates(values, y=None):
+        return unlike(torch.from_numpy(encoder.encode(values)))[:, None].numpy()
+
     run = SimpleNamespace(objective="made-up")
-    made = SimpleNamespace(encoder=encoder, unlike=unlike, record={}, scores="energy", run=run)
-    made.record["held out"] = held_out(made, torch.from_numpy(encoder.encode(table.values)))
+    made = SimpleNamespace(
+        encoder=encoder, unlike=unlike, estimates=estimates, record={}, scores="energy", run=run, shape=None,
+        choice=Choice(), encoded=lambda values, y: torch.from_numpy(encoder.encode(values)),
+    )  # fmt: skip
+    made.record["held out"] = held_out(made, table.values)
     return made
 
 

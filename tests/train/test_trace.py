@@ -95,6 +95,28 @@ def test_a_bias_is_fused_only_where_that_is_the_same():
         assert torch.allclose(found, expected, rtol=1e-12)
 
 
+def test_a_sum_with_the_strides_of_a_transpose_keeps_them():
+    """What follows views it."""
+
+    def work(x, w, a):
+        return (a.transpose(1, 2) + torch.bmm(x, w)).transpose(1, 2).view(S, -1)
+
+    x, w, a = torch.randn(S, B, D), torch.randn(S, D, H), torch.randn(S, H, B)
+    assert torch.equal(trace(work, x, w, a)(x, w, a), work(x, w, a))
+
+
+def test_zeros_are_not_added_and_one_lane_is_not_copied():
+    def work(x):
+        (slope,) = torch.autograd.grad((x[0] ** 2).sum(), x)
+        return slope.detach() + torch.zeros_like(slope), x + torch.zeros(3, 1)
+
+    x = torch.randn(1, 4, requires_grad=True)
+    traced = trace(work, x)
+    for found, expected in zip(traced(x), work(x), strict=True):
+        assert torch.equal(found, expected)
+    assert "select_backward" not in traced.code and "detach" not in traced.code and traced.code.count("aten.add.") == 1
+
+
 def test_a_path_that_depends_on_a_value_is_refused():
     with pytest.raises(RuntimeError):
         trace(lambda x: x if x.sum() > 0 else -x, torch.ones(3))

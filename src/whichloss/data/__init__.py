@@ -1,6 +1,7 @@
 """Tables and pictures: read, describe, encode and decode, split."""
 
 from whichloss.data.describe import Description, describe
+from whichloss.data.describe_pictures import PictureDescription
 from whichloss.data.encode import Encoder
 from whichloss.data.pictures import Pictures, Scale, is_pictures, read_pictures
 from whichloss.data.read import read
@@ -15,6 +16,7 @@ __all__ = [
     "Description",
     "Encoder",
     "Kind",
+    "PictureDescription",
     "Pictures",
     "Scale",
     "Schema",

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from whichloss.data.describe_pictures import PictureDescription, describe_pictures
 from whichloss.data.encode import Encoder
+from whichloss.data.pictures import is_pictures, read_pictures
 from whichloss.data.raw import drop_hint
 from whichloss.data.read import read
 from whichloss.data.schema import Column
@@ -87,8 +89,11 @@ class Description:
         )
 
 
-def describe(source: Any) -> Description:
-    """Rows, kinds, missing values, constants, duplicates, near-duplicates, suspicious columns of what `read` takes."""
+def describe(source: Any) -> Description | PictureDescription:
+    """Rows, kinds, missing values, constants, duplicates, near-duplicates, suspicious columns of what `read` takes; or
+    size, levels, classes and duplicates of pictures."""
+    if is_pictures(source):
+        return describe_pictures(read_pictures(source))
     table = read(source)
     near, compared = _near(table)
     return Description(

@@ -64,9 +64,9 @@ def open_file(path: Path) -> list[Lazy]:
         found = f" In it: {', '.join(inside[:10])}." if inside else ""
         seen = [p.name for p in sorted(path.iterdir()) if p.suffix.lower() in PICTURES]
         if seen and not inside:
-            raise DataUnfit(
-                f"'{path}' is a folder of pictures or frames ({len(seen)}, such as '{seen[0]}'): neither pictures nor "
-                f"video are supported. Supported: tables and vectors in one file ({FORMATS})."
+            raise UserError(
+                f"'{path}' is a folder of pictures ({len(seen):,}, such as '{seen[0]}'), and the rows of a table are "
+                f"needed here: give one file ({FORMATS}). Pictures are read by compare, describe and read_pictures."
             )
         raise UserError(f"'{path}' is a folder; give one file ({FORMATS}).{found}")
     if not path.exists():

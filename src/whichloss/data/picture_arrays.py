@@ -17,6 +17,7 @@ from whichloss.data.files import DAMAGED
 from whichloss.data.pixels import (
     BLOCK,
     Found,
+    Shape,
     Size,
     blocks_of,
     check_count,
@@ -34,7 +35,9 @@ IDX_TYPES = (8, 9, 11, 12, 13, 14)
 IDX_NAME = re.compile(r"(idx[1-4]-ubyte|\.idx)(\.gz)?$")
 
 
-def from_array(label: str, array: np.ndarray, size: Size | None, beside: Path | None) -> Found:
+def from_array(
+    label: str, array: np.ndarray, size: Size | None, beside: Path | None, like: Shape | None = None
+) -> Found:
     """Pictures (n, H, W), (n, H, W, C) or (n, C, H, W) of uint8 or floats v / 255; C = 2 or 4: the last is alpha."""
     if array.dtype.kind == "O" or array.dtype.names:
         raise UserError(
@@ -44,13 +47,13 @@ def from_array(label: str, array: np.ndarray, size: Size | None, beside: Path | 
     if np.ma.is_masked(array):
         raise DataUnfit(f"{label} has masked pixels; a picture has all of them. Fill them in: array.filled(0).")
     if array.dtype == np.uint8:
-        return arranged(label, array.shape, blocks_of(array), size, beside)
+        return arranged(label, array.shape, blocks_of(array), size, beside, like)
     if array.dtype.kind != "f":
         fix = "astype(numpy.uint8) if they are levels from 0 to 255" if array.dtype.kind in "biu" else "convert them"
         raise DataUnfit(f"{label} holds {array.dtype}; pictures are uint8, or floats from 0 to 1: {fix}.")
     far = _check_range(label, array)
     note = f"Numbers in [0, 1] became 256 levels, 255 times as large{far}."
-    found = arranged(label, array.shape, map(_levels, blocks_of(array)), size, beside)
+    found = arranged(label, array.shape, map(_levels, blocks_of(array)), size, beside, like)
     return replace(found, notes=(note, *found.notes))
 
 
@@ -81,14 +84,19 @@ def _check_range(label: str, array: np.ndarray) -> str:
 
 
 def arranged(
-    label: str, shape: tuple[int, ...], blocks: Iterator[np.ndarray], size: Size | None, beside: Path | None
+    label: str,
+    shape: tuple[int, ...],
+    blocks: Iterator[np.ndarray],
+    size: Size | None,
+    beside: Path | None,
+    like: Shape | None = None,
 ) -> Found:
     """Blocks of uint8 (k, H, W), (k, H, W, C) or (k, C, H, W), n pictures in all, as rows on disk."""
     last = _channels_last(label, shape)
     n, channels, *sides = (shape[0], shape[-1], *shape[1:3]) if last else (shape[0], *(1, *shape[1:])[-3:])
     old = (sides[0], sides[1])
-    check_count(label, n)
-    check_sizes(label, {old: []}, size)
+    check_count(label, n, like)
+    check_sizes(label, {old: []}, size, like)
     new = old if size is None else size
     see_through = channels in (2, 4)
     clear = [0]

@@ -5,7 +5,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +19,7 @@ from whichloss.data.pixels import (
     LEAST_PICTURES,
     MOST_SIDE,
     Found,
+    Shape,
     Size,
     check_count,
     check_sizes,
@@ -42,24 +43,29 @@ FAULTS = {  # what can be wrong with a single file, and the way out
 }
 
 
-def read_folder(path: Path, size: Size | None, labelled: bool = True) -> Found:
+def read_folder(path: Path, size: Size | None, labelled: bool = True, like: Shape | None = None) -> Found:
     """The PNG and JPEG files of a folder in the order of their names; sub-folders are classes, if labels are wanted."""
     names, classes = list_folder(path)
-    label = f"'{path}'"
-    check_count(label, len(names))
-    tally = _Tally(label, size)
+    found = read_files(f"'{path}'", path, names, size, like)
+    if not classes or not labelled:
+        return found
+    place = {name: k for k, name in enumerate(classes)}
+    labels = np.array([place[name.partition("/")[0]] for name in names], np.int64)
+    note = f"Classes are the sub-folders: {_shares(labels, classes)}."
+    return replace(found, notes=(*found.notes, note), labels=labels, classes=classes)
+
+
+def read_files(label: str, path: Path, names: list[str], size: Size | None, like: Shape | None = None) -> Found:
+    """The pictures of these files in a folder."""
+    check_count(label, len(names), like)
+    tally = _Tally(label, size, like)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of metadata; what touches pixels it raises
         values = on_disk(tally.decoded(path, names), path.parent)
     (kind,) = tally.kinds
     shape = (3 if kind == "colour" else 1, *(size or next(iter(tally.sizes))))
     notes = tuple(tally.notes(len(names)))
-    values = values.reshape(len(names), math.prod(shape))
-    if not classes or not labelled:
-        return Found(values, shape, notes)
-    place = {name: k for k, name in enumerate(classes)}
-    labels = np.array([place[name.partition("/")[0]] for name in names], np.int64)
-    return Found(values, shape, (*notes, f"Classes are the sub-folders: {_shares(labels, classes)}."), labels, classes)
+    return Found(values.reshape(len(names), math.prod(shape)), shape, notes, files=tuple(names))
 
 
 def list_folder(path: Path) -> tuple[list[str], tuple[str, ...]]:
@@ -138,6 +144,7 @@ class _Tally:
 
     label: str
     size: Size | None
+    like: Shape | None = None
     sizes: dict[Size, list[str]] = field(default_factory=dict)
     kinds: dict[str, list[str]] = field(default_factory=dict)
     faults: dict[str, list[str]] = field(default_factory=dict)
@@ -222,7 +229,7 @@ class _Tally:
             fixes = " ".join(fix for kind, fix in FAULTS.items() if kind in self.faults)
             wrong = UserError if "damaged" in self.faults else DataUnfit
             raise wrong(f"{self.label}: {bad:,} of {n:,} pictures cannot be used. {'; '.join(told)}. {fixes}")
-        check_sizes(self.label, self.sizes, self.size)
+        check_sizes(self.label, self.sizes, self.size, self.like)
         if len(self.kinds) > 1:
             told = [f"{len(names):,} {kind} ({few(names, 3)})" for kind, names in sorted(self.kinds.items())]
             raise DataUnfit(

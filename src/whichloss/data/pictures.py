@@ -6,12 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from whichloss.data.files import PICTURES
 from whichloss.data.picture_arrays import (
@@ -25,11 +28,28 @@ from whichloss.data.picture_arrays import (
     read_idx,
     read_npy,
 )
-from whichloss.data.picture_files import read_folder
-from whichloss.data.pixels import LEAST_SIDE, MOST_SIDE, Found, Size, blocks_of
+from whichloss.data.picture_files import read_files, read_folder
+from whichloss.data.picture_write import write_folder, write_npy, write_sheet
+from whichloss.data.pixels import (
+    LEAST_PICTURES,
+    LEAST_SIDE,
+    MOST_SIDE,
+    Found,
+    Shape,
+    Size,
+    blocks_of,
+    check_count,
+    check_sizes,
+    marks,
+    on_disk,
+    resized,
+    shrink,
+)
 from whichloss.data.raw import is_tensor, to_array
+from whichloss.data.toys import CHANNELS, digits, find_stacked, is_stacked, stack
 from whichloss.data.write import aside
 from whichloss.errors import DataUnfit, UserError
+from whichloss.rng import key
 
 LEVELS = (np.arange(256) / 127.5 - 1).astype(np.float32)
 WAYS = "a folder of PNG or JPEG files, an IDX file, an NPY file, an array or a tensor"
@@ -40,7 +60,7 @@ class Pictures:
     """Pictures as rows of uint8 (n, C*H*W), channel first: row i is picture i of shape (C, H, W), flattened.
 
     values is a read-only memory map where it comes from disk. labels: int64 (n,), places in `classes`, or None;
-    groups: int64 (n,), units that a split keeps whole; times: none, ever.
+    groups: int64 (n,), units that a split keeps whole; times: none, ever; files: their names, where each is a file.
     """
 
     values: np.ndarray
@@ -51,6 +71,7 @@ class Pictures:
     groups: np.ndarray | None = None
     times: None = None
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         width = math.prod(self.shape)
@@ -89,11 +110,42 @@ class Pictures:
         """The pictures of an index, mask or slice, in its order."""
         labels = None if self.labels is None else self.labels[index]
         groups = None if self.groups is None else self.groups[index]
-        return replace(self, values=self.values[index], labels=labels, groups=groups)
+        files = tuple(np.array(self.files, object)[index]) if self.files else ()
+        return replace(self, values=self.values[index], labels=labels, groups=groups, files=files)
+
+    def reduced(self, most: int, side: int | None) -> "Pictures":
+        """At most so many pictures, drawn at random, and none with a side beyond `side`; notes say what was done."""
+        chosen, (channels, height, width), notes = self, self.shape, self.notes
+        if len(self) > most:
+            generator = np.random.Generator(np.random.PCG64(key("reduced")))
+            chosen = self.rows(np.sort(generator.choice(len(self), most, replace=False)))
+            notes += (f"{most:,} of the {len(self):,} pictures were drawn at random.",)
+        if side is None or max(height, width) <= side:
+            return replace(chosen, notes=notes)
+        scale = side / max(height, width)
+        size = max(LEAST_SIDE, round(height * scale)), max(LEAST_SIDE, round(width * scale))
+        shape = (channels, *size)
+        values = np.empty((len(chosen), math.prod(shape)), np.uint8)
+        for row, picture in enumerate(chosen.values):
+            values[row] = shrink(picture.reshape(self.shape), size).reshape(-1)
+        notes += tuple(resized([(height, width)], size, "Reduced"))
+        return replace(chosen, values=values, shape=shape, notes=notes)
 
     def to_numpy(self) -> np.ndarray:
         """(n, C, H, W) uint8, in memory."""
         return np.array(self.values).reshape(len(self), *self.shape)
+
+    def to_npy(self, path: str | Path) -> None:
+        """Write uint8 (n, H, W), or (n, H, W, 3) of colour, which reads back to the same pictures."""
+        write_npy(self, Path(path))
+
+    def to_folder(self, path: str | Path) -> None:
+        """Write numbered PNG files, which read back to the same pictures; a sub-folder per class, if they have any."""
+        write_folder(self, Path(path))
+
+    def to_sheet(self, path: str | Path) -> None:
+        """Write all pictures side by side into one PNG file, to look at."""
+        write_sheet(self, Path(path))
 
     def save(self, path: str | Path) -> None:
         """Write everything to one safetensors file, block by block."""
@@ -104,6 +156,7 @@ class Pictures:
             "source": self.source,
             "classes": json.dumps(self.classes),
             "notes": json.dumps(self.notes),
+            "files": json.dumps(self.files),
         }
         header: dict[str, Any] = {"__metadata__": meta}
         end = 0
@@ -140,6 +193,7 @@ class Pictures:
                 tuple(json.loads(meta["classes"])),
                 small.get("groups"),
                 notes=tuple(json.loads(meta["notes"])),
+                files=tuple(json.loads(meta.get("files", "[]"))),
             )
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise UserError(f"'{path}' is missing, damaged or holds no saved pictures: {error}.") from error
@@ -184,7 +238,7 @@ class Scale(msgspec.Struct, frozen=True):
 
 def is_pictures(source: Any) -> bool:
     """Whether a source is read as pictures, cheaply: by names, headers and dimensions, not by what is inside."""
-    if isinstance(source, Pictures):
+    if isinstance(source, Pictures) or is_stacked(source):
         return True
     if isinstance(source, np.ndarray) or is_tensor(source):
         return source.ndim in (3, 4)
@@ -210,13 +264,23 @@ def _holds_pictures(folder: Path) -> bool:
     )
 
 
-def read_pictures(source: Any, *, size: int | Size | None = None, group: Any = None, labels: Any = None) -> Pictures:
+def read_pictures(
+    source: Any,
+    *,
+    size: int | Size | None = None,
+    group: Any = None,
+    labels: Any = None,
+    like: Shape | None = None,
+) -> Pictures:
     """The pictures of a folder of PNG or JPEG files, an IDX or NPY file, an array or a tensor.
 
     size: reduce to this side or (height, width), 8 to 64; group, labels: one whole number or word a picture, as a
     sequence or a file (IDX or NPY). An array is (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or floats in [0, 1].
+    like: the shape that a model learned: then any number of pictures will do, of this shape, one file too.
     Raises UserError (cannot be read, damaged, wrong option) or DataUnfit (can be read but not compared).
     """
+    if like is not None:
+        return _read_like(source, size, like)
     if isinstance(source, Pictures):
         if size is not None or group is not None or labels is not None:
             raise UserError("size, group and labels apply when pictures are read; these are Pictures already.")
@@ -228,7 +292,9 @@ def read_pictures(source: Any, *, size: int | Size | None = None, group: Any = N
     if labels is not None:
         codes, classes = _coded("labels", labels, n)
         found = replace(found, labels=codes, classes=classes)
-    groups = None
+    groups = found.groups
+    if group is not None and groups is not None:
+        raise UserError(f"--group does not go with {label}, whose groups are pools of originals. Leave it out.")
     if group is not None:
         groups, names = _coded("group", group, n)
         if len(names) < 3:
@@ -236,7 +302,27 @@ def read_pictures(source: Any, *, size: int | Size | None = None, group: Any = N
                 f"--group has {len(names)} group{'s' * (len(names) > 1)}; at least 3 are needed (training, "
                 "validation, test). Give others, or none."
             )
-    return Pictures(found.values, found.shape, label, found.labels, found.classes, groups, notes=found.notes)
+    groups, repeats = _together(label, found, groups)
+    notes = (*found.notes, *repeats)
+    return Pictures(
+        found.values, found.shape, label, found.labels, found.classes, groups, notes=notes, files=found.files
+    )
+
+
+def _read_like(source: Any, size: int | Size | None, like: Shape) -> Pictures:
+    """Pictures of this shape, without labels. Nothing is compared with them: what is wrong is the user's mistake."""
+    try:
+        if isinstance(source, Pictures):
+            label, found = source.source, Found(source.values, source.shape, source.notes, files=source.files)
+            check_sizes(label, {source.shape[1:]: []}, None, like)
+        else:
+            label, found = _find(source, _side(size), False, like)
+    except DataUnfit as error:
+        raise UserError(str(error)) from error
+    if found.shape[0] != like[0]:
+        is_, was = ("grey", "colour") if found.shape[0] == 1 else ("colour", "grey")
+        raise UserError(f"{label} has {is_} pictures, and the model learned from {was} ones. Convert them to {was}.")
+    return Pictures(found.values, found.shape, label, notes=found.notes, files=found.files)
 
 
 def _side(size: Any) -> Size | None:
@@ -252,33 +338,88 @@ def _side(size: Any) -> Size | None:
     return int(sides[0]), int(sides[1])
 
 
-def _find(source: Any, size: Size | None, labelled: bool) -> tuple[str, Found]:
+def _find(source: Any, size: Size | None, labelled: bool, like: Shape | None = None) -> tuple[str, Found]:
     if isinstance(source, np.ndarray) or is_tensor(source):
         what = f"{'tensor' if is_tensor(source) else 'array'} {tuple(source.shape)}"
-        return what, from_array(f"The {what}", to_array(source), size, None)
+        return what, from_array(f"The {what}", to_array(source), size, None, like)
+    if is_stacked(source):
+        return source, _stacked(source, size)
     if not isinstance(source, str | Path):
         raise UserError(f"Pictures of type {type(source).__name__} cannot be read. Give {WAYS}.")
     path = Path(source).expanduser()
     if path.is_dir():
-        return str(source), read_folder(path, size, labelled)
+        return str(source), read_folder(path, size, labelled, like)
     if not path.exists():
         raise UserError(f"There is no file or folder '{path}'. Check the path and the spelling.")
     if path.suffix.lower() in PICTURES:
+        if like is not None:
+            return str(source), read_files(f"'{path}'", path.parent, [path.name], size, like)
         raise UserError(f"'{path}' is one picture; give {WAYS}.")
     if path.suffix.lower() == ".npy":
-        return str(source), from_array(f"'{path}'", read_npy(path), size, path.parent)
+        return str(source), from_array(f"'{path}'", read_npy(path), size, path.parent, like)
     if is_idx(path):
-        return str(source), _from_idx(path, size, labelled)
+        return str(source), _from_idx(path, size, labelled, like)
     raise UserError(f"'{path}' holds no pictures that can be read. Give {WAYS}.")
 
 
-def _from_idx(path: Path, size: Size | None, labelled: bool) -> Found:
+def _stacked(source: str, size: Size | None) -> Found:
+    """`toy:stacked`: three random grey pictures as colours; its originals are digits, or what it names."""
+    n, path = find_stacked(source)
+    check_count(source, n)
+    if path:
+        given = read_pictures(path, size=size)
+        if given.labels is None or given.shape[0] != 1:
+            raise DataUnfit(f"{source}: what is stacked are grey pictures with labels; {given!r} are none.")
+        x, y, sides, names, notes = given.values, given.labels, given.shape[1:], given.classes, given.notes
+    else:
+        (x, y), sides, names, notes = digits(), (8, 8), tuple("0123456789"), ()
+        check_sizes(source, {sides: []}, size)
+    values, modes, pools = stack(x, y, n, source)
+    classes = tuple(map("+".join, product(names, repeat=CHANNELS)))
+    note = (
+        f"Every picture stacks {CHANNELS} of {len(y):,} originals of {len(names)} classes as its colours: "
+        f"{len(classes):,} modes, equally likely; training, validation and test share no original."
+    )
+    return Found(
+        on_disk([values]).reshape(values.shape), (CHANNELS, *sides), (*notes, note), modes, classes, groups=pools
+    )
+
+
+def _together(label: str, found: Found, groups: np.ndarray | None) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """The groups, joined where they share equal pictures, so that no part holds copies of another; and a note of it."""
+    n, (_, first, place) = len(found.values), np.unique(marks(found.values), return_index=True, return_inverse=True)
+    first = first[place]
+    again = np.flatnonzero(first != np.arange(n))
+    if n - len(again) < LEAST_PICTURES:
+        raise DataUnfit(
+            f"{label} has {n:,} pictures, but only {n - len(again):,} different ones; at least {LEAST_PICTURES} are "
+            "needed, so that training, validation and test each get some. Add pictures."
+        )
+    if not len(again):
+        return groups, ()
+    links = again, first[again]
+    if groups is not None:  # every picture is also linked to the first of its group
+        _, head, place = np.unique(groups, return_index=True, return_inverse=True)
+        links = np.append(again, np.arange(n)), np.append(first[again], head[place])
+    joined = connected_components(coo_array((np.ones(len(links[0])), links), shape=(n, n)), directed=False)[1]
+    names = found.files or [f"number {k + 1:,}" for k in range(n)]
+    shown = "; ".join(f"{names[k]} is {names[first[k]]}" for k in again[:3]) + "; ..." * (len(again) > 3)
+    labels = np.zeros(n) if found.labels is None else found.labels
+    other = int((labels[again] != labels[first[again]]).sum())
+    note = (
+        f"{len(again):,} of {n:,} pictures equal an earlier one ({shown}); equal ones stay in one part of every split."
+        + f" {other:,} of them have another class than the earlier one." * bool(other)
+    )
+    return joined.astype(np.int64), (note,)
+
+
+def _from_idx(path: Path, size: Size | None, labelled: bool, like: Shape | None = None) -> Found:
     shape, blocks = read_idx(path)
     if len(shape) == 1:
         there = pictures_beside(path)
         hint = f"'{there}'" if there else "that of the pictures (train-images-idx3-ubyte for train-labels-idx1-ubyte)"
         raise UserError(f"'{path}' holds labels without pictures ({shape[0]:,} numbers). Give the file {hint}.")
-    found = arranged(f"'{path}'", shape, blocks, size, path.parent)
+    found = arranged(f"'{path}'", shape, blocks, size, path.parent, like)
     beside = labels_beside(path) if labelled else None
     if beside is None:
         return found

@@ -1,5 +1,6 @@
 """What every way in for pictures shares: decoded rows go onto disk, never into memory; white, sizes, counts."""
 
+import hashlib
 import math
 import mmap
 import os
@@ -15,6 +16,7 @@ from whichloss.data.columns import few
 from whichloss.errors import DataUnfit, UserError
 
 Size = tuple[int, int]  # height, width
+Shape = tuple[int, int, int]  # channels, height, width
 
 LEAST_PICTURES = 20  # as for tables: a test part of 4
 LEAST_SIDE, MOST_SIDE = 8, 64
@@ -23,13 +25,16 @@ BLOCK = 1 << 24  # bytes decoded at a time
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a source holds: values uint8 (n, C*H*W) on disk, their shape (C, H, W), perhaps labels and their names."""
+    """What a source holds: values uint8 (n, C*H*W) on disk, their shape (C, H, W), perhaps labels and their names;
+    groups: units that a split keeps whole; files: the name of each picture, where each is a file."""
 
     values: np.ndarray
-    shape: tuple[int, int, int]
+    shape: Shape
     notes: tuple[str, ...] = ()
     labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    groups: np.ndarray | None = None
 
 
 def said(size: Size) -> str:
@@ -66,6 +71,16 @@ def blocks_of(values: np.ndarray) -> Iterator[np.ndarray]:
         let_go(values)
 
 
+def marks(values: np.ndarray) -> np.ndarray:
+    """64 bits of each row (n,) uint64: that two of a million different rows share theirs has probability 3e-8."""
+    found = (
+        hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=8).digest()
+        for block in blocks_of(values)
+        for row in block
+    )
+    return np.frombuffer(b"".join(found), "<u8")
+
+
 def let_go(values: np.ndarray) -> None:
     """Let the pages of a read-only memory map leave this process's memory; they come back when they are read."""
     base: object = values
@@ -99,7 +114,7 @@ def _factors(old: tuple[int, ...], new: Size) -> tuple[int, int] | None:
     return None if old[0] % new[0] or old[1] % new[1] else (old[1] // new[1], old[0] // new[0])
 
 
-def resized(sizes: Iterable[Size], size: Size | None) -> Iterator[str]:
+def resized(sizes: Iterable[Size], size: Size | None, done: str = "Resized on request") -> Iterator[str]:
     """What was done to pictures of these sizes to make them one."""
     changed = sorted({old for old in sizes if size and old != size})
     if not changed or size is None:
@@ -108,14 +123,19 @@ def resized(sizes: Iterable[Size], size: Size | None) -> Iterator[str]:
     how = f"Pillow, antialiased: {' or '.join(ways)}"
     before = said(changed[0]) + (f" to {said(changed[-1])} ({len(changed)} sizes)" if len(changed) > 1 else "")
     stretched = any(abs(h * size[1] / (w * size[0]) - 1) > 0.02 for h, w in changed)
-    yield f"Resized on request: {before} became {said(size)} ({how})." + " Some were stretched." * stretched
+    yield f"{done}: {before} became {said(size)} ({how})." + " Some were stretched." * stretched
 
 
-def check_sizes(label: str, sizes: Mapping[Size, list[str]], size: Size | None) -> None:
-    """Refuse sizes that differ or lie outside 8 to 64 unless they are to be reduced; and anything to be enlarged."""
+def check_sizes(label: str, sizes: Mapping[Size, list[str]], size: Size | None, like: Shape | None = None) -> None:
+    """Refuse sizes that differ or lie outside 8 to 64 unless they are to be reduced; and anything to be enlarged.
+
+    like: the shape that a model learned, which must come out.
+    """
     most = sorted(sizes.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     small = min(min(one) for one in sizes)
-    if size is not None:
+    if like is not None:
+        _check_like(label, most, size, (like[1], like[2]))
+    elif size is not None:
         if over := [entry for entry in most if entry[0][0] < size[0] or entry[0][1] < size[1]]:
             raise DataUnfit(
                 f"{label} has pictures smaller than --size {said(size)} (height x width): {_listed(over)}. Pictures "
@@ -140,6 +160,21 @@ def check_sizes(label: str, sizes: Mapping[Size, list[str]], size: Size | None) 
         )
 
 
+def _check_like(label: str, sizes: list[tuple[Size, list[str]]], size: Size | None, known: Size) -> None:
+    """Refuse what does not come out with the size that a model knows."""
+    if under := [entry for entry in sizes if entry[0][0] < known[0] or entry[0][1] < known[1]]:
+        raise UserError(
+            f"{label} has pictures smaller than the {said(known)} (height x width) that the model learned: "
+            f"{_listed(under)}. Pictures are reduced, never enlarged: give larger ones."
+        )
+    if odd := [entry for entry in sizes if (size or entry[0]) != known]:
+        asked = f", to become {said(size)}" if size else ""
+        raise UserError(
+            f"{label} has pictures of {_listed(odd)} pixels{asked}; the model learned from {said(known)} (height x "
+            f"width). Reduce them with {_option(known)}."
+        )
+
+
 def _listed(entries: list[tuple[Size, list[str]]]) -> str:
     """Sizes, with how many files have them and the first few."""
     shown = [said(size) + (f" ({len(names):,}: {few(names, 3)})" if names else "") for size, names in entries[:5]]
@@ -150,13 +185,19 @@ def _asked(sizes: Iterable[Size]) -> str:
     """The option that reduces all of these to one supported size."""
     height, width = min(h for h, _ in sizes), min(w for _, w in sizes)
     scale = min(1.0, MOST_SIDE / max(height, width))
-    h, w = (max(LEAST_SIDE, math.floor(side * scale)) for side in (height, width))
+    return _option((max(LEAST_SIDE, math.floor(height * scale)), max(LEAST_SIDE, math.floor(width * scale))))
+
+
+def _option(size: Size) -> str:
+    h, w = size
     return f"--size {h} (in Python: size={h})" if h == w else f"--size {h}x{w} (in Python: size=({h}, {w}))"
 
 
-def check_count(label: str, n: int) -> None:
-    """Refuse fewer pictures than training, validation and test need."""
-    if n < LEAST_PICTURES:
+def check_count(label: str, n: int, like: Shape | None = None) -> None:
+    """Refuse fewer pictures than training, validation and test need; a model takes any number but none."""
+    if like is not None and not n:
+        raise UserError(f"{label} has no pictures; give at least one.")
+    if like is None and n < LEAST_PICTURES:
         raise DataUnfit(
             f"{label} has {n or 'no'} picture{'s' * (n != 1)}; at least {LEAST_PICTURES} are needed, so that training, "
             "validation and test each get some. Add pictures."

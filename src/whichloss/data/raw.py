@@ -167,8 +167,8 @@ def from_matrix(array: np.ndarray) -> list[Lazy]:
         return from_columns({name: array[name] for name in array.dtype.names})
     if array.ndim == 0 or array.ndim > 2:
         raise DataUnfit(
-            f"The array has shape {array.shape}; supported are vectors: (rows,) or (rows, columns). Pictures, frames "
-            "and other arrays of three or more dimensions are not read as tables: reshape to (rows, columns)."
+            f"The array has shape {array.shape}, and the rows of a table are needed here: (rows,) or (rows, columns). "
+            "Pictures, (n, H, W[, C]), are read by compare, describe and read_pictures; reshape anything else."
         )
     if array.dtype.kind not in "biuf" or array.dtype not in SQL_TYPES:
         raise DataUnfit(

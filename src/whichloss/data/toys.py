@@ -14,10 +14,11 @@ from functools import cached_property
 
 import numpy as np
 
-from whichloss.errors import UserError, nearest
+from whichloss.errors import DataUnfit, UserError, nearest
 from whichloss.rng import key
 
 ROWS = 10_000
+STACKED, CHANNELS, POOLS = "toy:stacked", 3, 20
 PANELS, NODES, BLOCK = 128, 8, 4096
 
 
@@ -110,9 +111,65 @@ TOYS: dict[str, Toy] = {toy.name: toy for toy in _ALL}
 
 def find_toy(source: str) -> tuple[Toy, int]:
     """The toy and the number of rows that `toy:NAME` or `toy:NAME:ROWS` names."""
-    name, _, rows = source.removeprefix("toy:").partition(":")
+    name, rows = _parted(source)
+    if name == "stacked":
+        raise UserError(f"'{source}' holds pictures, and a table is needed here: {', '.join(TOYS)}.")
     if name not in TOYS:
-        raise UserError(f"There is no toy '{name}'; {nearest(name, TOYS)}")
+        raise UserError(f"There is no toy '{name}'; {nearest(name, (*TOYS, 'stacked'))}")
+    return TOYS[name], rows
+
+
+def _parted(source: str) -> tuple[str, int]:
+    name, _, rows = source.removeprefix("toy:").partition(":")
     if rows and not (rows.isascii() and rows.isdigit()):
         raise UserError(f"'{source}': '{rows}' is no number of rows; write toy:{name}:5000.")
-    return TOYS[name], int(rows) if rows else ROWS
+    return name, int(rows) if rows else ROWS
+
+
+def is_stacked(source: object) -> bool:
+    """Whether a source is stacked pictures: `toy:stacked`, perhaps with :ROWS and then ?source=PICTURES."""
+    return isinstance(source, str) and source.partition("?")[0].split(":")[:2] == STACKED.split(":")
+
+
+def find_stacked(source: str) -> tuple[int, str]:
+    """How many pictures, and whose originals: a path, or nothing for scikit-learn's digits."""
+    toy, _, option = source.partition("?")
+    name, _, path = option.partition("=")
+    if option and (name != "source" or not path):
+        raise UserError(f"'{source}': '{option}' is no option; write {STACKED}?source=train-images-idx3-ubyte.gz.")
+    return _parted(toy)[1], path
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """scikit-learn's 1,797 handwritten digits: pictures (n, 64) uint8 of 8 x 8, and what they show."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    return np.rint(found.data * (255 / 16)).astype(np.uint8), found.target.astype(np.int64)
+
+
+def stack(x: np.ndarray, y: np.ndarray, n: int, label: str = STACKED) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Grey pictures x (m, d) of classes y (m,), 0 .. K - 1 -> pictures (n, 3 d), their modes (n,), their pools (n,).
+
+    Mode (K a + b) K + c, each as likely as every other, has a random picture of class a, of b, of c as its colours.
+    Originals are dealt into 20 pools, each with every class, and all colours of a picture come from its pool: a split
+    that keeps pools whole parts the originals too. Raises DataUnfit where a class has fewer than 20 pictures.
+    """
+    counts = np.bincount(y)
+    if counts.min() < POOLS:
+        raise DataUnfit(
+            f"{label} needs at least {POOLS} pictures of every class to stack; one has {counts.min()}. Give a folder "
+            "or file with more."
+        )
+    generator = np.random.Generator(np.random.PCG64(key("toy", "stacked", 0)))
+    order = generator.permutation(len(y))
+    order = order[np.argsort(y[order], kind="stable")]  # by class, and dealt out in that order
+    cell = np.arange(len(y)) % POOLS * len(counts) + y[order]  # pool, then class
+    order, size = order[np.argsort(cell, kind="stable")], np.bincount(cell)
+    first = np.cumsum(size) - size
+    pool = np.arange(n) % POOLS
+    shown = generator.integers(0, len(counts), (n, CHANNELS))
+    cells = pool[:, None] * len(counts) + shown
+    chosen = order[first[cells] + (generator.random((n, CHANNELS)) * size[cells]).astype(np.int64)]
+    mode = shown @ len(counts) ** np.arange(CHANNELS)[::-1]
+    return x[chosen].reshape(n, -1), mode.astype(np.int64), pool.astype(np.int64)

@@ -79,9 +79,18 @@ class Bench:
         """What the update would see, its memory refreshed."""
         rows = torch.cat([x, labels(self.lanes.task, self.rng)], dim=-1)
         batch = self.lanes.labelled(rows, self.memory, torch.tensor(update.active[0]))
-        nets = nets or self.lanes.nets(self.weights)
+        nets = nets or self.nets()
         fresh = self.objective.refresh(nets, batch, self.rng["refresh"])
         return replace(batch, memory={**self.memory, **fresh})
+
+    @property
+    def y(self) -> Tensor:
+        """The labels of the rows (ROWS, K)."""
+        return self.lanes.labelled(torch.cat([self.x(), labels(self.lanes.task, self.rng)], dim=-1)).y
+
+    def nets(self, weights: Weights | None = None) -> Nets:
+        """The networks, told the rows' classes where these are given."""
+        return self.lanes.nets(weights or self.weights, self.y)
 
 
 def labels(task: Task, rng: Rng) -> Tensor:

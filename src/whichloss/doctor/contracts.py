@@ -39,7 +39,7 @@ def _check(objective: Objective, task: Task, build: Build, say: Say) -> Iterator
     asked: dict[str, tuple[int, int]] = {}
 
     def made(role: str, inputs: int, outputs: int, *, smooth: bool = False) -> nn.Module:
-        asked[role] = inputs, outputs
+        asked[role] = inputs + task.given, outputs
         return build(role, inputs, outputs, smooth=smooth)
 
     def double(role: str, inputs: int, outputs: int, *, smooth: bool = False) -> nn.Module:
@@ -78,7 +78,7 @@ def _check_training(bench: Bench) -> Iterator[Finding]:
             found += check_update(bench, i, update)
         if not found:
             found += _check_data_used(bench)
-            found += check_rows(bench.lanes.nets(bench.weights).by_role, _shapes_seen(bench), bench.say)
+            found += check_rows(bench.nets().by_role, _shapes_seen(bench), bench.say)
     except Exception as error:
         found.append(bench.say.raised("A loss", error))
     yield from found
@@ -92,7 +92,7 @@ def _check_data_used(bench: Bench) -> Iterator[Finding]:
     """Some loss must change with the rows."""
     if type(bench.objective).memory is not Objective.memory:
         return  # the data may enter through the memory
-    nets = bench.lanes.nets(bench.weights)
+    nets = bench.nets()
     for update in bench.objective.updates():
         a, b = (update.loss(nets, bench.batch(update, bench.x(name)), bench.rng) for name in ("x", "other x"))
         if not torch.equal(a, b):
@@ -117,7 +117,8 @@ def _shapes_seen(bench: Bench) -> dict[str, tuple[torch.Size, ...]]:
 
         return call
 
-    nets = Nets({role: spy(role, net) for role, net in bench.lanes.nets(bench.weights).by_role.items()})
+    nets = bench.nets()
+    nets = Nets({role: spy(role, net) for role, net in nets.by_role.items()}, nets.given)
     with torch.enable_grad():
         for update in bench.objective.updates():
             x = bench.x().requires_grad_()

@@ -24,7 +24,7 @@ def check_update(bench: Bench, i: int, update: Update) -> Iterator[Finding]:
     batch, moving = bench.batch(update, bench.x()), {r: bench.weights[r] for r in update.moves}
 
     def loss(moving: Weights) -> Tensor:
-        return update.loss(bench.lanes.nets({**bench.weights, **moving}), batch, bench.rng)
+        return update.loss(bench.nets({**bench.weights, **moving}), batch, bench.rng)
 
     before, reads = generators(), Reads()
     with reads:

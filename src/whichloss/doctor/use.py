@@ -55,7 +55,7 @@ def _moved(lanes: Lanes) -> dict[str, bool]:
 
 def check_use(bench: Bench) -> Iterator[Finding]:
     """Sampling, watching and scoring the untrained networks."""
-    objective, nets, say = bench.objective, bench.lanes.nets(bench.weights), bench.say
+    objective, nets, say = bench.objective, bench.nets(), bench.say
     before = generators()
     try:
         batch = bench.batch(objective.updates()[0], bench.x())
@@ -91,7 +91,8 @@ def _check_logits(bench: Bench, objective: Classifier, nets: Nets) -> Iterator[F
 
 def _check_sample(bench: Bench, objective: Generative, nets: Nets) -> Iterator[Finding]:
     shape, say = (64, bench.lanes.task.dim), bench.say
-    rows, again, other = (objective.sample(nets, shape, bench.rng[n]) for n in ("sample", "sample", "another"))
+    own = nets.told(bench.y[: shape[0]])
+    rows, again, other = (objective.sample(own, shape, bench.rng[n]) for n in ("sample", "sample", "another"))
     if tuple(rows.shape) != shape:
         yield say.fault(
             "contract: sample shape",

@@ -6,7 +6,7 @@ from .correlation import correlation_difference, correlations
 from .density import kl_to_density
 from .features import frechet, kid
 from .mmd import Mmd, MmdReference, bandwidths, mmd
-from .modes import Modes, modes
+from .modes import Modes, ModeShares, mode_shares, modes
 from .neighbours import Prdc, neighbours
 from .shares import Groups, Shares, groups, share_difference
 from .stein import Equipartition, Stein, equipartition, kernel_stein
@@ -18,6 +18,7 @@ __all__ = [
     "Groups",
     "Mmd",
     "MmdReference",
+    "ModeShares",
     "Modes",
     "Prdc",
     "Shares",
@@ -38,6 +39,7 @@ __all__ = [
     "kid",
     "kl_to_density",
     "mmd",
+    "mode_shares",
     "modes",
     "neighbours",
     "share_difference",

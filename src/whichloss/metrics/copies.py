@@ -7,6 +7,9 @@
    the number of samples whose nearest row is r (ties share). Shuffling the labels leaves the c_r alone, so T = sum of
    c_r over training rows has mean n m / N and variance m (N - m) / (N (N - 1)) (sum c_r^2 - n^2 / N). A narrow model
    says no.
+
+A row may come in several versions, as a picture and its mirror image: the nearest version counts, of samples and of
+held-out rows alike, so that both tests hold as they are.
 """
 
 import math
@@ -18,6 +21,7 @@ from scipy.special import ndtr
 from scipy.stats import rankdata
 from torch import Tensor
 
+from ..errors import UserError
 from .rows import TILE, checked, nearest, squares
 
 SAME = 1e-6  # of the spread of the rows: nearer than this is the same row
@@ -37,19 +41,25 @@ class CopyTest:
 def copy_test(samples: Tensor, train: Tensor, test: Tensor) -> CopyTest:
     """One-sided test that samples (n, d) copy rows of train (m, d), against held-out rows of the same law (l, d).
 
+    samples and test may come in v versions each, (n, v, d) and (l, v, d); the first is the row as it is.
     Null: the samples are no nearer to the training rows than fresh rows of the same law are, or the model knows nothing
     that tells training from test rows. p is the larger of both tests' p, so it is valid under either: P(p <= a) <= a,
     and less where both hold, as they do for fresh rows. Raises UserError for empty or non-finite sets.
     """
+    versions, of_test = (x.shape[1] if x.ndim == 3 else 1 for x in (samples, test))
+    if versions != of_test:
+        raise UserError(f"samples come in {versions} versions and test in {of_test}; they must agree.")
+    samples, test = (x.flatten(0, 1) if x.ndim == 3 else x for x in (samples, test))
     samples, train = checked(samples, train, 1, ("samples", "train"))
     _, test = checked(samples, test, 1, ("samples", "test"))
     middle = train.mean(0)
     samples, train, test = samples - middle, train - middle, test - middle
     same = SAME**2 * float((train * train).sum(1).mean())
-    to_train = nearest(samples, train)
-    copied = (to_train <= same) & (nearest(samples, test) > same)
-    held_out = nearest(_evenly(test, min(len(test), MOST_TEST)), train)
-    z = min(_nearer(to_train, held_out, same), _more_often(samples, train, test))
+    as_is = test[::versions]
+    some = _evenly(test.view(len(as_is), -1), min(len(as_is), MOST_TEST)).view(-1, train.shape[1])
+    to_train, held_out = (nearest(x, train).view(-1, versions).amin(1) for x in (samples, some))
+    copied = (to_train <= same) & (nearest(samples, as_is).view(-1, versions).amin(1) > same)
+    z = min(_nearer(to_train, held_out, same), _more_often(samples, train, as_is, versions))
     return CopyTest(float(ndtr(-z)), z, float(copied.double().mean()))
 
 
@@ -64,15 +74,15 @@ def _nearer(samples: Tensor, fresh: Tensor, same: float) -> float:
     return (n * (n + l + 1) / 2 - float(rank[:n].sum())) / math.sqrt(variance)
 
 
-def _more_often(samples: Tensor, train: Tensor, test: Tensor) -> float:
+def _more_often(samples: Tensor, train: Tensor, test: Tensor, versions: int = 1) -> float:
     """z of the test that the nearest row is a training row more often than by chance."""
-    n, m, pool = len(samples), len(train), torch.cat([train, test])
+    n, m, pool = len(samples) // versions, len(train), torch.cat([train, test])
     rows = len(pool)
     spread = float((pool * pool).sum(1).mean())
     counts = torch.zeros(rows, dtype=torch.float64)
-    step = max(1, TILE**2 // rows)  # as many distances at once as in a tile
-    for r in (slice(i, i + step) for i in range(0, n, step)):
-        square = squares(samples[r], pool)
+    step = versions * max(1, TILE**2 // rows // versions)  # as many distances at once as in a tile
+    for r in (slice(i, i + step) for i in range(0, len(samples), step)):
+        square = squares(samples[r], pool).view(-1, versions, rows).amin(1)
         reach = square.min(1, keepdim=True).values
         sample, row = (square <= reach + 1e-12 * (spread + reach)).nonzero(as_tuple=True)
         counts.index_add_(0, row, 1 / sample.bincount()[sample].double())

@@ -8,9 +8,12 @@ narrow. Modes wider than a tenth of their distance are reached by noise too: the
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
 from scipy.special import gammainc
+from scipy.stats import binom
 from torch import Tensor
 
 from ..errors import UserError
@@ -54,6 +57,44 @@ def modes(x: Tensor, centers: Tensor, std: float) -> Modes:
     kept = d * float(gammainc(d / 2 + 1, REACH**2 / 2)) / perfect
     spread = math.sqrt(float((distance[good] ** 2).mean()) / kept) / std if total else math.nan
     return Modes(int((shares >= LEAST * n / count).sum()), float(good.double().mean()), kl, spread, perfect)
+
+
+@dataclass(frozen=True)
+class ModeShares:
+    """covered: modes with at least a tenth of their share; kl: KL(shares || uniform), not corrected for its bias.
+
+    perfect_covered, floor: what n draws of equally frequent modes have on average.
+    """
+
+    covered: int
+    kl: float
+    perfect_covered: float
+    floor: float
+
+
+def mode_shares(modes: np.ndarray, count: int) -> ModeShares:
+    """Rows known by their modes (n,), whole numbers below `count`, against equally frequent modes (Metz et al., 2017).
+
+    Raises UserError for no rows, and for modes that are none of these.
+    """
+    if not len(modes) or modes.min() < 0 or modes.max() >= count:
+        raise UserError(f"modes must be at least one whole number from 0 to {count - 1}; got {modes}.")
+    n, counts = len(modes), np.bincount(modes, minlength=count)
+    q = counts[counts > 0] / n
+    covered = int((counts >= LEAST * n / count).sum())
+    return ModeShares(covered, float((q * np.log(q * count)).sum()), *_perfect(n, count))
+
+
+@lru_cache(maxsize=64)
+def _perfect(n: int, count: int) -> tuple[float, float]:
+    """Mean number of covered modes and mean KL of n draws over M equally frequent modes, exact by linearity.
+
+    E KL = M sum_c P(c) (c / n) log(c M / n),  c ~ Binomial(n, 1 / M);  near (M - 1) / (2 n) for large n / M
+    """
+    c = np.arange(1, n + 1)
+    p = binom.pmf(c, n, 1 / count)
+    kl = count * float((p * (c / n) * np.log(c * count / n)).sum())
+    return count * float(p[c >= LEAST * n / count].sum()), kl
 
 
 def _refuse(centers: Tensor, std: float, perfect: float) -> None:

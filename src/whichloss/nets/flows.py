@@ -30,35 +30,55 @@ def halves(dim: int, layer: int) -> tuple[list[int], list[int]]:
     return [j for j in range(dim) if side[j] == layer % 2], [j for j in range(dim) if side[j] != layer % 2]
 
 
-def conditioner_size(dim: int, layer: int, bins: int) -> tuple[int, int]:
-    """Inputs and outputs of a coupling's network: the kept columns (or one zero); 3 bins - 1 numbers a moved column."""
+def conditioner_size(dim: int, layer: int, bins: int, whole: bool = False) -> tuple[int, int]:
+    """Inputs and outputs of a coupling's network: the kept columns (or one zero); 3 bins - 1 numbers a moved column.
+
+    whole: all columns, those moved being 0, and numbers for all, so that the network can be a convolution.
+    """
+    if whole:
+        return dim, dim * (3 * bins - 1)
     kept, moved = halves(dim, layer)
     return max(1, len(kept)), len(moved) * (3 * bins - 1)
 
 
-def to_noise(conditioners: Sequence[Conditioner], x: Tensor, *, bins: int, bound: float) -> tuple[Tensor, Tensor]:
+def to_noise(
+    conditioners: Sequence[Conditioner], x: Tensor, *, bins: int, bound: float, whole: bool = False
+) -> tuple[Tensor, Tensor]:
     """z (n, d) and log |det dz/dx| (n,) of rows x (n, d)."""
     log_det = torch.zeros_like(x[:, 0])
     for layer, conditioner in enumerate(conditioners):
-        x, log_slope = coupling(conditioner, x, layer, bins=bins, bound=bound)
+        x, log_slope = coupling(conditioner, x, layer, bins=bins, bound=bound, whole=whole)
         log_det = log_det + log_slope
     return x, log_det
 
 
-def to_data(conditioners: Sequence[Conditioner], z: Tensor, *, bins: int, bound: float) -> Tensor:
+def to_data(
+    conditioners: Sequence[Conditioner], z: Tensor, *, bins: int, bound: float, whole: bool = False
+) -> Tensor:
     """x (n, d), the exact inverse of `to_noise`."""
     for layer in reversed(range(len(conditioners))):
-        z, _ = coupling(conditioners[layer], z, layer, bins=bins, bound=bound, inverse=True)
+        z, _ = coupling(conditioners[layer], z, layer, bins=bins, bound=bound, inverse=True, whole=whole)
     return z
 
 
 def coupling(
-    conditioner: Conditioner, x: Tensor, layer: int, *, bins: int, bound: float, inverse: bool = False
+    conditioner: Conditioner,
+    x: Tensor,
+    layer: int,
+    *,
+    bins: int,
+    bound: float,
+    inverse: bool = False,
+    whole: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """One coupling, or its inverse: the new rows (n, d) and log |det| of the step (n,)."""
     kept, moved = halves(x.shape[1], layer)
-    raw = conditioner(x[:, kept] if kept else torch.zeros_like(x))
-    y, log_slope = rational_quadratic(x[:, moved], raw.view(len(x), len(moved), -1), bound=bound, inverse=inverse)
+    if whole:  # the network's numbers of all columns lie below each other: channels of pictures
+        stays = torch.ones_like(x[0]).index_fill(0, torch.tensor(moved, device=x.device), 0)
+        raw = conditioner(x * stays).view(len(x), -1, x.shape[1])[:, :, moved].transpose(1, 2)
+    else:
+        raw = conditioner(x[:, kept] if kept else torch.zeros_like(x)).view(len(x), len(moved), -1)
+    y, log_slope = rational_quadratic(x[:, moved], raw, bound=bound, inverse=inverse)
     place = sorted(range(x.shape[1]), key=[*kept, *moved].__getitem__)  # back into the columns' order
     return torch.cat([x[:, kept], y], dim=1)[:, place], log_slope.sum(dim=1)
 

@@ -21,14 +21,20 @@ class MLP(nn.Sequential):
 
 
 def builder(
-    width: int = 128, depth: int = 3, own: Mapping[str, Callable[[int, int], nn.Module]] | None = None
+    width: int = 128,
+    depth: int = 3,
+    own: Mapping[str, Callable[[int, int], nn.Module]] | None = None,
+    given: int = 0,
 ) -> Callable[..., nn.Module]:
-    """A maker of networks by role; `own` holds the user's makers f(inputs, outputs) for some roles."""
+    """A maker of networks by role; `own` holds the user's makers f(inputs, outputs) for some roles.
+
+    given: inputs that every network has beside those asked for, and last: the class of a row.
+    """
 
     def build(role: str, inputs: int, outputs: int, *, smooth: bool = False) -> nn.Module:
         if own and role in own:
-            return own[role](inputs, outputs)
-        return MLP(inputs, outputs, width, depth, smooth)
+            return own[role](inputs + given, outputs)
+        return MLP(inputs + given, outputs, width, depth, smooth)
 
     return build
 

@@ -6,7 +6,8 @@ what goes in and what comes out:
     d (and conditioning) -> few    critic, encoder, classifier, energy
     few -> d                       generator, decoder
     d (and conditioning) -> d, 2d  U-Net: noise, velocity, score; the conditioning (the time) enters every block
-    anything else                  perceptron: splines of flows, energies of codes
+    d (and conditioning) -> k d    U-Net of half the channels: the splines of one of a flow's four couplings
+    anything else                  perceptron: energies of codes
 
 Sides are halved while they have 8 pixels or more (28 -> 14 -> 7, 9 -> 4) by 4 x 4 convolutions, which see every pixel,
 also where a side is odd, and all but the edge equally often; their transposes bring them back (Radford et al., 2016).
@@ -34,28 +35,32 @@ PARTS = ("Enc", "Dec")  # an autoencoder is one network in two roles: each gets 
 
 
 def builder(
-    shape: Shape, width: int = 64, own: Mapping[str, Callable[[int, int], nn.Module]] | None = None
+    shape: Shape,
+    width: int = 64,
+    own: Mapping[str, Callable[[int, int], nn.Module]] | None = None,
+    given: int = 0,
 ) -> Callable[..., nn.Module]:
     """A maker of networks by role for pictures (C, H, W); width / 4 channels at the top, twice as many below.
 
-    `own` holds the user's makers f(inputs, outputs) for some roles.
+    `own` holds the user's makers f(inputs, outputs) for some roles. given: inputs that every network has beside those
+    asked for, and last: the class of a picture, part of the conditioning.
     """
     d, top = math.prod(shape), max(4, width // 16 * 4)
 
     def build(role: str, inputs: int, outputs: int, *, smooth: bool = False) -> nn.Module:
         if own and role in own:
-            return own[role](inputs, outputs)
+            return own[role](inputs + given, outputs)
         part = role in PARTS
         if inputs >= d and outputs % d == 0:
-            return UNet(shape, inputs - d, outputs // d, top)
+            return UNet(shape, inputs - d + given, outputs // d, top if outputs <= 2 * d else top // 8 * 4 or 4)
         if inputs >= d:
-            features = inputs - d
+            features = inputs - d + given
             inner = _inner(Critic, shape, top, part, features, outputs)
             return Critic(shape, features, outputs, top, inner, smooth)
         if outputs == d:
-            inner = _inner(Generator, shape, top, part, inputs)
-            return Generator(shape, inputs, top, inner, smooth, norm=not part)
-        return MLP(inputs, outputs, width, smooth=smooth)
+            inner = _inner(Generator, shape, top, part, inputs + given)
+            return Generator(shape, inputs + given, top, inner, smooth, norm=not part)
+        return MLP(inputs + given, outputs, width, smooth=smooth)
 
     return build
 

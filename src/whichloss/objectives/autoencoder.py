@@ -22,6 +22,7 @@ class Autoencoder(Generative):
     levels: int = 8
     moves: int = 4
     search = {"lr": (1e-3, 2e-3, 4e-3), "noise": (0.1, 0.2, 0.4)}
+    pictures = {"code": 32}
     average = 0.999
     scores = "energy"
 
@@ -45,8 +46,8 @@ class Autoencoder(Generative):
         return (x - self.rebuilt(nets, x)).square().sum(dim=1) / (2 * self.noise**2)
 
     def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
-        n, d = shape
-        return tilted_normal(lambda x: self.missed(nets, x), (n, d), rng, levels=self.levels, moves=self.moves)[0]
+        (n, d), missed = shape, lambda x: self.missed(nets, x)
+        return tilted_normal(missed, (n, d), rng, levels=self.levels, moves=self.moves, given=nets.given)[0]
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
         """E(x) (n,): the error in units of the noise, and |x|^2 / 2, without which far rows on the surface cost 0."""

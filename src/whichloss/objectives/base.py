@@ -7,8 +7,9 @@ logger or file; `whichloss.train` moves the weights. A field named in `search` m
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
@@ -19,19 +20,40 @@ Net = Callable[..., Tensor]
 
 
 class Build(Protocol):
-    """Makes the network of a role: build("D", inputs, outputs)."""
+    """Makes the network of a role: build("D", inputs, outputs); it adds inputs for what rows are given (Nets)."""
 
     def __call__(self, role: str, inputs: int, outputs: int, *, smooth: bool = False) -> nn.Module: ...
 
 
 class Nets:
-    """The networks with their weights bound, by role: nets.D(x)."""
+    """The networks with their weights bound, by role: nets.D(x).
 
-    def __init__(self, by_role: Mapping[str, Net]) -> None:
+    given: the classes (B, K), one-hot, that rows are generated given. Every network is told them beside its input: of
+    B rows, or of several batches of B below each other, row i is of the class given[i mod B].
+    """
+
+    def __init__(self, by_role: Mapping[str, Net], given: Tensor | None = None) -> None:
         self.by_role = by_role
+        self.given = given
 
     def __getattr__(self, role: str) -> Net:
-        return self.by_role[role]
+        net, given = self.by_role[role], self.given
+        if given is None:
+            return net
+
+        def told(x: Tensor) -> Tensor:
+            if len(x) % len(given):
+                raise UserError(
+                    f"{role} was called with {len(x)} rows, but the classes of {len(given)} are given: call it with as "
+                    "many, or with whole batches below each other, or say whose they are: nets.told(y)."
+                )
+            return net(torch.cat([x, given.repeat(len(x) // len(given), 1).to(x.dtype)], dim=1))
+
+        return told
+
+    def told(self, y: Tensor) -> "Nets":
+        """The same networks for rows of the classes y (B, K); as they are where K = 0, since nothing is given."""
+        return Nets(self.by_role, y) if y.shape[1] else self
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,12 @@ class Objective(ABC):
     search: ClassVar[Mapping[str, tuple[float, ...]]] = {}  # field -> the few values worth trying
     stops_gradient: ClassVar[bool] = False  # a detach() in a loss is meant
     average: ClassVar[float] = 0.0  # decay of the moving average used for sampling; 0 = none
+    pictures: ClassVar[Mapping[str, Any]] = {}  # field -> its default where rows are pictures
+
+    @classmethod
+    def suited(cls, task: Task, **setting: float) -> Self:
+        """The objective with the defaults that suit a task's rows, and these values."""
+        return cls(**{**(cls.pictures if task.shape else {}), **setting})
 
     def unfit(self, task: Task) -> str | None:
         """Why the objective cannot run on this task, or None."""

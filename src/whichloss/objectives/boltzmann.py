@@ -39,7 +39,7 @@ class Boltzmann(Generative):
 
     def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         energy, count = lambda x: self.energy(nets, x), self.temperatures
-        return annealed_rows(energy, shape, rng, sd=self.base, temperatures=count)[0]
+        return annealed_rows(energy, shape, rng, sd=self.base, temperatures=count, given=nets.given)[0]
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
         """E(x) = -log p(x) + a constant (n,)."""

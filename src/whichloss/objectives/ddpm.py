@@ -15,7 +15,7 @@ from ..losses.denoisers import KernelDenoiser, loss_between, reference_denoisers
 from ..nets import time_features
 from ..rng import Rng
 from ..samplers.ancestral import Variance, ancestral
-from ..samplers.ode import ode_log_density, standard_normal
+from ..samplers.ode import ode_log_density, signs, standard_normal
 from ..task import Batch, Task
 from .base import Adam, Build, Generative, Nets, Update
 
@@ -45,7 +45,9 @@ class DDPM(Generative):
     steps: int = 1000
     sampler: Literal["ancestral", "ddim"] = "ancestral"
     sampling_steps: int = 50
+    probes: int = 0  # random signs that estimate the divergence in `score`; 0: exactly, at the cost of d of them
     search = {"lr": (1e-3, 2e-3, 4e-3), "hybrid": (1e-4, 1e-3, 1e-2)}
+    pictures = {"sampling_steps": 25, "probes": 4}
     rough = {"sampling_steps": 10}
     average = 0.999
     stops_gradient = True  # the bound moves the variance only
@@ -103,6 +105,10 @@ class DDPM(Generative):
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
         """log p(x) along the probability flow dx/dtheta = v_hat(x, t), cos^2 theta = abar_t, x ~ x_1."""
+        return self.estimates(nets, x).mean(dim=1)
+
+    def estimates(self, nets: Nets, x: Tensor) -> Tensor:
+        """log p(x), estimated by each of the probes (n, probes); (n, 1) where there are none."""
         abar, times = tables(self.schedule, self.steps)[0], self.times()[-2::-1]
         angle = {t: math.acos(math.sqrt(abar[t])) for t in times}
         at = {theta: t for t, theta in angle.items()}
@@ -113,7 +119,8 @@ class DDPM(Generative):
             x0 = q.to_x0(self.predict, out, x_t, abar[t], abar[t - 1])
             return q.velocity(x0, q.eps_from_x0(x0, x_t, abar[t]), abar[t])
 
-        return ode_log_density(flow, x, times=list(at), log_prior=standard_normal)
+        probes = signs(self.probes, x.shape[1])
+        return ode_log_density(flow, x, times=list(at), log_prior=standard_normal, probes=probes).reshape(len(x), -1)
 
     def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
         def loss(denoiser: KernelDenoiser) -> Tensor:

@@ -25,6 +25,7 @@ class EBGAN(Generative):
     code: int = 8
     latent: int = 8
     search = {"lr": (5e-4, 1e-3, 2e-3), "margin": (0.3, 1.0)}
+    pictures = {"latent": 64, "code": 32}
     average = 0.99
     scores = "energy"
 

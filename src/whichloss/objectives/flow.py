@@ -20,12 +20,14 @@ class Flow(Generative):
     layers: int = 4
     bins: int = 16
     bound: float = 3.0
+    whole: bool = False  # a coupling's network sees whole rows, 0 where it moves them: a convolution can
     search = {"lr": (1e-3, 2e-3, 4e-3)}
+    pictures = {"whole": True, "bins": 8}
     average = 0.999
     scores = "log density"
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
-        sizes = [conditioner_size(task.dim, k, self.bins) for k in range(self.layers)]
+        sizes = [conditioner_size(task.dim, k, self.bins, self.whole) for k in range(self.layers)]
         return {f"f{k}": build(f"f{k}", *size, smooth=True) for k, size in enumerate(sizes)}
 
     def couplings(self, nets: Nets) -> list[Callable[..., Tensor]]:
@@ -39,15 +41,15 @@ class Flow(Generative):
         return -self.score(nets, batch.x).mean()
 
     def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
-        return to_data(self.couplings(nets), rng.normal("z", shape), bins=self.bins, bound=self.bound)
+        return to_data(self.couplings(nets), rng.normal("z", shape), bins=self.bins, bound=self.bound, whole=self.whole)
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
         """log p(x) (n,), exact, in nats."""
-        z, log_det = to_noise(self.couplings(nets), x, bins=self.bins, bound=self.bound)
+        z, log_det = to_noise(self.couplings(nets), x, bins=self.bins, bound=self.bound, whole=self.whole)
         return -change_of_variables(z, log_det)
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
-        z, log_det = to_noise(self.couplings(nets), batch.x, bins=self.bins, bound=self.bound)
+        z, log_det = to_noise(self.couplings(nets), batch.x, bins=self.bins, bound=self.bound, whole=self.whole)
         return {
             "noise sd": z.std(),  # 1 where the rows reach the noise
             "log det": log_det.mean(),

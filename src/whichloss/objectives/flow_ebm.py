@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from ..losses.energy import noise_contrastive
@@ -25,15 +26,17 @@ class FlowEBM(Generative):
     layers: int = 4
     bins: int = 16
     bound: float = 3.0
+    whole: bool = False  # a coupling's network sees whole rows, 0 where it moves them: a convolution can
     share: float = 0.6
     proposals: int = 4
     moves: int = 4
     search = {"lr": (1e-3, 2e-3, 4e-3)}
+    pictures = {"whole": True, "bins": 8}
     average = 0.998
     scores = "log density"
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
-        sizes = [conditioner_size(task.dim, k, self.bins) for k in range(self.layers)]
+        sizes = [conditioner_size(task.dim, k, self.bins, self.whole) for k in range(self.layers)]
         flow = {f"f{k}": build(f"f{k}", *size, smooth=True) for k, size in enumerate(sizes)}
         return flow | {"E": build("E", task.dim, 1, smooth=True)}
 
@@ -57,22 +60,33 @@ class FlowEBM(Generative):
 
     def log_flow(self, nets: Nets, x: Tensor) -> Tensor:
         """log q(x) (n,)."""
-        return -change_of_variables(*to_noise(self.couplings(nets), x, bins=self.bins, bound=self.bound))
+        return -change_of_variables(
+            *to_noise(self.couplings(nets), x, bins=self.bins, bound=self.bound, whole=self.whole)
+        )
 
     def decode(self, nets: Nets, z: Tensor) -> Tensor:
         """The flow's row of a noise row."""
-        return to_data(self.couplings(nets), z, bins=self.bins, bound=self.bound)
+        return to_data(self.couplings(nets), z, bins=self.bins, bound=self.bound, whole=self.whole)
 
     def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
-        n, d = shape
-        counts = {"levels": 1, "moves": self.moves, "proposals": self.proposals}
-        z, _ = tilted_normal(lambda z: nets.E(self.decode(nets, z)), (n, d), rng, **counts)
+        (n, d), tilt = shape, lambda z: nets.E(self.decode(nets, z))
+        z, _ = tilted_normal(tilt, (n, d), rng, levels=1, moves=self.moves, proposals=self.proposals, given=nets.given)
         return self.decode(nets, z)
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
         """log q(x) - E(x) - log Z (n,), in nats, Z the mean of exp(-E) over the same 4,096 draws of q every time."""
-        y = self.decode(nets, Rng.of(0).normal("log Z", (DRAWS, x.shape[1])))
-        return self.log_flow(nets, x) - nets.E(x).squeeze(-1) - log_mean_exp(-nets.E(y).squeeze(-1))
+        z = Rng.of(0).normal("log Z", (DRAWS, x.shape[1]))
+
+        def log_z(nets: Nets) -> Tensor:
+            return log_mean_exp(-nets.E(self.decode(nets, z)).squeeze(-1))
+
+        given = nets.given
+        if given is None:
+            level = log_z(nets)
+        else:  # every class has its own
+            classes = torch.eye(given.shape[1], dtype=given.dtype, device=given.device)
+            level = given @ torch.stack([log_z(nets.told(one[None])) for one in classes])
+        return self.log_flow(nets, x) - nets.E(x).squeeze(-1) - level
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
         e = nets.E(self.decode(nets, rng.normal("z", batch.x.shape))).squeeze(-1)

@@ -18,6 +18,7 @@ class GAN(Generative):
     lr: float = 1e-3
     latent: int = 8
     search = {"lr": (5e-4, 1e-3, 2e-3)}
+    pictures = {"latent": 64}
     average = 0.99
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:

@@ -29,6 +29,7 @@ class LatentEBM(Generative):
     levels: int = 4
     moves: int = 4
     search = {"lr": (1e-3, 2e-3, 4e-3)}
+    pictures = {"code": 32}
     average = 0.998
     scores = "energy"
 
@@ -64,7 +65,8 @@ class LatentEBM(Generative):
 
     def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
         n, d = shape
-        z, _ = tilted_normal(nets.E, (n, self.width(d)), rng, levels=self.levels, moves=self.moves)
+        size = n, self.width(d)
+        z, _ = tilted_normal(nets.E, size, rng, levels=self.levels, moves=self.moves, given=nets.given)
         return nets.Dec(z)
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:

@@ -49,9 +49,8 @@ class NCE(Generative):
         return energy.noise_contrastive(f[: len(batch.x), None], f[len(batch.x) :].view(-1, self.nu), self.nu).mean()
 
     def sample(self, nets: Nets, shape: tuple[int, ...], rng: Rng) -> Tensor:
-        return annealed_rows(lambda x: self.energy(nets, x), shape, rng, sd=self.noise, temperatures=self.temperatures)[
-            0
-        ]
+        energy, count = lambda x: self.energy(nets, x), self.temperatures
+        return annealed_rows(energy, shape, rng, sd=self.noise, temperatures=count, given=nets.given)[0]
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
         """E(x) = -log p(x), its constant learned (n,)."""

@@ -106,8 +106,10 @@ def _energy(family: type, energy_loss: Loss) -> type[Objective]:
     class Own(family):  # type: ignore[misc]
         def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
             chains = batch.memory["chains"]
-            rows = min(len(batch.x), len(chains))
-            return energy_loss(nets.E(batch.x[:rows]), nets.E(chains[:rows])).mean()
+            rows, walking = min(len(batch.x), len(chains)), self.of_chains(nets, batch.memory)
+            if nets.given is not None:
+                nets, walking = nets.told(batch.y[:rows]), nets.told(batch.memory["given"][:rows])
+            return energy_loss(nets.E(batch.x[:rows]), walking.E(chains[:rows])).mean()
 
     return Own
 

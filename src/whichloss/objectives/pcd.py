@@ -1,6 +1,6 @@
 """Persistent contrastive divergence: an energy fitted against chains that live on (Tieleman, 2008)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,14 +38,25 @@ class PCD(Generative):
         return [Update(("E",), self.loss, Adam(self.lr))]
 
     def memory(self, data: Batch, rng: Rng) -> dict[str, Tensor]:
-        return {"chains": rng.normal("chains", (self.chains, data.x.shape[1]))}
+        chains = {"chains": rng.normal("chains", (self.chains, data.x.shape[1]))}
+        if not data.y.shape[1]:
+            return chains
+        return chains | {"given": data.y[rng.integers("given", (self.chains,), len(data.x))]}
 
     def refresh(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
-        """A share of the chains starts again from noise; all of them walk on."""
-        chains = batch.memory["chains"]
+        """A share of the chains starts again from noise, given a row's class; all of them walk on, each in its class."""
+        chains, fresh = batch.memory["chains"], {}
         anew = rng.uniform("restart", (len(chains), 1)) < self.restart
         chains = torch.where(anew, rng.normal("noise", chains.shape), chains)
-        return {"chains": self.walk(nets, chains, rng["walk"], self.langevin_steps)}
+        if nets.given is not None:
+            y = nets.given[torch.arange(len(chains), device=chains.device) % len(nets.given)]
+            fresh["given"] = torch.where(anew, y, batch.memory["given"])
+        nets = self.of_chains(nets, fresh)
+        return fresh | {"chains": self.walk(nets, chains, rng["walk"], self.langevin_steps)}
+
+    def of_chains(self, nets: Nets, memory: Mapping[str, Tensor]) -> Nets:
+        """The networks for the chains, which are of classes of their own."""
+        return nets if nets.given is None else nets.told(memory["given"])
 
     def walk(self, nets: Nets, x: Tensor, rng: Rng, steps: int) -> Tensor:
         """`steps` Langevin steps at temperature noise^2 / (2 step) = 1."""
@@ -54,7 +65,7 @@ class PCD(Generative):
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         x = batch.x + self.blur * rng.normal("blur", batch.x.shape)
-        e_data, e_model = nets.E(x), nets.E(batch.memory["chains"])
+        e_data, e_model = nets.E(x), self.of_chains(nets, batch.memory).E(batch.memory["chains"])
         gap = energy.contrastive_divergence(e_data.mean(), e_model.mean())  # rows and chains may differ in number
         size = energy.energy_penalty(e_data).mean() + energy.energy_penalty(e_model).mean()
         return gap + self.penalty * size
@@ -67,11 +78,11 @@ class PCD(Generative):
         return nets.E(x).squeeze(-1)
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
-        chains = batch.memory["chains"]
-        moved = (self.walk(nets, chains, rng["walk"], self.langevin_steps) - chains).square().mean().sqrt()
+        chains, walking = batch.memory["chains"], self.of_chains(nets, batch.memory)
+        moved = (self.walk(walking, chains, rng["walk"], self.langevin_steps) - chains).square().mean().sqrt()
         life = 1 / max(self.restart, 0.01)  # updates; more than 100 are not counted
         return {
-            "energy gap": nets.E(chains).mean() - nets.E(batch.x).mean(),
+            "energy gap": walking.E(chains).mean() - nets.E(batch.x).mean(),
             "chain reach": moved * life**0.5 / batch.x.std(),  # of a chain's whole life
             "chain sd": chains.std(),
         }

@@ -22,6 +22,7 @@ class R3GAN(Generative):
     gamma: float = 0.1
     latent: int = 8
     search = {"lr": (5e-4, 1e-3, 2e-3), "gamma": (0.03, 0.1, 0.3)}
+    pictures = {"latent": 64}
     average = 0.99
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:

@@ -21,6 +21,7 @@ class WGAN(Generative):
     latent: int = 8
     n_critic: int = 5
     search = {"lr": (3e-4, 1e-3, 2e-3)}
+    pictures = {"latent": 64}
     average = 0.99
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:

@@ -21,6 +21,7 @@ class WGANGP(Generative):
     latent: int = 8
     n_critic: int = 5
     search = {"lr": (3e-4, 1e-3, 2e-3), "penalty": (0.1, 1.0, 10.0)}
+    pictures = {"latent": 64}
     average = 0.99
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,33 +30,55 @@ class Sheet:
 
 def sheet(values: np.ndarray, shape: tuple[int, ...], name: str, role: str) -> Sheet:
     """The first pictures (n, C*H*W), ACROSS in a line."""
+    some = list(values[: ACROSS * DOWN])
+    lines = [some[k : k + ACROSS] for k in range(0, len(some), ACROSS)]
+    uri, width = page([lines[0] + [None] * (ACROSS - len(lines[0])), *lines[1:]], shape)
+    return Sheet(name, role, uri, len(some), width)
+
+
+def page(lines: Sequence[Sequence[np.ndarray | None]], shape: tuple[int, ...]) -> tuple[str, int]:
+    """Lines of pictures (C*H*W,) as a PNG in a data address, and its width; grey where there is none."""
     from PIL import Image
 
     c, h, w = shape
-    some = values[: ACROSS * DOWN].reshape(-1, c, h, w).transpose(0, 2, 3, 1).astype(np.uint8)
-    down = -(-len(some) // ACROSS)
-    page = np.full((down * (h + EDGE) + EDGE, ACROSS * (w + EDGE) + EDGE, c), 128, np.uint8)
-    for k, picture in enumerate(some):
-        y, x = EDGE + k // ACROSS * (h + EDGE), EDGE + k % ACROSS * (w + EDGE)
-        page[y : y + h, x : x + w] = picture
+    sheet = np.full((len(lines) * (h + EDGE) + EDGE, max(map(len, lines)) * (w + EDGE) + EDGE, c), 128, np.uint8)
+    for i, line in enumerate(lines):
+        for j, picture in enumerate(line):
+            if picture is not None:
+                y, x = EDGE + i * (h + EDGE), EDGE + j * (w + EDGE)
+                sheet[y : y + h, x : x + w] = picture.astype(np.uint8).reshape(c, h, w).transpose(1, 2, 0)
     file = io.BytesIO()
-    Image.fromarray(page[:, :, 0] if c == 1 else page).save(file, "PNG", optimize=True)
-    uri = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-    return Sheet(name, role, uri, len(some), page.shape[1])
+    Image.fromarray(sheet[:, :, 0] if c == 1 else sheet).save(file, "PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode(), sheet.shape[1]
 
 
 def sheets(study: Study, folder: Path) -> dict[str, Any]:
     """What the section on samples shows of pictures."""
+    from . import film, given
+
     pictures = Pictures.load(folder / "data.safetensors")
     spread = np.linspace(0, len(pictures) - 1, ACROSS * DOWN).astype(int)
     found, absent = [sheet(pictures.values[spread], study.data.shape, "real pictures", "real")], []
+    if study.data.given and pictures.labels is not None:
+        found = [given.by_class(pictures.values, pictures.labels, study.data.shape, None, study.data.classes)]
     for row in study.ranked():
         one = read_sample(row, folder, pictures.values.shape[1])
         if one is None or not len(one.values):
             absent.append(one or Missing(row))
+        elif one.given is not None:
+            found.append(given.by_class(one.values, one.given, study.data.shape, row, study.data.classes))
         else:
             found.append(sheet(one.values, study.data.shape, row.name, row.role))
-    return {"kind": "pictures", "sheets": found, "absent": absent, "ceiling": True, "energies": []}
+
+    return {
+        "kind": "pictures",
+        "sheets": found,
+        "absent": absent,
+        "ceiling": True,
+        "energies": [],
+        "reels": film.reels(study, folder, pictures),
+        "classes": film.classes(study, pictures),
+    }
 
 
 @dataclass(frozen=True)

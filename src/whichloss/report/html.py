@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..study.finish import USE
+from ..study.finish import use
 from ..study.records import Study
 from ..study.store import write as write_file
 from . import health, lookup, ranking, sheet, why, words
@@ -107,7 +107,7 @@ def everything(study: Study, folder: Path) -> dict[str, Any]:
         "wording": wording(study),
         "score": wording(study).score.format(name=score_name(study)),
         "number": {name: i + 1 for i, name in enumerate(wording(study).sections)},
-        "use": USE[study.goal],
+        "use": use(study),
         **(predictions if study.goal == "classify" else drawn)(study, folder),
         "theory": [(row.name, card) for row in objectives if (card := in_report(row.name))],
         "style": text("style.css") + text("card.css"),
@@ -142,7 +142,7 @@ def predictions(study: Study, folder: Path) -> dict[str, Any]:
         "confusions": labels.confusions(rows),
         "mistaken": labels.mistaken(rows),
     }
-    inputs = len(study.data.columns) - len(rows.judge.target)
+    inputs = study.data.dim if study.data.shape else len(study.data.columns) - len(rows.judge.target)
     return {"predictions": found, "signal": signal(study), "metrics": labels.metrics(study), "inputs": inputs}
 
 
@@ -156,9 +156,10 @@ def target(columns: Sequence[str], classes: Sequence[str], kind: str) -> str:
 
 def drawn(study: Study, folder: Path) -> dict[str, Any]:
     """What only a study of samples has."""
-    from . import grids
+    from . import given, grids
 
     return {
+        "given": given.section(study),
         "samples": grids.sheets(study, folder) if study.data.shape else samples(study, load(study, folder)),
         "damage": why.smallest_damage(study),
         "metrics": ranking.metrics(study),

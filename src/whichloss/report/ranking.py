@@ -236,9 +236,15 @@ METRICS: Sequence[tuple[str, str, int]] = (
     ("share difference", "difference of groups' shares", -1),
     ("least share", "least group's share over the real one", 0),
     ("modes covered", "modes covered", 1),
+    ("modes covered at best", "modes a perfect sampler covers", 0),
+    ("KL of modes", "KL of modes' shares", -1),
+    ("KL floor", "its floor: a perfect sampler's", 0),
+    ("channels told right", "channels told right", 0),
     ("high-quality share", "high-quality share", 1),
     ("KL to the density", "KL to the density", -1),
     ("share difference", "shares of the modes, difference", -1),
+    ("class share difference", "shares of the classes, difference", -1),
+    ("agreement", "of the class asked for", 1),
     ("copy test p", "copy test p", 0),
     ("copied share", "copied share", 0),
     ("Stein discrepancy", "Stein discrepancy of real rows", -1),
@@ -246,11 +252,16 @@ METRICS: Sequence[tuple[str, str, int]] = (
 )
 
 
+APART = ("outlier ", "share of ", "classes told right")  # the names of what stands elsewhere
+
+
 def metrics(study: Study) -> dict[str, Any]:
     """Every descriptive metric of every line's samples, mean ± standard deviation over seeds."""
-    seen = {name for row in study.rows for name in row.metrics if name != "modes" and not name.startswith("outlier ")}
+    seen = {name for row in study.rows for name in row.metrics if name != "modes" and not name.startswith(APART)}
+    seen -= {name for name in seen if " given " in name}
     order = [m for m in METRICS if m[0] in seen]
-    order += [(name, name, 0) for name in sorted(seen - {m[0] for m in METRICS})]
+    others = sorted(seen - {m[0] for m in METRICS})
+    order += [(name, name.replace("Frechet", "Fréchet"), -name.startswith(("KID", "Frechet"))) for name in others]
     lines = []
     for row in study.ranked():
         if row.metrics and not seen & set(row.metrics):

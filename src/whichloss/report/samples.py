@@ -25,6 +25,7 @@ class Sample:
     absent: str = ""
     energy: np.ndarray | None = None  # on a grid over the plane (or line) of the rows, whose corners are in `box`
     box: np.ndarray | None = None
+    given: np.ndarray | None = None  # (n,) the class of each row, where it was asked for
 
     @property
     def name(self) -> str:
@@ -96,4 +97,5 @@ def read_sample(row: Row, folder: Path, width: int) -> Sample | None:
         return None
     if values is None or values.ndim != 2 or values.shape[1] != width or not len(values):
         return Sample(row, none, f"runs/{file}.safetensors holds no rows of this table")
-    return Sample(row, values, energy=arrays.get("energy"), box=arrays.get("energy box"))
+    given = arrays.get((array or "samples").replace("samples", "given", 1))
+    return Sample(row, values, energy=arrays.get("energy"), box=arrays.get("energy box"), given=given)

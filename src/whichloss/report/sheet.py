@@ -22,6 +22,10 @@ DAMAGES = {
     "mixing": "share of rows replaced by independent columns",
     "hole": "share of rows missing round one row",
     "shift": "every row moved, in standard deviations",
+    "grain": "noise added, in levels of 255",
+    "blur": "blur, in pixels",
+    "pixels": "share of pictures replaced by independent pixels",
+    "one kind": "share of pictures replaced by those of one kind",
 }
 
 
@@ -59,7 +63,9 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
         out.append(("skill", fixed(row.skill, 2), "0 is the best simple baseline, 1 fresh real rows"))
     if "modes covered" in row.metrics and "modes" in row.metrics:
         covered = f"{row.metrics['modes covered'][0]:.1f}".removesuffix(".0")
-        out.append(("modes covered", f"{covered} of {row.metrics['modes'][0]:.0f}", "mean over seeds"))
+        best = row.metrics.get("modes covered at best")
+        says = "mean over seeds" + (f"; a perfect sampler covers {best[0]:.0f} with as many rows" if best else "")
+        out.append(("modes covered", f"{covered} of {row.metrics['modes'][0]:.0f}", says))
     elif "coverage" in row.metrics:
         out.append(("coverage", percent(row.metrics["coverage"][0]), "of real rows have one of its rows near"))
     out.append(
@@ -144,7 +150,8 @@ def damages(study: Study) -> list[tuple[str, list[tuple[str, str, bool]]]]:
     for kind in dict.fromkeys(d["kind"] for d in found):
         rows = [(f"{d['size']:g}", figures(d["harm"] / noise), bool(d["seen"])) for d in found if d["kind"] == kind]
         out.append((DAMAGES.get(kind, kind), rows))
-    return out
+    copies = [(f"{c['size']:g}", figures(c["harm"]), bool(c["seen"])) for c in study.preflight.get("copies", ())]
+    return out + [("share of copies, in the copy test", copies)] * bool(copies)
 
 
 def changes(study: Study) -> list[str]:

@@ -94,7 +94,8 @@ def counts(found: Mapping[str, int], total: int) -> list[tuple[str, int, str, fl
 
 def facts(found: Mapping[str, Any], seen: bool = True) -> list[tuple[str, str, bool]]:
     """(what, finding, is it worth a warning). seen: the probe sees something, and so can contradict a label."""
-    known = "; ".join(map(given_away, found["leaks"])) or "no column alone gives the label away"
+    none = "" if found.get("pictures") else "no column alone gives the label away"  # pictures have no columns
+    known = "; ".join(map(given_away, found["leaks"])) or none
     absent = "; ".join(f"where {a['column']} has no value it is always {a['label']}" for a in found["absences"])
     copies = f"{several(found['duplicates'], 'test row')} also among training or validation rows"
     if found["duplicates"]:

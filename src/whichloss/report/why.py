@@ -104,7 +104,9 @@ def modes(study: Study, row: Row) -> Iterator[str]:
         held = f" ({percent(best['high-quality share'])} of real rows do)" if "high-quality share" in best else ""
         more = f", and {percent(good)} of its rows lie on one{held}" if good is not None else ""
         covered = f"{mean['modes covered']:.1f}".removesuffix(".0")
-        yield f"It covers {covered} of {mean['modes']:.0f} modes{more}."
+        best_of = mean.get("modes covered at best")
+        at_best = f" (a perfect sampler covers {best_of:.0f} with as many rows)" if best_of is not None else ""
+        yield f"It covers {covered} of {mean['modes']:.0f} modes{at_best}{more}."
     elif "coverage" in mean:
         held = f" (fresh real rows: {percent(best['coverage'])})" if "coverage" in best else ""
         among = f", and {percent(mean['precision'])} of them lie among real ones" if "precision" in mean else ""

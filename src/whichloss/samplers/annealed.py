@@ -33,6 +33,7 @@ def annealed(
     temperatures: int = 32,
     moves: int = 2,
     share: float = 0.9,
+    given: Tensor | None = None,
 ) -> tuple[Tensor, Info]:
     """Rows of exp(-E) / Z and log Z from rows x (n, d) of N(0, sd^2 I), by way of exp(-E_beta), beta from 0 to 1.
 
@@ -40,7 +41,8 @@ def annealed(
     w = exp(E_beta - E_beta'), drawn again by their weights (systematic), then moved `moves` times by a Langevin step
     with an accept-reject test, which keeps exp(-E_beta'). log Z is the sum of log mean w, plus that of the start.
     The next beta is where the weights' effective sample size falls to `share` of n; the last is 1.
-    energy (n, d) -> (n,); rows must not mix. Infinite energies have weight 0; a proposal without a finite energy is
+    given (b, K), one-hot: row i is of the class given[i mod b], on which its energy depends; then every class is drawn
+    again by itself, and log Z is of no use. energy (n, d) -> (n,); rows must not mix. Infinite energies have weight 0; a proposal without a finite energy is
     refused. info: "log Z"; "ess", the least share of any weighting; "acceptance" and "step" at the end; "calls".
     Raises UserError for sd <= 0, temperatures < 1, moves < 0, share outside (0, 1). Del Moral, Doucet & Jasra (2006).
     """
@@ -63,7 +65,7 @@ def annealed(
         log_z = log_z + torch.logsumexp(log_w, dim=0) - math.log(n)
         least = torch.minimum(least, effective_share(log_w))
         beta = beta + gap
-        chosen = resample(log_w, rng[k].uniform("u", ()), n)
+        chosen = resample(log_w, rng[k].uniform("u", ()), n, given)
         x, e, g = at
         at = (x[chosen], e[chosen], g[chosen])
         for j in range(moves):
@@ -79,16 +81,28 @@ def annealed(
 
 
 def annealed_rows(
-    energy: Energy, shape: tuple[int, ...], rng: Rng, *, sd: float, particles: int = 1024, temperatures: int = 32
+    energy: Energy,
+    shape: tuple[int, ...],
+    rng: Rng,
+    *,
+    sd: float,
+    particles: int = 1024,
+    temperatures: int = 32,
+    given: Tensor | None = None,
 ) -> tuple[Tensor, Info]:
     """`shape` = (n, d) rows of exp(-E) / Z, of at least `particles` that go through `annealed` together.
 
-    Of more rows than asked for every k-th is kept, since neighbours may be copies. Errors, info: as `annealed`.
+    Of more rows than asked for every k-th is kept, since neighbours may be copies. given (n, K): their classes. Errors,
+    info: as `annealed`.
     """
     n, d = shape
     every = -(-particles // n)
-    x, info = annealed(energy, sd * rng.normal("x", (every * n, d)), rng, sd=sd, temperatures=temperatures)
-    return x[::every], info
+    start = sd * rng.normal("x", (every * n, d))
+    x, info = annealed(energy, start, rng, sd=sd, temperatures=temperatures, given=given)
+    if given is None:
+        return x[::every], info
+    own = torch.arange(n, device=x.device)  # row i is one of those in the places i, i + n, i + 2 n ...
+    return x[own % every * n + own], info
 
 
 def adjusted(energy: Energy, x: Tensor, rng: Rng, *, steps: int, step: float) -> tuple[Tensor, Info]:

@@ -24,6 +24,7 @@ def tilted_normal(
     moves: int = 2,
     reach: float = 0.5,
     proposals: int = 4,
+    given: Tensor | None = None,
 ) -> tuple[Tensor, Info]:
     """Draws `shape` = (n, d) rows of N(x; 0, I) exp(-U(x)) / Z, U = `tilt`: rows (m, d) -> (m,) or (m, 1).
 
@@ -31,9 +32,10 @@ def tilted_normal(
     Jasra, 2006): at each they are resampled by exp(-U / levels), the last time down to n, and make `moves` steps
     x' = sqrt(1 - r^2) x + r xi, r = `reach`, accepted with probability min(1, exp(k (U(x) - U(x')) / levels)), which
     keep that law exactly (Neal, 1999; Cotter et al., 2013). Rows whose U is not finite have weight 0 and are never
-    moved to. info: log_z, the estimate of log Z (its exponential is unbiased); ess, the smallest share of effective
-    rows of a level; acceptance; refused, the share of proposed rows whose U is not finite. Raises UserError for
-    numbers out of range.
+    moved to. given (n, K), one-hot: U depends on a row's class too, row i of those it is called with being of the class
+    given[i mod n]; then every class is resampled by itself, and log_z and ess are of no use. info: log_z, the
+    estimate of log Z (its exponential is unbiased); ess, the smallest share of effective rows of a level; acceptance;
+    refused, the share of proposed rows whose U is not finite. Raises UserError for numbers out of range.
     """
     if min(levels, moves + 1, proposals) < 1 or not 0 < reach <= 1:
         raise UserError(
@@ -54,7 +56,7 @@ def tilted_normal(
         log_z = log_z + log_mean_exp(log_w)
         ess = torch.minimum(ess, effective(log_w) / len(x))
         n = shape[0] if k == levels else n
-        kept = resample(log_w, rng[k].uniform("resample", ()), n)
+        kept = resample(log_w, rng[k].uniform("resample", ()), n, given)
         x, u = x[kept], u[kept]
         for j in range(moves):
             step = rng[k][j]
@@ -70,15 +72,22 @@ def tilted_normal(
     return x, info
 
 
-def resample(log_w: Tensor, u: Tensor, count: int) -> Tensor:
+def resample(log_w: Tensor, u: Tensor, count: int, given: Tensor | None = None) -> Tensor:
     """Row numbers (count,), in order; row i stands floor or ceil of count w_i / sum w times: systematic resampling.
 
-    log_w (n,), u () uniform in [0, 1): one number places all points (Kitagawa, 1996).
+    log_w (n,), u () uniform in [0, 1): one number places all points (Kitagawa, 1996). given (b, K), one-hot: row i is
+    of the class given[i mod b], n and count multiples of b; each class is drawn again by itself, in its own places.
     """
-    edges = torch.softmax(log_w, dim=0).cumsum(dim=0)
-    points = (torch.arange(count, dtype=log_w.dtype, device=log_w.device) + u) / count
     below_one = 1 - torch.finfo(log_w.dtype).eps  # a point rounded to 1 would fall behind the last weight
-    return torch.searchsorted(edges, edges[-1] * points.clamp(max=below_one), right=True)
+    if given is None:
+        edges = torch.softmax(log_w, dim=0).cumsum(dim=0)
+        points = (torch.arange(count, dtype=log_w.dtype, device=log_w.device) + u) / count
+        return torch.searchsorted(edges, edges[-1] * points.clamp(max=below_one), right=True)
+    before, after = (given.repeat(n // len(given), 1).to(log_w.dtype).T for n in (len(log_w), count))
+    edges = torch.softmax(log_w + before.log(), dim=1).cumsum(dim=1)  # (K, n): flat at rows of other classes
+    points = (after.cumsum(dim=1) - 1 + u) / after.sum(dim=1, keepdim=True)  # (K, count): right at the class's places
+    found = torch.searchsorted(edges, edges[:, -1:] * points.clamp(0, below_one), right=True)
+    return found.gather(0, after.argmax(dim=0, keepdim=True)).squeeze(0)
 
 
 def effective(log_w: Tensor) -> Tensor:

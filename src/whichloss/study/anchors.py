@@ -40,5 +40,5 @@ def work(job: AnchorJob, tell: Callable[[Any], None]) -> None:
             "log likelihood": anchor.log_likelihood,
         }
         arrays[f"influence/{anchor.name}"] = score.influence.numpy()
-        arrays |= {f"{kind}/{anchor.name}": kept for kind, kept in judge.kept(anchor.answer).items()}
+        arrays |= {f"{kind}/{anchor.name}": kept for kind, kept in judge.kept(anchor.answer, job.seed).items()}
     store.write(job.id, record, arrays)

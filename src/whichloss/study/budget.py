@@ -26,12 +26,15 @@ BUDGETS = {
     "thorough": Budget("thorough", 1e13, 32, 4, 3, 24, 128, (0.25, 0.5)),
 }
 SMALLEST = 1e6
+PICTURES = 20.0  # a convolution's weight is used at every pixel: equally many steps cost some 20 times the compute
 
 
-def budget(text: str | float, seeds: int | None = None) -> Budget:
-    """A budget by name or by compute per run ("3e11"). Raises UserError on anything else."""
-    if str(text) in BUDGETS:
-        chosen = BUDGETS[str(text)]
+def budget(text: str | float, seeds: int | None = None, pictures: bool = False) -> Budget:
+    """A budget by name or by compute per run ("3e11"); names stand for more where rows are pictures. Raises UserError
+    on anything else."""
+    named = {k: replace(b, flops=b.flops * PICTURES) for k, b in BUDGETS.items()} if pictures else BUDGETS
+    if str(text) in named:
+        chosen = named[str(text)]
     else:
         try:
             flops = float(text)
@@ -42,7 +45,7 @@ def budget(text: str | float, seeds: int | None = None) -> Budget:
                 f"--budget must be one of {', '.join(BUDGETS)} or a number of floating-point operations per run "
                 f"of at least {SMALLEST:g}; got '{text}'."
             )
-        nearest = min(BUDGETS.values(), key=lambda b: abs(math.log(b.flops / flops)))
+        nearest = min(named.values(), key=lambda b: abs(math.log(b.flops / flops)))
         chosen = replace(nearest, name=f"{flops:g}".replace("e+0", "e").replace("e+", "e"), flops=flops)
     if seeds is not None:
         if seeds < 2:

@@ -187,6 +187,7 @@ def data(found: Found) -> Data:
         split=Split(len(parts.train), len(parts.validation), len(parts.test), judge.size(1), how),
         notes=table.notes,
         lines=() if pictures else tuple(describe(table).lines()),
+        **judge.described_by,
     )
 
 

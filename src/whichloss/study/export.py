@@ -19,12 +19,13 @@ from textwrap import indent
 
 import numpy as np
 
-from ..data import Encoder
+from ..data import Encoder, Pictures, Scale
 from ..data.encode import Block
 from ..data.schema import Column
 from ..data.write import texts
 from ..errors import StudyError, UserError
 from ..objectives.base import Objective
+from ..train.lanes import FIRST
 from .goals import judge_of
 from .inline import import_lines, inline, joined, spaced
 from .judge import Judge
@@ -39,10 +40,28 @@ ALWAYS = {
     "import csv", "import torch", "from pathlib import Path", "from types import SimpleNamespace",
     "from torch import nn",
 }  # fmt: skip
+PICTURED = ALWAYS - {"import csv"} | {"import numpy as np", "from whichloss.nets.pictures import builder"}
+AS_ROWS = {
+    "NEW": "new_rows.csv",
+    "FIRST": "x",
+    "BATCHROWS": "x[torch.randint(len(x), (BATCH,))]",
+    "BLUR": "BLUR / SCALE",
+    "MANY": "2000",
+}
+AS_PICTURES = {  # pictures stay bytes until a batch is drawn
+    "NEW": "new_pictures.npy",
+    "FIRST": f"encode(x[torch.linspace(0, len(x) - 1, min(len(x), {FIRST})).long()])",
+    "BATCHROWS": "encode(x[torch.randint(len(x), (BATCH,))])",
+    "BLUR": "0.98 / 127.5",
+    "MANY": "100",
+}
 
 
 def export(run: str | Path, script: str | Path) -> tuple[Path, Path]:
-    """Write the script and, beside it, the training rows as CSV. Raises StudyError without a finished run."""
+    """Write the script and, beside it, the training rows as CSV, or pictures as NPY.
+
+    Raises StudyError without a finished run.
+    """
     folder, script = Path(run), Path(script)
     model = load(folder)
     if model.record["own networks"]:
@@ -54,13 +73,19 @@ def export(run: str | Path, script: str | Path) -> tuple[Path, Path]:
             f"{model.run.objective} predicts labels; only generative objectives can be written into one file so far. "
             "Use whichloss.load, or `whichloss predict`."
         )
+    if model.choice.name:
+        raise UserError(
+            f"This run generates rows given {model.choice.name}; what does so cannot be written into one file so far. Use "
+            f"whichloss.load, or `whichloss sample {run} --where {model.choice.name}={model.choice.classes[0]}`."
+        )
     if not (folder / "data.safetensors").exists():
         raise StudyError(f"'{folder}' has no data.safetensors; give the folder of the comparison, not of the model.")
-    rows = script.with_name(f"{script.stem}_rows.csv")
+    rows = script.with_name(f"{script.stem}_{'pictures.npy' if model.shape else 'rows.csv'}")
     judge = judge_of(str(folder.resolve()))
     quarters = Store(folder).read(model.run.id)[0]["quarters"]
     text = source(model, judge, quarters, script.name, rows.name)
-    judge.table.rows(judge.split(model.run.seed).train).to_csv(rows)
+    seen = judge.table.rows(judge.split(model.run.seed).train)
+    (seen.to_npy if isinstance(seen, Pictures) else seen.to_csv)(rows)
     write(script, text.encode())
     return script, rows
 
@@ -71,7 +96,7 @@ def source(model: Model, judge: Judge, quarters: list[float | None], script: str
     best = min(range(QUARTERS), key=lambda k: math.inf if (score := quarters[k]) is None else score)
     imports, definitions = inline(type(objective), fields(objective))
     known = facts(model.encoder, objective, definitions)
-    dated = {"import datetime"} if "dates" in known else set()
+    needed = PICTURED if model.shape else {*ALWAYS, *(["import datetime"] if "dates" in known else [])}
     values = {
         "NAME": quoted(model.run.objective),
         "SOURCE": quoted(model.record["source"]),
@@ -87,14 +112,16 @@ def source(model: Model, judge: Judge, quarters: list[float | None], script: str
         "SEED": str(model.run.seed),
         "AVERAGE": repr(objective.average),
         "KIND": type(objective).__name__,
-        "IMPORTS": "\n".join(import_lines(ALWAYS | dated | imports)),
-    }
+        "IMPORTS": "\n".join(import_lines(needed | imports)),
+        "MEASURE": judge.score_name,
+    } | (AS_PICTURES | {"SHAPE": repr(model.shape)} if model.shape else AS_ROWS)
     return fitted(chosen(PREAMBLE.read_text(), known), values, definitions, model.encoder)
 
 
-def fitted(text: str, values: dict[str, str], definitions: Sequence[str], encoder: Encoder) -> str:
+def fitted(text: str, values: dict[str, str], definitions: Sequence[str], encoder: Encoder | Scale) -> str:
     """The text with all its values: with fewer blank lines, then with wider ones, until it is short enough."""
-    entries = [entry(c, b, encoder.jitter) for c, b in zip(encoder.schema.columns, encoder.blocks, strict=True)]
+    pairs = () if isinstance(encoder, Scale) else zip(encoder.schema.columns, encoder.blocks, strict=True)
+    entries = [entry(c, b, encoder.jitter) for c, b in pairs]
     columns = ",\n".join(pformat(e, width=WIDEST - 4, compact=True) for e in entries)
     width, whole = WIDEST, ""
     for short in SHORT:
@@ -128,14 +155,17 @@ def chosen(text: str, known: set[str]) -> str:
     return "\n".join(joined(lines)) + "\n"
 
 
-def facts(encoder: Encoder, objective: Objective, definitions: Sequence[str]) -> set[str]:
-    """The conditions that hold for a table and an objective."""
+def facts(encoder: Encoder | Scale, objective: Objective, definitions: Sequence[str]) -> set[str]:
+    """The conditions that hold for a table, or pictures, and an objective."""
     kind, updates = type(objective), objective.updates()
-    kinds = {kind_of(column) for column in encoder.schema.columns}
+    columns = () if isinstance(encoder, Scale) else encoder.schema.columns
+    kinds = {kind_of(column) for column in columns}
     checks = {
         "words": kinds & {"constant", "category"},
         "dates": kinds & {"date", "timestamp"},
-        "missing": any(c.missing and not c.constant and c.kind != "category" for c in encoder.schema.columns),
+        "missing": any(c.missing and not c.constant and c.kind != "category" for c in columns),
+        "pictures": isinstance(encoder, Scale),
+        "table": isinstance(encoder, Encoder),
         "blur": encoder.jitter.any(),
         "average": objective.average,
         "memory": kind.memory is not Objective.memory,

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 
 from ..errors import StudyError
+from ..train import count
 from . import collect, model, rows
 from .nets import Makers
 from .records import Row, Study
@@ -19,12 +21,17 @@ from .run import Found
 from .unlikely import MOST, constant, held_out
 from .work import make_lanes
 
+HELD, FEWEST = 1e12, 100  # operations that scores of held-out rows may cost; rows that are scored whatever they cost
 PEERS = ("torch", "numpy", "scipy", "scikit-learn", "duckdb")
 
 
 USE = {
     "generate": 'model.sample(1000).to_csv("new.csv")',
     "classify": 'model.predict("new.csv").to_csv("predicted.csv")',
+}
+USE_PICTURES = {
+    "generate": 'model.sample(100).to_sheet("sheet.png")  # or .to_folder("new"), .to_npy("new.npy")',
+    "classify": 'model.predict("new_pictures").to_csv("predicted.csv")  # a folder, a file, an array',
 }
 LIMITS = {
     "generate": "its rows are not private (see the copy test in the report), and its score says nothing about uses "
@@ -95,11 +102,20 @@ def save_best(found: Found, study: Study, folder: Path, nets: Makers | None) -> 
     }
     trained = model.Model(about, {k: torch.from_numpy(w) for k, w in weights.items()}, nets)
     if trained.scores:
-        held = torch.from_numpy(encoders[0].encode(found.judge.inputs[found.judge.split(run.seed).test[:MOST]]))
-        about["held out"] = held_out(trained, held)
-        if trained.scores == "energy" and study.goal == "generate":
-            about["log Z"] = constant(trained, held)
+        test = found.judge.split(run.seed).test[:MOST]
+        held, told = found.judge.inputs[test], found.judge.told(test)
+        most = affordable(trained, held, told)
+        about["held out"] = held_out(trained, held[:most], told[:most])
+        whole = study.goal == "generate" and not trained.choice.name  # every class has a log Z of its own
+        if trained.scores == "energy" and whole and not trained.shape:  # no chain mixes there
+            about["log Z"] = constant(trained, torch.from_numpy(encoders[0].encode(held)))
     model.save(folder / "best", about, weights, model_card(study, about, folder))
+
+
+def affordable(trained: model.Model, rows: np.ndarray, told: torch.Tensor) -> int:
+    """How many rows' scores cost at most HELD operations, but at least FEWEST; a density of pictures is dear."""
+    one = count(lambda: trained.estimates(rows[:1], told[:1]))
+    return max(FEWEST, int(HELD / max(one, 1.0)))
 
 
 def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
@@ -107,7 +123,8 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
     row = study.row(study.answer.recommended)
     setting = ", ".join(f"{k} = {v:g}" for k, v in row.setting.items()) or "no searched settings"
     ceiling = [r for r in study.rows if r.role == "ceiling"]
-    columns = len(study.data.columns) - len(about.get("target", ()))
+    given = about.get("given", {})
+    pictures, what = bool(study.data.shape), known(study, about)
     lines = [
         f"# {row.name}, trained on {study.data.source}",
         "",
@@ -121,25 +138,52 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
         *(f"| {r.name} score | {r.mean:.3g} |" for r in ceiling),
         f"| seed, steps, compute | {about['run']['seed']}, {about['steps']}, {row.training_flops:.3g} operations |",
         f"| parameters | {', '.join(f'{k} {v:,}' for k, v in row.parameters.items())} |",
-        f"| trained on | {study.data.split.train:,} of {study.data.rows:,} rows, {columns} columns |",
+        f"| trained on | {study.data.split.train:,} of {study.data.rows:,} {what} |",
+        *(f"| read | {note} |" for note in study.data.notes if pictures),
         f"| data fingerprint | {study.data.fingerprint} |",
         f"| whichloss, torch | {study.version}, {study.versions['torch']} |",
         *normalised(about),
+        *asked_for(about),
         "",
         "Use it:",
         "",
         "    import whichloss",
         f"    model = whichloss.load({str(folder / 'best')!r})",
-        f"    {USE[study.goal]}",
+        f"    {use(study)}",
+        *(f"    model.sample(100, where={{{given['name']!r}: {name!r}}})" for name in given.get("classes", ())[:1]),
         "",
         "Make it again:",
         "",
         f"    {study.command or 'whichloss.compare(...)'}",
         "",
-        f"Limits: the model knows the columns and the rows it was given and nothing else; {LIMITS[study.goal]}",
+        f"Limits: the model knows {'pictures of this size' if pictures else 'the columns'} and the "
+        f"{'ones' if pictures else 'rows'} it was given and nothing else; "
+        + (LIMITS[study.goal].replace("rows", "pictures") if pictures else LIMITS[study.goal]),
         "",
     ]
     return "\n".join(lines)
+
+
+def use(study: Study) -> str:
+    """The line that puts the model to use."""
+    return (USE_PICTURES if study.data.shape else USE)[study.goal]
+
+
+def known(study: Study, about: Mapping[str, Any]) -> str:
+    """What a model learned from: rows, 8 columns; or pictures of 16 x 16, grey."""
+    if not study.data.shape:
+        return f"rows, {len(study.data.columns) - len(about.get('target', ()))} columns"
+    c, h, w = study.data.shape
+    return f"pictures of {h} x {w} (height x width), {'grey' if c == 1 else 'colour'}"
+
+
+def asked_for(about: Mapping[str, Any]) -> list[str]:
+    """What rows are generated given."""
+    given = about.get("given")
+    if not given:
+        return []
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in zip(given["classes"], given["shares"], strict=True))
+    return [f"| rows are generated given | {given['name']}: {shares} unless asked otherwise |"]
 
 
 def normalised(about: Mapping[str, Any]) -> list[str]:

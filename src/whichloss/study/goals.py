@@ -10,7 +10,9 @@ import msgspec
 from ..data import Pictures, Table
 from ..errors import StudyError
 from .classify.judge import LabelJudge
+from .classify.pictures import PictureLabelJudge
 from .generate.features import Features
+from .generate.given import GivenJudge, GivenPictures
 from .generate.judge import SampleJudge
 from .generate.outliers import OutlierJudge
 from .generate.pictures import PictureJudge
@@ -28,8 +30,14 @@ def make_judge(
     features: Features | None = None,
 ) -> Judge:
     """The judge of a goal; `asked` is what the judge's own property of that name returned."""
+    given = asked.get("given", "")
+    if isinstance(table, Pictures) and goal == "classify":
+        return PictureLabelJudge(table, metric=asked["metric"])
     if isinstance(table, Pictures):
-        return PictureJudge(table, features)
+        see = asked.get("features")
+        return GivenPictures(table, features, see, given=given) if given else PictureJudge(table, features, see)
+    if given:
+        return GivenJudge(table, given=given)
     if outliers is not None:
         return OutlierJudge(table, outliers, asked["metric"])
     return JUDGES[goal](table, **{k: tuple(v) if isinstance(v, list) else v for k, v in asked.items()})
@@ -43,8 +51,10 @@ def judge_of(folder: str) -> Judge:
     except (OSError, KeyError, msgspec.MsgspecError) as error:
         raise StudyError(f"'{folder}' has no sound plan.json ({error}). Run the same comparison again.") from error
     table, outliers = Path(folder) / "data.safetensors", Path(folder) / "outliers.safetensors"
+    if "shape" in plan["asked"] and plan["goal"] == "classify":
+        return make_judge(Pictures.load(table), plan["goal"], plan["asked"])
     if "shape" in plan["asked"]:
         eyes = Features.load(Path(folder) / "features.safetensors")
-        return make_judge(Pictures.load(table), plan["goal"], {}, features=eyes)
+        return make_judge(Pictures.load(table), plan["goal"], plan["asked"], features=eyes)
     strange = Table.load(outliers) if "outliers" in plan["asked"] else None
     return make_judge(Table.load(table), plan["goal"], plan["asked"], strange)

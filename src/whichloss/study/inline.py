@@ -16,8 +16,10 @@ from ..errors import UserError
 from .fold import bound, fold, name_of, reached
 
 KEPT = {"networks", "updates", "memory", "refresh", "sample"}  # methods that training and sampling call
-STUDY = {"search", "rough", "scores", "average", "stops_gradient", "goal"}  # class attributes that only the study reads
+# class attributes that only the study reads
+STUDY = {"search", "suited", "probes", "pictures", "rough", "scores", "average", "stops_gradient", "goal"}
 WIDEST = 120
+GIVEN, CLASSES = "nets.given", "data.y.shape[1]"  # no script generates rows given a class
 # modules whose few names the script defines itself
 VOCABULARY = {"whichloss.objectives", "whichloss.objectives.base", "whichloss.rng", "whichloss.task"}
 Found = dict[tuple[str, str], ast.stmt]
@@ -205,8 +207,14 @@ class _Plain(ast.NodeTransformer):
         self.generic_visit(node)
         return node.orelse if all(isinstance(n, ast.Raise) for n in node.body) else node
 
+    def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
+        self.generic_visit(node)
+        return ast.Constant(0) if ast.unparse(node) == CLASSES else node
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
+        if ast.unparse(node) == GIVEN:
+            return ast.Constant(None)
         known = ast.unparse(node.value) == "self" and self.decides(node.attr)
         return ast.Constant(self.fields[node.attr]) if known else node  # type: ignore[arg-type]
 

@@ -4,6 +4,7 @@ A judge holds the real rows of a study. It says what one run trains on, asks a t
 drawn from it, or predictions for the judging rows), and scores the answer, lower is better.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
 import numpy as np
+import torch
 from torch import Tensor
 
-from ..data import Encoder, Split, Table, split
+from ..data import Encoder, Pictures, Split, Table, split
 from ..errors import UserError
 from ..objectives.base import Objective
 from ..objectives.find import DEFAULTS
@@ -112,12 +114,25 @@ class Judge(ABC):
     @property
     def pixels(self) -> Tensor | None:
         """The bytes of all pictures (n, d), where the data is pictures: then encoded rows are their numbers."""
-        return None
+        if not isinstance(self.table, Pictures):
+            return None
+        with warnings.catch_warnings():  # a map that nobody may write to; nobody does
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            return torch.from_numpy(np.asarray(self.table.values))
 
     @property
     def inputs(self) -> np.ndarray:
         """The values that a model is given (n, columns)."""
         return self.table.values
+
+    @property
+    def described_by(self) -> Mapping[str, Any]:
+        """What of the data's description is this judge's own: what rows are given, and its classes."""
+        return {}
+
+    def told(self, rows: np.ndarray) -> Tensor:
+        """The classes of these rows that networks are told beside them, one-hot (n, K); K = 0 where they are not."""
+        return torch.zeros(len(rows), 0)
 
     @cached_property
     def overlap(self) -> float:
@@ -212,5 +227,9 @@ class Judge(ABC):
         return {}
 
     @abstractmethod
-    def kept(self, answer: Any) -> dict[str, np.ndarray]:
+    def kept(self, answer: Any, seed: int) -> dict[str, np.ndarray]:
         """What of an answer is kept for the report."""
+
+    def glimpse(self, answer: Any) -> np.ndarray | None:
+        """What of the answer at a look is kept, so that the report can show the progress; nothing here."""
+        return None

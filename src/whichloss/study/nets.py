@@ -27,7 +27,9 @@ REFUSED = {f"contract: {what}" for what in ("dropout", "running statistics", "pa
 
 def network_builder(task: Task, width: int, own: Makers | None = None) -> Build:
     """The maker of networks for a task: convolutional where rows are pictures."""
-    return pictures.builder(task.shape, width, own=own) if task.shape else builder(width, own=own)
+    if task.shape:
+        return pictures.builder(task.shape, width, own=own, given=task.given)
+    return builder(width, own=own, given=task.given)
 
 
 def load_file(path: str | Path) -> dict[str, Callable[[int, int], Any]]:

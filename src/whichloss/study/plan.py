@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..objectives import Objective, find
+from ..objectives import Objective
 from ..rng import key
 from .budget import Budget
 
@@ -131,10 +131,10 @@ def _chunks(stage: str, runs: list[Run]) -> Iterator[Group]:
         yield Group(stage, tuple(runs[i : i + LANES]))
 
 
-def settings(objective: type[Objective], count: int) -> tuple[Setting, ...]:
+def settings(objective: Objective, count: int) -> tuple[Setting, ...]:
     """The default and up to count - 1 other combinations of the searched values, in a fixed shuffled order."""
     names = sorted(objective.search)
-    default = {name: float(getattr(objective(), name)) for name in names}
+    default = {name: float(getattr(objective, name)) for name in names}
     others = [
         dict(zip(names, map(float, values), strict=True))
         for values in product(*(objective.search[name] for name in names))
@@ -142,8 +142,3 @@ def settings(objective: type[Objective], count: int) -> tuple[Setting, ...]:
     others = [s for s in others if s != default]
     others.sort(key=lambda s: key(*(f"{k}={v}" for k, v in s.items())))
     return (default, *others[: count - 1]) if names else ({},)
-
-
-def build(objective: str, setting: Setting) -> Objective:
-    """The objective of a run. Structural fields keep their defaults; searched ones take the setting's values."""
-    return find(objective)(**setting)

@@ -67,6 +67,8 @@ class Data(msgspec.Struct, kw_only=True):
     notes: tuple[str, ...]
     lines: tuple[str, ...]
     shape: tuple[int, ...] = ()  # of a picture: channels, height, width
+    given: str = ""  # the column of the class that every row is generated given; its classes
+    classes: tuple[str, ...] = ()
 
 
 class Answer(msgspec.Struct, kw_only=True):

@@ -3,7 +3,7 @@
 import time as clock
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,11 @@ from ..engines import Local
 from ..errors import DataUnfit, StudyError, UserError, nearest
 from ..metrics.labels import SCORES
 from .budget import Budget, budget
+from .classify.judge import LabelJudge
+from .classify.pictures import LABEL
 from .finish import make_study, save_best
+from .generate.features import check_asked
+from .generate.given import Given
 from .generate.outliers import METRICS, parted
 from .goals import GOALS, make_judge
 from .judge import Judge
@@ -24,7 +28,9 @@ from .records import Study
 from .run import Runner, Watcher, claim, default_folder, make_plan
 from .store import Store, write
 
+NO_PICTURES = "--size is the side of pictures; this data is a table. Leave it out."
 COMING = ("embed", "align")
+QUICK_PICTURES, QUICK_SIDE = 10_000, 16  # what the budget "quick" takes of larger pictures, and of more of them
 
 
 @dataclass(frozen=True)
@@ -67,9 +73,11 @@ def request(
     target: str | Sequence[str] | None = None,
     metric: str | None = None,
     outliers: object = None,
+    given: str | None = None,
     anyway: bool = False,
     size: str | float = "quick",
     side: int | tuple[int, int] | None = None,
+    features: str | None = None,
     objectives: Sequence[str] | None = None,
     nets: Makers | str | Path | None = None,
     group: str | None = None,
@@ -82,20 +90,27 @@ def request(
     command: str = "",
 ) -> Request:
     """Understand the data and plan the study; nothing is trained or written. Raises UserError and DataUnfit."""
-    spent: Budget = budget(size, seeds)
+    pictures = isinstance(data, Pictures) or is_pictures(data)
+    spent: Budget = budget(size, seeds, pictures)
     check_engine(engine)
     if workers is not None and workers < 1:
         raise UserError(f"--workers must be at least 1; got {workers}.")
-    if isinstance(data, Pictures) or is_pictures(data):
+    if pictures:
         others = {"target": target, "metric": metric, "outliers": outliers, "time": time, "drop": drop}
-        judge = of_pictures(read_pictures(data, size=side, group=group), goal, others)
+        found = read_pictures(data, size=side, group=group)
+        if spent.name == "quick":
+            found = quick(found, resize=side is None)
+        judge = of_pictures(found, goal, others, given, features)
     else:
         if side is not None:
-            raise UserError("--size is the side of pictures; this data is a table. Leave it out.")
+            raise UserError(NO_PICTURES)
+        if features is not None:
+            raise UserError("--features are what pictures are compared by; this data is a table. Leave it out.")
         table = data if isinstance(data, Table) else read(data, group=group, time=time, drop=drop)
         table, strange = parted(data, table, outliers, group=group, time=time, drop=drop)
         taken = dict.fromkeys([drop] if isinstance(drop, str) else drop, "--drop") | {group: "--group", time: "--time"}
-        judge = make_judge(table, *understood(goal, target, metric, table, taken, strange), strange)
+        goal, asked = understood(goal, target, metric, table, taken, strange)
+        judge = make_judge(table, goal, asked | told(given, goal, table, taken, strange), strange)
     own = load_file(nets) if isinstance(nets, str | Path) else nets
     plan = make_plan(judge, spent, objectives, own)
     folder = Path(out) if out else default_folder(judge.table)
@@ -104,15 +119,55 @@ def request(
     return Request(judge.table, plan, judge, folder, command, own, workers, anyway)
 
 
-def of_pictures(pictures: Pictures, goal: str | None, others: Mapping[str, object]) -> Judge:
+def quick(pictures: Pictures, resize: bool) -> Pictures:
+    """As many and as large pictures as the budget "quick" can learn from; a note says so."""
+    taken = pictures.reduced(QUICK_PICTURES, QUICK_SIDE if resize else None)
+    ways = [f"--size {max(pictures.shape[1:])} keeps their size"] * (taken.shape != pictures.shape)
+    ways += ["--budget standard takes all"] * (len(taken) < len(pictures))
+    if not ways:
+        return pictures
+    size = f" of up to {QUICK_SIDE} pixels a side" * (taken.shape != pictures.shape)
+    note = f"The budget quick takes up to {QUICK_PICTURES:,} pictures{size}: {', '.join(ways)}."
+    return replace(taken, notes=(*taken.notes, note))
+
+
+def of_pictures(
+    pictures: Pictures,
+    goal: str | None,
+    others: Mapping[str, Any],
+    given: str | None = None,
+    features: str | None = None,
+) -> Judge:
     """The judge of pictures; options that belong to tables are refused."""
     known_goal(goal)
-    if goal == "classify":
-        raise UserError("The goal 'classify' is not available for pictures in this version. Leave --goal out.")
-    for name, given in others.items():
-        if given:
-            raise UserError(f"--{name} belongs to tables; {pictures.source} holds pictures. Leave it out.")
-    return make_judge(pictures, "generate", {})
+    target, metric = label_names(others["target"]), others["metric"]
+    others = {name: value for name, value in others.items() if name not in ("target", "metric")}
+    only_tables(pictures.source, others)
+    if target not in ((), (LABEL,)):
+        raise UserError(
+            f"--target '{','.join(target)}': pictures have one label, '{LABEL}': their sub-folder, or their number in "
+            "an IDX file of labels. Leave --target out, and give --goal classify."
+        )
+    if goal == "classify" or (goal is None and target):
+        if given is not None:
+            told(given, "classify", pictures, {}, None)
+        if features is not None:
+            raise UserError("--features belong to the goal 'generate'; 'classify' compares no pictures. Leave it out.")
+        judge = make_judge(pictures, "classify", {"metric": known_metric(metric) or "log-loss"})
+        assert isinstance(judge, LabelJudge) and judge.labels  # raises where there are none
+        return judge
+    for name, value in (("target", target), ("metric", metric)):
+        if value:
+            raise UserError(f"--{name} belongs to the goal 'classify'; 'generate' learns pictures whole. Leave it out.")
+    check_asked(pictures, features)
+    return make_judge(pictures, "generate", told(given, "generate", pictures, {}, None) | {"features": features})
+
+
+def only_tables(source: str, others: Mapping[str, object]) -> None:
+    """Refuse options of tables where the data is pictures."""
+    for name, value in others.items():
+        if value:
+            raise UserError(f"--{name} belongs to tables; {source} holds pictures. Leave it out.")
 
 
 def check_engine(engine: str) -> None:
@@ -143,9 +198,7 @@ def understood(
     if not columns:
         raise UserError(f"--goal {goal} needs --target: the column of labels, or several 0/1 columns with commas.")
     check_labels(columns, table, taken)
-    if metric is not None and metric not in SCORES:
-        raise UserError(f"--metric '{metric}': {nearest(metric, tuple(SCORES))}")
-    return goal, {"target": columns, "metric": metric or "log-loss"}
+    return goal, {"target": columns, "metric": known_metric(metric) or "log-loss"}
 
 
 def drawn(columns: tuple[str, ...], metric: str | None, table: Table, outliers: Table | None) -> dict[str, Any]:
@@ -166,6 +219,24 @@ def drawn(columns: tuple[str, ...], metric: str | None, table: Table, outliers: 
             "Leave it out."
         )
     return {}
+
+
+def told(
+    given: str | None, goal: str, data: Table | Pictures, taken: Mapping[str | None, str], outliers: Table | None
+) -> dict[str, str]:
+    """The column that rows are generated given, where there is one."""
+    if given is None:
+        return {}
+    if goal != "generate":
+        raise UserError(f"--given '{given}' belongs to the goal 'generate'; '{goal}' predicts --target. Leave it out.")
+    if outliers is not None:
+        raise UserError("--given and --outliers do not go together in this version: leave one out.")
+    if given in taken:
+        raise UserError(f"'{given}' is both --given and {taken[given]}; choose one.")
+    Given.of(data, given)
+    if isinstance(data, Table) and all(c.constant or c.name == given for c in data.schema.columns):
+        raise DataUnfit(f"--given '{given}': {data.source} has no other column that varies; none is left to generate.")
+    return {"given": given}
 
 
 def label_names(target: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -205,6 +276,13 @@ def enough_rows(table: Table) -> None:
             f"Widest: {', '.join(f'{c.name} ({c.width()})' for c in wide)}. Add rows, or leave columns out with "
             "--drop."
         )
+
+
+def known_metric(metric: str | None) -> str | None:
+    """The score that decides between classifiers, if it is one."""
+    if metric is not None and metric not in SCORES:
+        raise UserError(f"--metric '{metric}': {nearest(metric, tuple(SCORES))}")
+    return metric
 
 
 def known_goal(goal: str | None) -> None:

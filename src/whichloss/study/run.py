@@ -1,7 +1,8 @@
 """Run a study: plan, anchors and power, tune, screen, confirm. Whatever is on disk already is not run again."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from inspect import getmodule, getsource
 from pathlib import Path
@@ -14,7 +15,7 @@ from ..doctor import check_contracts
 from ..engines import Failure, Local
 from ..errors import DataUnfit, StudyError, UserError
 from ..objectives import available, find
-from ..task import Finding
+from ..task import Finding, Task
 from . import anchors, preflight, rank, work
 from .anchors import AnchorJob
 from .budget import Budget
@@ -105,7 +106,7 @@ def make_plan(
         kind = find(name)
         if kind.goal != goal:
             raise UserError(f"'{name}' serves the goal '{kind.goal}', not '{goal}'.")
-        why = kind().unfit(task) or judge.unfit(kind)
+        why = kind.suited(task).unfit(task) or judge.unfit(kind)
         if why:
             skipped[name] = why
             continue
@@ -114,7 +115,7 @@ def make_plan(
         assert module is not None
         text = VERSION + getsource(module)
         if nets:
-            made = kind().networks(task, network_builder(task, budget.width, checked(nets)))
+            made = kind.suited(task).networks(task, network_builder(task, budget.width, checked(nets)))
             roles |= set(made)
             text += fingerprint({role: maker for role, maker in nets.items() if role in made}, made)
         codes[name] = sha256(text.encode()).hexdigest()[:12]
@@ -128,7 +129,7 @@ def make_plan(
     if not fitting:
         reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
         raise UserError(f"No objective can run on this data. {reasons}")
-    tried = {name: settings(find(name), budget.settings) for name in fitting}
+    tried = {name: settings(find(name).suited(task), budget.settings) for name in fitting}
     asked = "".join(f" {name}={value}" for name, value in judge.asked.items())
     data = sha256(f"{VERSION} {judge.table.fingerprint}{asked}".encode()).hexdigest()[:16]
     return Plan(data, goal, budget, tuple(fitting), codes, tried, skipped, judge.asked)
@@ -192,7 +193,8 @@ class Runner:
         """Deterministic checks of every objective before any training."""
         found: list[Finding] = []
         for name in self.plan.objectives:
-            found += check_contracts(find(name)(), self.judge.task, network_builder(self.judge.task, 8, self.nets))
+            task = self.judge.task if self.nets else small(self.judge.task)
+            found += check_contracts(find(name).suited(task), task, network_builder(task, 8, self.nets))
         for finding in found:
             if finding.rule in REFUSED and (self.nets or finding.objective.endswith(".py")):
                 raise UserError(f"{finding.objective}: {finding.says} {finding.cause} {finding.remedy}")
@@ -289,3 +291,12 @@ def default_folder(table: Table | Pictures) -> Path:
     """whichloss-penguins for penguins.csv: where results go unless told otherwise."""
     name = Path(table.source.replace(":", "-")).stem or "data"
     return Path(f"whichloss-{''.join(c if c.isalnum() or c in '-_' else '-' for c in name)}")
+
+
+def small(task: Task) -> Task:
+    """The task with pictures of 8 x 8, where they are pictures: a rule that holds for these holds for large ones, which
+    would need gigabytes to be checked in float64."""
+    if not task.shape:
+        return task
+    shape = (task.shape[0], 8, 8)
+    return replace(task, dim=math.prod(shape), shape=shape)

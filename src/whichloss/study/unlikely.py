@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Column, Encoder, Schema, Table
+from ..data import Column, Encoder, Pictures, Scale, Schema, Table
 from ..data.encode import Block
 from ..errors import UserError
 from ..rng import Rng
@@ -26,14 +26,18 @@ if TYPE_CHECKING:
 
 MOST = 5000  # held-out scores that are kept
 GRID, WIDE = (2000, 300, 60), 2.0  # points a side for 1, 2 and 3 dimensions; how far beyond the rows the box reaches
+ERROR = "standard_error"
 PLACES, REACH = 13, 3.0  # amounts that are tried for a column, and how many standard deviations they reach
 CHAINS, STEPS = 300, 500  # of the samples from which log Z is bounded above, in more dimensions
 
 
-def held_out(model: "Model", x: Tensor) -> list[float]:
-    """The scores of held-out rows (n, d) as the model keeps them: none where it has no energy, or one is no number."""
+def held_out(model: "Model", values: np.ndarray, y: Tensor | None = None) -> list[float]:
+    """The scores of held-out rows as the model keeps them: none where it has no energy, or one is no number.
+
+    y (n, K): their classes, where rows are given them.
+    """
     try:
-        unlike = model.unlike(x).numpy()
+        unlike = model.estimates(values, y).mean(axis=1)
     except UserError:
         return []
     return sorted(map(float, unlike)) if np.isfinite(unlike).all() else []
@@ -74,11 +78,25 @@ def p_values(unlike: np.ndarray, known: np.ndarray) -> np.ndarray:
     return np.asarray((1 + len(known) - below) / (len(known) + 1))
 
 
-def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> Table:
+def named(rows: Table | Pictures) -> tuple[tuple[Column, ...], np.ndarray]:
+    """What tells pictures apart in a table of answers, as columns: their files, or their places in the array; rows of
+    a table need no name."""
+    if isinstance(rows, Table):
+        return (), np.zeros((len(rows), 0))
+    if not rows.files:
+        return (Column("index", "integer", sql_type="BIGINT"),), np.arange(float(len(rows)))[:, None]
+    files, place = np.unique(np.array(rows.files), return_inverse=True)
+    return (Column("file", "category", categories=tuple(files.tolist()), sql_type="VARCHAR"),), place[:, None] * 1.0
+
+
+def judged(model: "Model", table: Table | Pictures, false_alarms: float, explain: bool) -> Table:
     """For every row its score, its p-value, whether that is unlikely, and the slopes.
 
-    Raises UserError for a rate of false alarms that so few held-out rows cannot tell.
+    Where a score is the mean of estimates, their standard error stands beside it. Raises UserError for a rate of false
+    alarms that so few held-out rows cannot tell, and for slopes along the pixels of pictures.
     """
+    if explain and isinstance(table, Pictures):
+        raise UserError("--explain names the columns that make a row unlikely; pictures have none. Leave it out.")
     known = np.array(model.record["held out"])
     if not len(known):
         raise UserError(
@@ -90,12 +108,17 @@ def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> 
             f"--false-alarms must lie between 1 / {len(known) + 1} = {least:.2g}, what {len(known):,} held-out rows "
             f"can tell, and below 1; got {false_alarms:g}."
         )
-    x = torch.from_numpy(model.encoder.encode(table.values))
-    unlike = model.unlike(x).numpy()
+    values, y = model.choice.parts(table)
+    estimates = model.estimates(values, y)
+    unlike = estimates.mean(axis=1)
     p = p_values(unlike, known)
     stretch = data_units(model.encoder)
     score = stretch - unlike if model.scores == "log density" else unlike
-    columns, found = [Column(model.scores.replace(" ", "_"), "number")], [score]
+    names, which = named(table)
+    columns, found = [*names, Column(model.scores.replace(" ", "_"), "number")], [*which.T, score]
+    if (k := estimates.shape[1]) > 1:
+        columns.append(Column(ERROR, "number"))
+        found.append(estimates.std(axis=1, ddof=1) / math.sqrt(k))
     constant = model.record.get("log Z")
     if constant and constant["label"] != "not trustworthy":
         columns.append(Column("log_density", "number"))
@@ -103,6 +126,7 @@ def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> 
     columns += [Column("p_value", "number"), Column("unlikely", "boolean", sql_type="BOOLEAN")]
     found += [p, (p <= false_alarms).astype(np.float64)]
     if explain:
+        x = model.encoded(values, y)
         for word, values in (("excess", excesses(model, x, torch.from_numpy(unlike))), ("slope", slopes(model, x))):
             found += list(values.T)
             columns += [Column(f"{word} {c.name}", "number") for c in model.encoder.schema.columns]
@@ -112,13 +136,20 @@ def judged(model: "Model", table: Table, false_alarms: float, explain: bool) -> 
 def told(model: "Model", rows: Table, false_alarms: float, explain: bool) -> Iterator[str]:
     """What to know of scores, a line each; rows: what `judged` returned."""
     yield from (f"note: {note}" for note in rows.notes)
-    count = sum(rows.column("unlikely"))
-    yield f"{count:,} of {len(rows):,} rows are unlikely at a false-alarm rate of {false_alarms:g}"
+    count, what = sum(rows.column("unlikely")), "pictures" if model.shape else "rows"
+    yield f"{count:,} of {len(rows):,} {what} are unlikely at a false-alarm rate of {false_alarms:g}"
     if known := model.record.get("log Z"):
         yield f"log Z is {known['value']:.3f} nats, {known['label']}: {known['says']}"
+    if model.choice.name:
+        yield f"every score is that of a row given its {model.choice.name}: how unlike others of its class it is"
     if "log_density" in rows.schema.names:
         whose = "the data's own units" if data_units(model.encoder) else "standardised columns"
-        yield f"log_density: nats, per unit of {whose}"
+        yield f"log_density: nats, per {'level (of 256) of every pixel' if model.shape else f'unit of {whose}'}"
+    if ERROR in rows.schema.names:
+        yield (
+            f"each log_density is the mean of {model.objective.probes} estimates by random signs, always the same "  # type: ignore[attr-defined]
+            f"ones; {ERROR}, of that mean: {np.median(rows.column(ERROR)):.2g} nats for the middle picture"
+        )
     if model.task.goal == "classify":
         yield (
             "a classifier's energy is low wherever it is sure, and far from all rows it often is: what is unlike "
@@ -131,12 +162,14 @@ def told(model: "Model", rows: Table, false_alarms: float, explain: bool) -> Ite
         )
 
 
-def data_units(encoder: Encoder) -> float:
+def data_units(encoder: Encoder | Scale) -> float:
     """What turns a log-density of encoded rows into one in the data's own units: sum log(dz / dv).
 
-    0 where a column is whole, a word or can be missing: there is no density in such units, and it stays that of the
-    standardised columns.
+    Of pictures: per level, since noise has filled the gaps between them. 0 where a column is whole, a word or can be
+    missing: there is no density in such units, and it stays that of the standardised columns.
     """
+    if isinstance(encoder, Scale):
+        return -encoder.dim * math.log(127.5)
     if encoder.jitter.any() or any(c.missing for c in encoder.schema.columns):
         return 0.0
     return float(sum(math.log(b.factor / b.scale) for b in encoder.blocks if b.width))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data import Encoder
+from ..data.pixels import let_go
 from ..errors import StudyError
 from ..objectives import find
 from ..objectives.base import Build
@@ -50,6 +51,7 @@ class Trainer:
     scores: list[list[float]] = field(default_factory=list)  # look -> lane -> validation score
     curves: dict[str, list[list[float]]] = field(default_factory=dict)  # name -> point -> lane
     best: dict[str, Tensor] = field(default_factory=dict)
+    film: dict[str, np.ndarray] = field(default_factory=dict)  # "lane/step" -> what the judge kept of a look
     started: float = field(default_factory=time.process_time)
 
     def __post_init__(self) -> None:
@@ -75,6 +77,7 @@ class Trainer:
             if step % every == 0 or step == self.steps:
                 self.note(losses, loop.state)
                 self.tell((step, self.steps))
+                let_go(self.judge.table.values)  # pictures read by now would count as this process's memory
             if step in self.looks:
                 self.look(loop.state)
             if step in self.quarters[:-1] or time.monotonic() - saved > PAUSE:
@@ -104,6 +107,8 @@ class Trainer:
         for role, w in weights.items():
             self.best[role] = torch.where(better, w, self.best.get(role, w))
         self.scores.append(scores)
+        seen = {f"{k}/{state.step}": self.judge.glimpse(a) for k, a in enumerate(answers) if a is not None}
+        self.film |= {where: frame for where, frame in seen.items() if frame is not None}
 
     def result(self, lane: int, run: Run, state: State) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The record of a finished run and its arrays."""
@@ -123,18 +128,19 @@ class Trainer:
         }
         if any(not torch.isfinite(w[lane]).all() for w in state.weights.values()) or quarters[-1] is None:
             record["failed"] = f"diverged: weights or outputs became infinite by step {self.steps}"
-            return record, {}
+            return record, self.frames(record, lane)
         alone = self.lanes.alone(lane)
         best = {role: w[lane : lane + 1] for role, w in self.best.items()}
         arrays = {f"weights/{role}": w[0].numpy() for role, w in best.items()}
         if self.job.group.stage == "tune":
             return record, {}
+        arrays |= self.frames(record, lane)
         which: Which = "test" if run.judge == "test" else "validation"
         last = {r: w[lane : lane + 1] for r, w in sampling_weights(self.lanes, state).items()}
         encoder = self.encoders[lane]
-        answer, final = (
-            self.judge.answers(alone, [encoder], [run.seed], weights, which, "judge")[0] for weights in (best, last)
-        )
+        ends = [best] if all(torch.equal(w, last[role]) for role, w in best.items()) else [best, last]
+        answers = [self.judge.answers(alone, [encoder], [run.seed], w, which, "judge")[0] for w in ends]
+        answer, final = answers[0], answers[-1]  # drawn once where the last is the best, which can take long
         assert answer is not None and final is not None  # diverged runs have ended above
         score = self.judge.score(answer, run.seed, which)
         record |= {
@@ -147,12 +153,19 @@ class Trainer:
             **self.judge.extras(alone, encoder, run.seed, best, which),
         }
         arrays |= self.judge.maps(alone, encoder, best)
-        return record, arrays | {"influence": score.influence.numpy(), **self.judge.kept(answer)}
+        return record, arrays | {"influence": score.influence.numpy(), **self.judge.kept(answer, run.seed)}
+
+    def frames(self, record: dict[str, Any], lane: int) -> dict[str, np.ndarray]:
+        """What was kept of a lane's looks, and in its record the shares of the steps after which they were."""
+        steps = sorted(int(at.partition("/")[2]) for at in self.film if at.startswith(f"{lane}/"))
+        record["film"] = [step / self.steps for step in steps]
+        return {"film": np.stack([self.film[f"{lane}/{step}"] for step in steps])} if steps else {}
 
     def save(self, state: State) -> None:
         """A checkpoint: everything, so that a killed run resumes to the same numbers."""
         arrays = {f"state/{k}": v.numpy() for k, v in state.flat().items()}
         arrays |= {f"best/{k}": v.numpy() for k, v in self.best.items()}
+        arrays |= {f"film/{k}": v for k, v in self.film.items()}
         record = {"step": state.step, "scores": self.scores, "curves": self.curves}
         write(self.checkpoint, pack(record, arrays))
 
@@ -166,6 +179,7 @@ class Trainer:
             self.checkpoint.unlink()  # the group simply starts again
             return None
         self.scores, self.curves = record["scores"], record["curves"]
+        self.film = {k[5:]: v for k, v in arrays.items() if k.startswith("film/")}
         tensors = {k: torch.from_numpy(v.copy()) for k, v in arrays.items()}
         self.best = {k[5:]: v for k, v in tensors.items() if k.startswith("best/")}
         flat = {k[6:]: v for k, v in tensors.items() if k.startswith("state/")}
@@ -189,7 +203,7 @@ def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | Non
     names = first.setting
     build: Build = network_builder(judge.task, first.width, own)
     lanes = Lanes(
-        objective=find(first.objective)(),
+        objective=find(first.objective).suited(judge.task),
         task=judge.task,
         build=build,
         rng=_keys([run.seed for run in runs]),

@@ -1,7 +1,7 @@
 """The only training loop: S seeds at once, updates in order, compute counted."""
 
 from .count import count, extra_flops
-from .lanes import Lanes, State
+from .lanes import Lanes, State, in_shares
 from .loop import Loop, flops_per_step, sampling_weights, train
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "count",
     "extra_flops",
     "flops_per_step",
+    "in_shares",
     "sampling_weights",
     "train",
 ]

@@ -17,8 +17,10 @@ from ..objectives.base import Build, Nets, Objective
 from ..rng import MASK, Rng, mix
 from ..task import Batch, Task
 from . import optimise
+from .place import back, device, there
 
-FIRST = 4096  # pictures from which an objective makes its memory
+FIRST = 1 << 24  # numbers of pictures from which an objective makes its memory
+CONVOLUTIONS = torch.nn.modules.conv._ConvNd
 
 
 @dataclass
@@ -32,10 +34,18 @@ class State:
     memory: dict[str, Tensor]  # name -> (S, ...)
 
     def flat(self) -> dict[str, Tensor]:
-        """All tensors by name, for a checkpoint."""
+        """All tensors by name, on the processor, for a checkpoint."""
         slots = {f"slots/{u}/{k}": v for u, kv in self.slots.items() for k, v in kv.items()}
         named = (("weights", self.weights), ("averages", self.averages), ("memory", self.memory))
-        return slots | {f"{group}/{k}": v for group, kv in named for k, v in kv.items()}
+        flat = slots | {f"{group}/{k}": v for group, kv in named for k, v in kv.items()}
+        return back(flat)  # type: ignore[no-any-return]
+
+    def settle(self) -> None:
+        """Move to the device, in place. Steps of an optimiser, a number, are read on the processor."""
+        for group in (self.weights, self.averages, self.memory):
+            group.update(there(group))
+        for slots in self.slots.values():
+            slots.update({name: v.to(device()) for name, v in slots.items() if v.dim()})
 
     @staticmethod
     def of(step: int, flat: Mapping[str, Tensor]) -> "State":
@@ -74,6 +84,7 @@ class Lanes:
     salt: str = ""  # a twin's name: other draws, same rows
     pixels: Tensor | None = None
     stacked: bool = True  # False: networks that cannot be traced or vmapped; lanes go one by one
+    bfloat16: bool = False  # products and convolutions of a step in half the bytes; weights stay as they are
     modules: dict[str, nn.Module] = field(init=False)
     layout: dict[str, list[tuple[str, torch.Size]]] = field(init=False)
 
@@ -104,7 +115,7 @@ class Lanes:
         for k in range(self.count):  # one by one, since lanes may differ in their number of rows
             hyper = {name: value[k] for name, value in self.hyper.items()}
             rng = Rng(self.draws.key[k], self.draws.path)["memory"]
-            rows = self.some(k, FIRST if self.pixels is not None else None)
+            rows = self.some(k, max(self.batch, FIRST // self.task.dim) if self.pixels is not None else None)
             lanes.append(replace(self.objective, **hyper).memory(self.labelled(rows), rng))
         return {name: torch.stack([lane[name] for lane in lanes]) for name in lanes[0]}
 
@@ -122,38 +133,46 @@ class Lanes:
             lanes.append(torch.cat([p.detach().reshape(-1) for p in module.parameters()]))
         return torch.stack(lanes)
 
-    def nets(self, weights: Mapping[str, Tensor]) -> Nets:
-        """The networks of one lane, bound to its flat weights (P,) by role."""
-        return Nets({role: self._bind(role, w) for role, w in weights.items()})
+    def nets(self, weights: Mapping[str, Tensor], y: Tensor | None = None) -> Nets:
+        """The networks of one lane, bound to its flat weights (P,) by role, and to the classes y (B, K) of the rows
+        that they generate, where these are given."""
+        return Nets({role: self._bind(role, w) for role, w in weights.items()}, y if self.task.given else None)
 
     def _bind(self, role: str, flat: Tensor) -> Callable[..., Tensor]:
         shapes = self.layout[role]
         parts = torch.split(flat, [shape.numel() for _, shape in shapes])
         params = {n: p.view(shape) for (n, shape), p in zip(shapes, parts, strict=True)}
+        params |= {n: b.to(flat.device) for n, b in self.modules[role].named_buffers()}
         return lambda *inputs: functional_call(self.modules[role], params, inputs)
 
+    @property
+    def together(self) -> bool:
+        """Do lanes go through one vmap? Not convolutions, which gain nothing from it and lose memory."""
+        parts = (part for module in self.modules.values() for part in module.modules())
+        return self.stacked and self.count > 1 and not any(isinstance(part, CONVOLUTIONS) for part in parts)
+
     def vectorise(self, work: Callable[..., Any], shared: tuple[int, ...] = ()) -> Callable[..., Any]:
-        """`work` of one lane's arguments, for all lanes; one lane runs without vmap, and so do lanes that cannot be
-        stacked. Arguments numbered in `shared` have no lane axis."""
-
-        def alone(*arguments: Any) -> Any:
-            first = (a if i in shared else tree_map(_first, a) for i, a in enumerate(arguments))
-            return tree_map(_lead, work(*first))
-
-        def in_turn(*arguments: Any) -> Any:
-            lanes = []
-            for k in range(self.count):
-                own = (a if i in shared else tree_map(lambda leaf, k=k: leaf[k], a) for i, a in enumerate(arguments))
-                lanes.append(work(*own))
-            return tree_map(lambda *leaves: torch.stack(leaves), *lanes)
+        """`work` of one lane's arguments, for all lanes: at once by vmap, or one by one, without it. Arguments
+        numbered in `shared` have no lane axis."""
+        if not self.together:
+            return self.in_turn(single(work, shared), shared)
 
         def together(*arguments: Any) -> Any:
             dims = tuple(None if i in shared else 0 for i in range(len(arguments)))
             return torch.vmap(work, in_dims=dims)(*arguments)
 
+        return together
+
+    def in_turn(self, work: Callable[..., Any], shared: tuple[int, ...] = ()) -> Callable[..., Any]:
+        """`work` of a group of one lane, for all lanes, one after the other."""
         if self.count == 1:
-            return alone
-        return together if self.stacked else in_turn
+            return work
+
+        def turns(*arguments: Any) -> Any:
+            lanes = [work(*lane(k, arguments, shared)) for k in range(self.count)]
+            return tree_map(lambda *leaves: torch.cat(leaves), *lanes)
+
+        return turns
 
     def map(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """work(objective, rng, *one lane's arguments) for every lane, without gradients."""
@@ -162,8 +181,9 @@ class Lanes:
             objective = replace(self.objective, **hyper) if hyper else self.objective
             return work(objective, Rng(key, self.draws.path), *rest)
 
-        with torch.no_grad():
-            return self.vectorise(one)(dict(self.hyper), self.draws.key, *arguments)
+        with torch.no_grad(), device():
+            hyper, *rest = there((dict(self.hyper), *arguments))
+            return back(self.vectorise(one)(hyper, self.draws.key, *rest))
 
     def trained(self, weights: Mapping[str, Tensor], lane: int = 0) -> tuple[Objective, Nets]:
         """The objective with the values of one lane, and its networks."""
@@ -195,7 +215,7 @@ class Lanes:
         """Rows of `data` with the pictures that they name, in [-1, 1], in the place of their numbers."""
         if self.pixels is None:
             return rows
-        x = self.pixels[rows[:, 0].long()].to(torch.get_default_dtype()) / 127.5 - 1
+        x = self.pixels[rows[:, 0].long()].to(torch.get_default_dtype()).div_(127.5).sub_(1)
         return torch.cat([x, rows[:, 1:].to(x)], dim=1) if rows.shape[1] > 1 else x
 
     def rows(self, number: int) -> Tensor:
@@ -219,15 +239,24 @@ class Lanes:
             y = (y == torch.arange(self.task.classes, dtype=y.dtype)).to(y.dtype)
         return Batch(x, memory or {}, torch.zeros(()) if progress is None else progress, y)
 
-    def sample(self, weights: Mapping[str, Tensor], n: int, name: str) -> Tensor:
-        """n rows drawn by every lane's networks: (S, n, d)."""
+    def told(self, n: int) -> Tensor:
+        """The classes (S, n, K), one-hot, of n rows to be drawn, in the shares of each lane's training rows."""
+        given = self.task.given
+        if not given:
+            return torch.zeros(self.count, n, 0)
+        labels = [rows[: int(size), -1].long() for rows, size in zip(self.data, self.sizes, strict=True)]
+        found = torch.stack([in_shares(y.bincount(minlength=given), n) for y in labels])
+        return torch.nn.functional.one_hot(found, given).to(torch.get_default_dtype())
 
-        def work(objective: Any, rng: Rng, weights: Mapping[str, Tensor]) -> Tensor:
+    def sample(self, weights: Mapping[str, Tensor], n: int, name: str) -> Tensor:
+        """n rows drawn by every lane's networks: (S, n, d); row i is of the class that `told` says."""
+
+        def work(objective: Any, rng: Rng, weights: Mapping[str, Tensor], y: Tensor) -> Tensor:
             shape = (n, self.task.dim)
-            rows: Tensor = objective.sample(self.nets(weights), shape, rng["sample"][name])
+            rows: Tensor = objective.sample(self.nets(weights, y), shape, rng["sample"][name])
             return rows
 
-        return self.map(work, dict(weights))  # type: ignore[no-any-return]
+        return self.map(work, dict(weights), self.told(n))  # type: ignore[no-any-return]
 
     def watch(self, state: State, steps: int) -> dict[str, Tensor]:
         """The objective's named numbers on a fresh batch, each (S,)."""
@@ -241,15 +270,33 @@ class Lanes:
             memory: Mapping[str, Tensor],
         ) -> dict[str, Tensor]:
             batch = self.labelled(rows, memory, progress)
-            return objective.watch(self.nets(weights), batch, rng["watch"][state.step])
+            return objective.watch(self.nets(weights, batch.y), batch, rng["watch"][state.step])
 
         rows = self.rows(-1 - state.step)
         return self.map(work, state.weights, rows, state.memory)  # type: ignore[no-any-return]
 
 
-def _first(leaf: Tensor) -> Tensor:
-    return leaf[0]
+def in_shares(shares: Tensor, n: int) -> Tensor:
+    """n classes (n,) in these shares (K,), to a row or two, in every part of them too: nothing is drawn.
+
+    The class at a share u_i of all rows, u_i = (i + 1/2) (sqrt 5 - 1) / 2 modulo 1, which spreads any stretch of i
+    evenly over [0, 1) (Weyl, 1916).
+    """
+    u = (torch.arange(n, dtype=torch.float64) + 0.5) * (5**0.5 - 1) / 2 % 1
+    ends = shares.double().cumsum(0)
+    return torch.searchsorted(ends, u * ends[-1], right=True)
 
 
-def _lead(leaf: Tensor) -> Tensor:
-    return leaf[None]
+def lane(k: int, arguments: tuple[Any, ...], shared: tuple[int, ...] = ()) -> list[Any]:
+    """Arguments of all lanes -> those of a group of lane k alone."""
+    return [a if i in shared else tree_map(lambda leaf: leaf[k : k + 1], a) for i, a in enumerate(arguments)]
+
+
+def single(work: Callable[..., Any], shared: tuple[int, ...] = ()) -> Callable[..., Any]:
+    """`work` of one lane's arguments, for a group of one lane: without vmap."""
+
+    def alone(*arguments: Any) -> Any:
+        first = (a if i in shared else tree_map(lambda leaf: leaf[0], a) for i, a in enumerate(arguments))
+        return tree_map(lambda leaf: leaf[None], work(*first))
+
+    return alone

@@ -1,21 +1,24 @@
 """The only training loop. It is a generator: whoever wants to log, logs."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 
 from ..objectives.base import Objective, Update
 from ..rng import Rng
 from . import optimise
 from .count import count
-from .lanes import Lanes, State
+from .lanes import Lanes, State, lane, single
+from .place import back, device, there
 from .trace import trace
 
+SHARED = (5,)  # the argument of an update that has no lane axis: how far the run is
 Losses = dict[str, Tensor]  # "0:D" (update number and the roles it moves) -> (S,)
 
 
@@ -27,7 +30,9 @@ class Loop:
         self.updates = lanes.objective.updates()
         self.names = [f"{i}:{'+'.join(u.moves)}" for i, u in enumerate(self.updates)]
         self.batches = sum(u.times for u in self.updates)
-        columns = {k: v[:, None] for k, v in lanes.hyper.items()}
+        state.settle()
+        self.hyper = there(dict(lanes.hyper))
+        columns = {k: v[:, None] for k, v in self.hyper.items()}
         # a searched rate is a column, one number per lane
         self.rates = [torch.as_tensor(u.optimiser.lr) for u in replace(lanes.objective, **columns).updates()]
         self.work: dict[int, Callable[..., Any]] = {}
@@ -54,11 +59,10 @@ class Loop:
         state = self.state
         moving = {r: state.weights[r] for r in update.moves}
         still = {r: w for r, w in state.weights.items() if r not in moving}
-        progress = torch.tensor(state.step / self.steps)
-        inputs = (moving, still, rng.key, rows, state.memory, progress, dict(self.lanes.hyper))
+        progress = torch.tensor(state.step / self.steps, device=device())
+        inputs = (moving, still, rng.key, rows.to(device()), state.memory, progress, self.hyper)
         if i not in self.work:
-            gradient = self._gradient(i)
-            self.work[i] = trace(gradient, *inputs) if self.lanes.stacked else gradient
+            self.work[i] = self._work(i, inputs)
         grads, value, memory = self.work[i](*inputs)
         loss: Tensor = value
         state.memory.update(memory)
@@ -69,8 +73,21 @@ class Loop:
                 w.copy_(update.project(w))
         return loss
 
-    def _gradient(self, i: int) -> Callable[..., Any]:
-        """One update of all lanes as a pure function: (gradient, loss, new memory)."""
+    def _work(self, i: int, inputs: tuple[Any, ...]) -> Callable[..., Any]:
+        """The update of all lanes: as one trace, or as a trace of one lane that serves each in turn."""
+        lanes = self.lanes
+        if not lanes.stacked:
+            return self._gradient(i)
+        if lanes.together:
+            return trace(self._gradient(i), *inputs)
+        return lanes.in_turn(trace(self._gradient(i, single), *lane(0, inputs, SHARED)), SHARED)
+
+    def _gradient(self, i: int, vectorise: Callable[..., Any] | None = None) -> Callable[..., Any]:
+        """One update of all lanes as a pure function: (gradient, loss, new memory).
+
+        Only losses are vectorised. One backward pass of their sum is every lane's own gradient, since no lane's loss
+        reads another's weights; `torch.func.grad` around the loss would build each pass to be differentiated again.
+        """
         lanes = self.lanes
 
         def one(
@@ -81,22 +98,28 @@ class Loop:
             memory: Mapping[str, Tensor],
             progress: Tensor,
             hyper: Mapping[str, Tensor],
-        ) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
+        ) -> tuple[Tensor, dict[str, Tensor]]:
             objective = replace(lanes.objective, **hyper) if hyper else lanes.objective
-            rng, fresh = Rng(key), {}
-            batch = lanes.labelled(rows, memory, progress)
+            rng, fresh, batch = Rng(key), {}, lanes.labelled(rows, memory, progress)
+            nets = lanes.nets({**moving, **still}, batch.y)
             if type(objective).refresh is not Objective.refresh:
-                nets = lanes.nets({**moving, **still})
-                fresh = objective.refresh(nets, batch, rng["refresh"])
+                with torch.no_grad():
+                    fresh = objective.refresh(nets, batch, rng["refresh"])
                 batch = replace(batch, memory={**memory, **fresh})
+            return objective.updates()[i].loss(nets, batch, rng), fresh
 
-            def loss(moving: Mapping[str, Tensor]) -> Tensor:
-                nets = lanes.nets({**moving, **still})
-                return objective.updates()[i].loss(nets, batch, rng)
+        losses = (vectorise or lanes.vectorise)(one, SHARED)
+        short = partial(torch.autocast, device().type, torch.bfloat16, cache_enabled=False)
 
-            return *grad_and_value(loss)(moving), fresh
+        def gradient(moving: Mapping[str, Tensor], *rest: Any) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
+            moving = {role: w.detach().requires_grad_() for role, w in moving.items()}
+            with torch.enable_grad(), device():
+                with short() if lanes.bfloat16 else nullcontext():
+                    loss, fresh = losses(moving, *rest)
+                slopes = torch.autograd.grad(loss.sum(), list(moving.values()), materialize_grads=True)
+            return dict(zip(moving, slopes, strict=True)), loss.detach(), fresh
 
-        return lanes.vectorise(one, shared=(5,))
+        return gradient
 
 
 def train(lanes: Lanes, steps: int, state: State | None = None) -> Iterator[tuple[State, Losses]]:
@@ -111,8 +134,8 @@ def sampling_weights(lanes: Lanes, state: State) -> dict[str, Tensor]:
     """The weights to sample with: the bias-corrected moving average where the objective keeps one."""
     decay = lanes.objective.average
     if not decay:
-        return state.weights
-    return {role: a / (1 - decay**state.step) for role, a in state.averages.items()}
+        return back(state.weights)  # type: ignore[no-any-return]
+    return {role: a.cpu() / (1 - decay**state.step) for role, a in state.averages.items()}
 
 
 def flops_per_step(lanes: Lanes) -> float:

@@ -28,7 +28,7 @@ def slots(optimiser: Adam | RMSprop, w: Tensor) -> Slots:
     """What the optimiser remembers before its first step."""
     fresh = {"v": w.new_zeros(w.shape)}
     if isinstance(optimiser, Adam):
-        fresh |= {"m": w.new_zeros(w.shape), "t": w.new_zeros(())}
+        fresh |= {"m": w.new_zeros(w.shape), "t": w.new_zeros((), device="cpu")}
     return fresh
 
 

@@ -5,7 +5,7 @@ the operations they ended in, in order; replaying those gives the same numbers, 
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch._guards import TracingContext, tracing
@@ -14,6 +14,8 @@ from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 aten = torch.ops.aten
+SAME = (aten.detach.default, aten.alias.default)  # nothing in a replay learns or writes
+ZEROS = (aten.zeros_like.default, aten.zeros.default, aten.new_zeros.default)
 SAME_SHAPE = (aten.expand.default, aten.view.default, aten._unsafe_view.default)
 
 
@@ -40,14 +42,35 @@ def _shape(node: Node) -> Any:
     return node.meta["tensor_meta"].shape
 
 
+def _layout(node: Node) -> Any:
+    meta = node.meta["tensor_meta"]
+    return meta.shape, meta.stride, meta.dtype
+
+
 def _drop_no_ops(graph: GraphModule) -> None:
-    for node in _calls(graph, *SAME_SHAPE, aten.mul.Scalar):
-        source = node.args[0]
-        once = node.target is aten.mul.Scalar and node.args[1] == 1
-        same = node.target is not aten.mul.Scalar
-        if isinstance(source, Node) and (once or (same and _shape(node) == _shape(source))):
+    for node in _calls(graph, *SAME, *SAME_SHAPE, aten.mul.Scalar, aten.add.Tensor):
+        source = _unchanged(node)
+        if source is not None:
             node.replace_all_uses_with(source)
             graph.graph.erase_node(node)
+    for node in _calls(graph, aten.select_backward.default):  # a group of one lane: no zeros to write into
+        slope, shape, dim, _ = cast(tuple[Node, list[int], int, int], node.args)
+        if shape[dim] == 1:
+            node.target, node.args = aten.unsqueeze.default, (slope, dim)
+
+
+def _unchanged(node: Node) -> Node | None:
+    """What the node passes on as it is, if that is all it does."""
+    source: Any = node.args[0]
+    if node.target is aten.add.Tensor and len(node.args) == 2:  # second derivatives add zeros
+        zeros = [one for one in node.args if isinstance(one, Node) and one.target in ZEROS]
+        source = next((one for one in node.args if one not in zeros), None) if len(zeros) == 1 else None
+        same = isinstance(source, Node) and _layout(node) == _layout(source)
+    elif node.target is aten.mul.Scalar:
+        same = node.args[1] == 1
+    else:
+        same = node.target in SAME or (isinstance(source, Node) and _shape(node) == _shape(source))
+    return source if same and isinstance(source, Node) else None
 
 
 def _fuse_bias(graph: GraphModule) -> None:
@@ -59,6 +82,8 @@ def _fuse_bias(graph: GraphModule) -> None:
         if not (isinstance(product, Node) and product.target is aten.bmm.default):
             continue
         if len(product.users) > 1 or not isinstance(bias, Node) or len(_shape(bias)) != 3:
+            continue
+        if _layout(node) != _layout(product):  # what follows may view it, which depends on strides
             continue
         with graph.graph.inserting_before(node):
             fused = graph.graph.call_function(aten.baddbmm.default, (bias, *product.args))

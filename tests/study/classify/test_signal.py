@@ -250,8 +250,8 @@ def test_duplicates_are_counted_as_by_hand():
     other = [i for i in known if y[i] not in outside[plain[i]]]
     assert signal.duplicates(asked) == (len(known), len(other)) and 0 < len(other) < len(known)
     assert (
-        len(set(signal._hash(np.array([[0.0], [-0.0]]))))
-        == len(set(signal._hash(np.array([[np.nan], [-np.nan]]))))
+        len(set(signal.hashed(np.array([[0.0], [-0.0]]))))
+        == len(set(signal.hashed(np.array([[np.nan], [-np.nan]]))))
         == 1
     )
 

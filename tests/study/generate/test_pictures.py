@@ -58,11 +58,15 @@ def test_a_judge_tells_noise_from_pictures():
     assert set(fresh) == set(judge.roles) and all(rows.dtype == np.uint8 for rows in fresh.values())
     assert judge.score(noise, 1, "test").value > 5 * abs(score["fresh real rows"])
     described = judge.describe(fresh["fresh real rows"], 1, "test")
-    assert "Frechet distance (turns features)" in described and "KID (turns features)" in described
+    assert "Frechet distance (turn features)" in described and "KID (turn features)" in described
 
 
 def test_what_belongs_to_tables_is_refused():
-    for option, value in (("target", "y"), ("drop", ("a",)), ("outliers", "o.csv"), ("metric", "auroc")):
+    with pytest.raises(UserError, match="--target 'y': pictures have one label"):
+        request(drawn(), target="y")
+    with pytest.raises(UserError, match="--metric belongs to the goal 'classify'"):
+        request(drawn(), metric="auroc")
+    for option, value in (("drop", ("a",)), ("outliers", "o.csv")):
         with pytest.raises(UserError, match=f"--{option} belongs to tables; bars holds pictures"):
             request(drawn(), **{option: value})
     with pytest.raises(UserError, match="--size is the side of pictures"):

@@ -8,13 +8,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import ClassVar
 
 import msgspec
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...data import Encoder, Schema, Split, split
+from ...data import Column, Encoder, Schema, Split, split
 from ...metrics import labels as measure
 from ...objectives import Classifier
 from ...task import Task
@@ -24,7 +25,6 @@ from . import anchors, signal
 from .target import Target
 
 ADJUSTED = "cross-entropy, adjusted after training"
-BLOCK = 4096  # rows predicted at once
 DOUBLINGS = 7  # of the steps, from the first look at the validation rows to the last
 COSTED = 256  # rows predicted together to count what one costs
 
@@ -48,6 +48,7 @@ class LabelJudge(Judge):
     roles = anchors.ROLES
     derived = {ADJUSTED: "cross-entropy"}
     both_ends = True
+    block: ClassVar[int] = 4096  # rows predicted at once
 
     @property
     def most(self) -> int:
@@ -105,6 +106,11 @@ class LabelJudge(Judge):
         return split(self.table, seed=seed, strata=self.labels.strata)
 
     @property
+    def label_columns(self) -> list[Column]:
+        """The columns that are labels."""
+        return [c for c in self.table.schema.columns if c.name in self.target]
+
+    @property
     def task(self) -> Task:
         """The width of an encoded row, the number of rows that may be learned from, and the labels."""
         return Task("classify", self.schema.dim, len(self.rest), len(self.labels.names), self.labels.kind)
@@ -126,6 +132,19 @@ class LabelJudge(Judge):
     def rows(self, encoder: Encoder, seed: int, which: Which) -> Tensor:
         """The judging rows in an encoding (m, d)."""
         return torch.from_numpy(encoder.encode(self.inputs[self.numbers(seed, which)]))
+
+    def plain(self, train: np.ndarray, *asked: np.ndarray) -> list[np.ndarray]:
+        """What simple models see of the training rows and of others: all in the encoding that the first fit."""
+        encoder = Encoder.fit(self.schema, self.inputs[train])
+        return [encoder.encode(self.inputs[rows]) for rows in (train, *asked)]
+
+    def ranked(self, rows: np.ndarray) -> np.ndarray:
+        """What the probe sees of these rows."""
+        return signal.ranked(self.schema, self.inputs[rows])
+
+    def marks(self) -> np.ndarray:
+        """64 bits of each row without its labels, equal where rows are."""
+        return signal.hashed(self.inputs)
 
     def truth(self, seed: int, which: Which) -> Tensor:
         """The labels of the judging rows."""
@@ -150,16 +169,16 @@ class LabelJudge(Judge):
         """(m, K) of every lane."""
         rows = [self.rows(e, seed, which) for e, seed in zip(encoders, seeds, strict=True)]
         x = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        z = torch.cat([self.asked_of(lanes, weights, block) for block in torch.split(x, BLOCK, dim=1)], dim=1).numpy()
+        z = self.asked_of(lanes, weights, x).numpy()
         return [z[k, : len(r)] for k, r in enumerate(rows)]
 
     def asked_of(self, lanes: Lanes, weights: Weights, x: Tensor) -> Tensor:
-        """The logits (S, m, K) of every lane for its rows x (S, m, d)."""
+        """The logits (S, m, K) of every lane for its rows x (S, m, d), as its data holds them, block by block."""
 
         def work(objective: Classifier, rng: object, weights: Weights, x: Tensor) -> Tensor:
-            return objective.logits(lanes.nets(weights), x, self.task)
+            return objective.logits(lanes.nets(weights), lanes.read(x), self.task)
 
-        return lanes.map(work, dict(weights), x)  # type: ignore[no-any-return]
+        return torch.cat([lanes.map(work, dict(weights), part) for part in torch.split(x, self.block, dim=1)], dim=1)
 
     def temperature(self, logits: np.ndarray, seed: int) -> float:
         """The temperature that suits the validation rows."""
@@ -183,9 +202,8 @@ class LabelJudge(Judge):
     def anchors(self, seed: int, which: Which) -> list[Anchor]:
         """Majority class, logistic regression, boosted trees, nearest neighbours."""
         train = self.split(seed).train
-        encoder, encoded = self.encoded(train)
-        x, y = encoded[:, : self.task.dim].numpy(), self.labels.codes[train]
-        asked = [self.rows(encoder, seed, part).numpy() for part in (which, "validation")]
+        x, *asked = self.plain(train, self.numbers(seed, which), self.numbers(seed, "validation"))
+        y = self.labels.codes[train]
         return [
             Anchor(name, Prediction(judged, self.temperature(known, seed)))
             for name, (judged, known) in anchors.anchors(x, y, len(self.labels.names), asked, seed)
@@ -203,23 +221,22 @@ class LabelJudge(Judge):
         """What the prediction for one row costs, and how well the training rows are predicted."""
         x = lanes.data[:, : int(lanes.sizes[0])]
         rows = x[:, torch.linspace(0, x.shape[1] - 1, min(x.shape[1], 5000)).long()]
-        seen, inputs = lanes.labelled(rows[0]), rows[..., : self.task.dim]
+        inputs, y = rows.tensor_split([rows.shape[2] - self.labels.columns.shape[1]], dim=2)
         z = self.asked_of(lanes, weights, inputs)[0]
-        y = seen.y if self.labels.kind == "several" else seen.labels
+        y = y[0] if self.labels.kind == "several" else y[0, :, 0].long()
         trained = measure.score("balanced-accuracy", measure.predicted(z, y)).value
         cost = count(lambda: self.asked_of(lanes, weights, inputs[:, :COSTED])) / min(COSTED, rows.shape[1])
         return {"use flops": cost, "training balanced accuracy": 1 - trained}
 
     def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
         """The labels, their names, and the temperature."""
-        columns = [c for c in self.table.schema.columns if c.name in self.target]
         return {
-            "target": msgspec.to_builtins(columns),
+            "target": msgspec.to_builtins(self.label_columns),
             "classes": list(self.labels.names),
             "values": list(self.labels.values),
             "temperature": float(arrays["temperature"][0]),
         }
 
-    def kept(self, answer: Prediction) -> dict[str, np.ndarray]:
+    def kept(self, answer: Prediction, seed: int) -> dict[str, np.ndarray]:
         """The logits, for the curves of the report."""
         return {"logits": answer.logits.astype(np.float32), "temperature": np.array([answer.temperature])}

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import torch
 
-from ...data import Encoder
+from ...data import Encoder, Pictures, Schema
 from ...metrics import labels as scores
 from ...rng import key
 from ..judge import Judge, Preflight
@@ -71,6 +71,7 @@ class Suspect(msgspec.Struct, frozen=True):
     label: str
     likely: str
     probability: float  # of the given label
+    file: str = ""  # of a picture
 
 
 class Signal(Preflight, frozen=True, kw_only=True):
@@ -90,6 +91,7 @@ class Signal(Preflight, frozen=True, kw_only=True):
     absences: tuple[Absence, ...]
     noise: float  # share of labels that contradict the probe where it is surest: wrong ones, if classes do not overlap
     suspects: tuple[Suspect, ...]
+    pictures: bool = False  # which have no columns: no leaks are looked for
 
     @property
     def imbalance(self) -> float:
@@ -145,7 +147,7 @@ class Signal(Preflight, frozen=True, kw_only=True):
         if self.noise >= NOISY and self.p < LEVEL:  # a probe that sees nothing contradicts at random
             said.append(
                 f"{self.noise:.0%} of the labels contradict a cheap probe where it is surest: about as many are wrong, "
-                "unless these columns do not tell the classes apart."
+                f"unless {'pictures this small' if self.pictures else 'these columns'} do not tell the classes apart."
             )
         if self.imbalance >= UNEVEN[self.several]:
             said.append(self.unevenness())
@@ -171,11 +173,11 @@ def measure(judge: "LabelJudge") -> Signal:
     most = PROBED if len(labels.names) <= FEW_CLASSES else PROBED // 2
     free = exchangeable(judge, generator)
     chosen = free[balanced(labels.strata[free], most, generator)]
-    h = probe(ranked(judge, chosen), folds(judge, chosen, generator))
+    h = probe(judge.ranked(chosen), folds(judge, chosen, generator))
     p, accuracy, low, high = permutation_test(h, ones(judge, chosen), generator)
     drawn = np.sort(generator.permutation(rest)[:most])  # with the classes' shares as they are
     if not np.array_equal(drawn, chosen):
-        h = probe(ranked(judge, drawn), folds(judge, drawn, generator))
+        h = probe(judge.ranked(drawn), folds(judge, drawn, generator))
     noise, suspects = label_noise(judge, drawn, h)
     copies, contradicting = duplicates(judge)
     counts = ones(judge, np.arange(len(judge.table))).sum(0).astype(int)
@@ -192,15 +194,15 @@ def measure(judge: "LabelJudge") -> Signal:
         absences=tuple(absences(judge)),
         noise=noise,
         suspects=suspects if p < LEVEL else (),
+        pictures=isinstance(judge.table, Pictures),
     )  # fmt: skip
 
 
 def rope(judge: "LabelJudge", generator: np.random.Generator) -> float:
     """The noise of the score: what another test set of this size would change, for logistic regression."""
     rows = np.sort(generator.permutation(judge.split(1).train)[:ROPE_ROWS])
-    encoder, encoded = judge.encoded(rows)
-    x, asked = encoded[:, : judge.task.dim].numpy(), [judge.rows(encoder, 1, "test").numpy()]
-    (z,) = logits("logistic regression", x, judge.labels.codes[rows], len(judge.labels.names), asked, 1)
+    x, asked = judge.plain(rows, judge.numbers(1, "test"))
+    (z,) = logits("logistic regression", x, judge.labels.codes[rows], len(judge.labels.names), [asked], 1)
     return scores.score(judge.metric, scores.predicted(torch.from_numpy(z), judge.truth(1, "test"))).se
 
 
@@ -235,15 +237,15 @@ def folds(judge: "LabelJudge", rows: np.ndarray, generator: np.random.Generator)
     return np.asarray((generator.permutation(len(names)) % FOLDS)[place])
 
 
-def ranked(judge: "LabelJudge", rows: np.ndarray) -> np.ndarray:
-    """These rows encoded, with ranks in place of amounts: no far value can hide the others."""
+def ranked(schema: Schema, values: np.ndarray) -> np.ndarray:
+    """Rows (n, columns) encoded, with ranks in place of amounts: no far value can hide the others."""
     from scipy.stats import rankdata
 
-    values = judge.inputs[rows]
-    for j, column in enumerate(judge.schema.columns):
+    values = values.copy()
+    for j, column in enumerate(schema.columns):
         if column.kind in AMOUNTS:
             values[:, j] = rankdata(values[:, j], nan_policy="omit")
-    return Encoder.fit(judge.schema, values).encode(values).astype(np.float64)
+    return Encoder.fit(schema, values).encode(values).astype(np.float64)
 
 
 def probe(x: np.ndarray, fold: np.ndarray) -> np.ndarray:
@@ -312,21 +314,28 @@ def label_noise(judge: "LabelJudge", rows: np.ndarray, h: np.ndarray) -> tuple[f
     likely = p.argmax(1)
     wrong = np.flatnonzero((likely != given) & (p[at, likely] >= limits[likely]))
     worst = wrong[np.argsort((p[at, given] - p[at, likely])[wrong], kind="stable")][:SUSPECTS]
+    files = getattr(judge.table, "files", ()) or [""] * len(judge.table)
     return noise, tuple(
-        Suspect(int(owner[i]) + 1, label[i] + names[given[i]], label[i] + names[likely[i]], float(p[i, given[i]]))
+        Suspect(
+            int(owner[i]) + 1,
+            label[i] + names[given[i]],
+            label[i] + names[likely[i]],
+            float(p[i, given[i]]),
+            files[owner[i]],
+        )
         for i in worst
     )
 
 
 def duplicates(judge: "LabelJudge") -> tuple[int, int]:
     """(test rows that are equal to a row outside, those of them with another label)."""
-    rows, test, rest = _hash(judge.inputs), judge.split(1).test, judge.rest
-    with_label = _hash(judge.labels.columns.astype(np.float64), rows)
+    rows, test, rest = judge.marks(), judge.split(1).test, judge.rest
+    with_label = hashed(judge.labels.columns.astype(np.float64), rows)
     known = np.isin(rows[test], rows[rest])
     return int(known.sum()), int((known & ~np.isin(with_label[test], with_label[rest])).sum())
 
 
-def _hash(values: np.ndarray, seed: np.ndarray | int = 0) -> np.ndarray:
+def hashed(values: np.ndarray, seed: np.ndarray | int = 0) -> np.ndarray:
     """64 bits of each row: that two of a million rows share theirs by chance has probability 3e-8."""
     out = np.zeros(len(values), np.uint64) + np.uint64(seed)
     for column in values.T:
@@ -341,7 +350,7 @@ def _hash(values: np.ndarray, seed: np.ndarray | int = 0) -> np.ndarray:
 def leaks(judge: "LabelJudge", generator: np.random.Generator) -> Iterator[Leak]:
     """Columns, and differences of two number columns, from which the label of a row is read off its neighbours."""
     columns = judge.schema.columns
-    for name, codes, classes in _labels(judge):
+    for name, codes, classes in _labels(judge) if columns else ():
         rows = judge.rest[balanced(codes[judge.rest], LEAK_ROWS, generator)]
         rows = generator.permutation(rows)  # the order decides among equal values
         values, y = judge.inputs[rows], codes[rows]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...data import Column, Table
+from ...data import Column, Pictures, Table
 from ...data.write import texts
 from ...errors import DataUnfit, UserError
 from ...task import Labels
@@ -42,6 +42,27 @@ class Target:
         if len(columns) > 1:
             return cls("several", target, _several(columns, values))
         return _one(columns[0], values[:, 0])
+
+    @classmethod
+    def of_pictures(cls, pictures: Pictures) -> "Target":
+        """The labels of pictures. Raises DataUnfit where there are none, or too few of a class."""
+        if pictures.labels is None:
+            raise DataUnfit(
+                f"{pictures.source} has no labels to learn. Put the pictures of each class into a sub-folder named "
+                "after it; or lay an IDX file of labels beside that of the pictures (train-labels-idx1-ubyte beside "
+                "train-images-idx3-ubyte); in Python: read_pictures(..., labels=...)."
+            )
+        counts = np.bincount(pictures.labels, minlength=len(pictures.classes))
+        if len(counts) < 2:
+            raise DataUnfit(f"{pictures.source}: all pictures are '{pictures.classes[0]}': nothing to predict.")
+        rare = int(np.argmin(counts))
+        if counts[rare] < FEWEST:
+            raise DataUnfit(
+                f"{pictures.source}: the class '{pictures.classes[rare]}' has {counts[rare]} "
+                f"picture{'s' * (counts[rare] != 1)}; at least {FEWEST} are needed to train, choose and judge. Join "
+                "rare classes, or move their pictures out."
+            )
+        return cls("one", pictures.classes, pictures.labels, tuple(map(float, range(len(counts)))))
 
     @property
     def two(self) -> bool:

@@ -6,7 +6,7 @@ what the user would get: whole numbers, real categories, real missing values.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -19,7 +19,7 @@ from ... import metrics
 from ...data import Encoder, find_toy
 from ...objectives import Generative, Nets
 from ...objectives.base import Objective
-from ...rng import Rng
+from ...rng import Rng, key
 from ...task import Batch, Task
 from ...train import Lanes, count
 from ..judge import Anchor, Judge, Preflight, Scored, Weights, Which
@@ -31,6 +31,7 @@ MATCHED = 500  # rows on each side of the exact assignment, whose cost grows wit
 DIRECTIONS = 256  # of the sliced distance, shared by all objectives
 KEPT = 1000  # sampled rows kept for the report
 CELLS, MARGIN = 64, 0.15  # of a map of energies, a side; how far it goes beyond the rows
+SKILLED = 2000  # training rows that the least loss is found from
 COSTED = 256  # rows drawn together to count what one costs
 
 
@@ -42,6 +43,7 @@ class SampleJudge(Judge):
     measures = power.Power
     score_name = "MMD^2"
     roles = anchors.ROLES
+    draws = power.DRAWS
     method = (
         "Every objective gets the same rows, networks, number of settings and training compute, which is counted, "
         "tuning included.",
@@ -87,14 +89,23 @@ class SampleJudge(Judge):
         """The encoding in which rows are compared."""
         return Encoder.fit(self.table.schema, self.table.values[self.rest])
 
+    @property
+    def bare(self) -> Encoder:
+        """The same of what is generated alone."""
+        return self.space
+
     def place(self, values: np.ndarray) -> Tensor:
         """Table values (n, columns) as points (n, d) of the space."""
         return torch.from_numpy(self.space.encode(values)).double()
 
+    def at(self, numbers: np.ndarray) -> Tensor:
+        """Real rows as points (n, d) of the space."""
+        return self.place(self.table.values[numbers])
+
     @cached_property
     def widths(self) -> tuple[float, float, float]:
         """The kernel's three bandwidths, from the rows that are not test rows."""
-        return metrics.bandwidths(self.place(self.table.values[self.rest][:: max(1, len(self.rest) // MOST)]))
+        return metrics.bandwidths(self.at(self.rest[:: max(1, len(self.rest) // MOST)]))
 
     @cached_property
     def directions(self) -> Tensor:
@@ -104,13 +115,12 @@ class SampleJudge(Judge):
     @cached_property
     def groups(self) -> metrics.Groups | None:
         """The well separated groups of the rows that are not test rows, if there are two."""
-        return metrics.groups(self.place(self.table.values[self.rest]))
+        return metrics.groups(self.at(self.rest))
 
     @lru_cache(maxsize=16)  # noqa: B019
     def real(self, seed: int, which: Which) -> metrics.MmdReference:
         """The real rows that judge, with what every comparison with them shares."""
-        rows = self.table.values[self.numbers(seed, which)]
-        return metrics.MmdReference(self.place(rows), self.widths)
+        return metrics.MmdReference(self.at(self.numbers(seed, which)), self.widths)
 
     def score(self, answer: np.ndarray, seed: int, which: Which) -> Scored:
         """The primary metric: unbiased MMD^2 against the judging rows (0 = the same law), lower is better."""
@@ -118,8 +128,9 @@ class SampleJudge(Judge):
 
     def describe(self, answer: np.ndarray, seed: int, which: Which) -> dict[str, float]:
         """The descriptive metrics of sampled rows against the judging rows."""
-        y = self.place(self.table.values[self.numbers(seed, which, min(len(answer), DESCRIBED))])
-        x = self.place(answer[np.linspace(0, len(answer) - 1, len(y)).astype(int)])
+        y = self.at(self.numbers(seed, which, min(len(answer), DESCRIBED)))
+        some = answer[np.linspace(0, len(answer) - 1, len(y)).astype(int)]
+        x = self.place(some)
         near = metrics.neighbours(x, y)
         found = {
             "energy distance": metrics.energy_distance(x, y),
@@ -136,21 +147,20 @@ class SampleJudge(Judge):
             found["correlation difference"] = metrics.correlation_difference(x, y)
         if self.space.dim <= 3:
             found["exact W2"] = metrics.exact_w2(x[:MATCHED], y[:MATCHED])
-        return found | self.shares(answer, seed, which) | self.copies(x, seed) | self.toy(answer)
+        return found | self.shares(answer, seed, which) | self.copies(some, seed) | self.toy(answer)
 
     def shares(self, answer: np.ndarray, seed: int, which: Which) -> dict[str, float]:
         """How rows share themselves out over the groups of the data, if it has any: all rows, since chance is large."""
         if self.groups is None:
             return {}
-        y = self.place(self.table.values[self.numbers(seed, which)])
+        y = self.at(self.numbers(seed, which))
         found = metrics.share_difference(self.groups, self.place(answer), y)
         return {"share difference": found.difference, "least share": found.least}
 
-    def copies(self, x: Tensor, seed: int) -> dict[str, float]:
-        """The copy test: are the points x nearer to training rows than held-out rows are?"""
+    def copies(self, rows: np.ndarray, seed: int) -> dict[str, float]:
+        """The copy test: are the rows nearer to training rows than held-out rows are?"""
         parts = self.split(seed)
-        train, test = (self.place(self.table.values[index]) for index in (parts.train, parts.test))
-        found = metrics.copy_test(x, train, test)
+        found = metrics.copy_test(self.place(rows), self.at(parts.train), self.at(parts.test))
         return {"copy test p": found.p, "copied share": found.share}
 
     def toy(self, values: np.ndarray) -> dict[str, float]:
@@ -169,7 +179,17 @@ class SampleJudge(Judge):
             }
         return found | {"KL to the density": metrics.kl_to_density(x, toy.log_density)}
 
-    def kept(self, answer: np.ndarray) -> dict[str, np.ndarray]:
+    def damaged(self, numbers: np.ndarray, draw: int) -> Iterator[tuple[str, float, Tensor]]:
+        """(kind, size, points): real rows with every planted damage."""
+        for kind, size in power.planted(self.space.dim):
+            generator = np.random.Generator(np.random.PCG64(key("damage", kind, draw)))
+            yield kind, size, self.place(power.damage(self, self.table.values[numbers], kind, size, generator))
+
+    def copied(self) -> Iterator[tuple[float, float, bool]]:
+        """(share, z, seen): what the copy test sees of planted copies, where it is measured."""
+        yield from ()
+
+    def kept(self, answer: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """The first rows."""
         return {"samples": answer[:KEPT]}
 
@@ -189,11 +209,13 @@ class SampleJudge(Judge):
     ) -> dict[str, float | None]:
         """What one sampled row costs; how far the loss went; log-likelihood of the judging rows."""
         (objective, nets), likely = lanes.trained(weights), None
+        seen = lanes.read(lanes.data[0, : int(lanes.sizes[0])][:SKILLED])
         if isinstance(objective, Generative) and objective.scores == "log density":
-            likely = self.log_likelihood(encoder, seed, which, lambda x: objective.score(nets, x))
+            own = nets.told(self.told(self.numbers(seed, which)))
+            likely = self.log_likelihood(encoder, seed, which, lambda x: objective.score(own, x))
         return {
             "use flops": count(lambda: lanes.sample(weights, COSTED, "cost")) / COSTED,
-            "loss skill": self.loss_skill(objective, nets, lanes.data[0, : int(lanes.sizes[0])], encoder, seed),
+            "loss skill": self.loss_skill(objective, nets, seen, encoder, seed),
             "log likelihood": likely,
         }
 
@@ -207,15 +229,16 @@ class SampleJudge(Judge):
         if discrete or not isinstance(objective, Generative) or not objective.scores:
             return {}
 
-        def slope(x: Tensor) -> Tensor:
+        def slope(x: Tensor, y: Tensor) -> Tensor:
             x = x.clone().requires_grad_(True)
             with torch.enable_grad():
-                (found,) = torch.autograd.grad(objective.unlike(nets, x).sum(), x)
+                (found,) = torch.autograd.grad(objective.unlike(nets.told(y), x).sum(), x)
             return found.detach()
 
-        real = torch.from_numpy(encoder.encode(self.table.values[self.numbers(seed, which, DESCRIBED)]))
+        numbers = self.numbers(seed, which, DESCRIBED)
+        real = torch.from_numpy(encoder.encode(self.inputs[numbers]))
         drawn = lanes.sample(weights, DESCRIBED, "examined")[0]
-        at_real, at_drawn = slope(real), slope(drawn)
+        at_real, at_drawn = slope(real, self.told(numbers)), slope(drawn, lanes.told(DESCRIBED)[0])
         if not (at_real.isfinite().all() and at_drawn.isfinite().all() and drawn.isfinite().all()):
             return {}
         own = metrics.equipartition(drawn, at_drawn)
@@ -250,7 +273,7 @@ class SampleJudge(Judge):
         rows = self.table.values[self.numbers(seed, "validation", DESCRIBED)]
         x_new = torch.from_numpy(encoder.encode(rows))
         rng = Rng.of(seed)["loss skill"]
-        known = objective.loss_range(x[:2000], x_new, rng)
+        known = objective.loss_range(x, x_new, rng)
         if known is None:
             return None
         with torch.no_grad():
@@ -264,8 +287,8 @@ class SampleJudge(Judge):
         """Mean log p of the judging rows, as a density over the judge's space; None if a column is discrete."""
         if encoder.jitter.any() or any(c.missing for c in encoder.schema.columns):
             return None
-        rows = self.table.values[self.numbers(seed, which)]
-        x, y = encoder.encode(rows), self.space.encode(rows)
+        rows = self.inputs[self.numbers(seed, which)]
+        x, y = encoder.encode(rows), self.bare.encode(rows)
         stretch = np.log((x[1:] - x[:-1]).std(0) / (y[1:] - y[:-1]).std(0)).sum()  # x = a y + b per column
         with torch.no_grad():
             found = float(density(torch.from_numpy(x)).double().mean()) + float(stretch)

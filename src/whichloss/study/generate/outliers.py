@@ -180,9 +180,9 @@ class OutlierJudge(SampleJudge):
         found = super().describe(answer.rows, seed, which) if len(answer.rows) else {}
         return found if answer.unlike is None else found | detection(*self.parted(answer.unlike, which))
 
-    def kept(self, answer: Any) -> dict[str, np.ndarray]:
+    def kept(self, answer: Any, seed: int) -> dict[str, np.ndarray]:
         """The first rows, and the scores."""
-        kept = super().kept(answer.rows) if len(answer.rows) else {}
+        kept = super().kept(answer.rows, seed) if len(answer.rows) else {}
         return kept if answer.unlike is None else kept | {"unlike": answer.unlike.astype(np.float32)}
 
     def anchors(self, seed: int, which: Which) -> list[Anchor]:

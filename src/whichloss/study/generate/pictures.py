@@ -1,6 +1,5 @@
 """How sampled pictures are judged: rounded to the levels that a picture holds, compared in features of them."""
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,18 +11,25 @@ from torch import Tensor
 
 from ... import metrics
 from ...data import Pictures, Scale
+from ...data.pixels import blocks_of
+from ...data.toys import CHANNELS
 from ...rng import key
 from ...task import Task
 from ...train import Lanes
 from ..judge import Anchor, Weights, Which
-from . import anchors
-from .features import Features, learned
-from .judge import DIRECTIONS, SampleJudge
+from . import anchors, damages, strips
+from .features import Features, labelled, learned
+from .judge import DESCRIBED, DIRECTIONS, SampleJudge
 
 LOOK = 500  # pictures that score a point of a curve
 SHOWN = 64  # sampled pictures kept for the report
+FRAMES = 8  # of them kept at every look, all from the same noise; shown with their nearest training pictures
+BLOCK = 4096  # pictures whose pixels are compared at once
 AXES = 64  # principal directions in which the simple models of pictures live
 BATCH = 64
+SHARE = "share of "  # begins the name of a class's share
+COPIED, THUMB = 1000, 8  # pictures in the copy test, on each side; the fewest pixels of a side of their thumbnails
+MOST_CLASSES, COUNTED = 100, 5000  # classes that are counted, and the pictures from which counting is learnt
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +38,14 @@ class PictureJudge(SampleJudge):
 
     table: Pictures  # type: ignore[assignment]  # its sibling: rows of bytes, not of columns
     features: Features | None = None
+    see: str | None = None  # the features asked for
     batch = BATCH
+    draws = 3
 
     @property
     def asked(self) -> Mapping[str, object]:
-        """The shape of a picture."""
-        return {"shape": self.table.shape}
+        """The shape of a picture, and the features, if some were asked for."""
+        return {"shape": self.table.shape} | ({"features": self.see} if self.see else {})
 
     @property
     def tables(self) -> Mapping[str, Any]:
@@ -52,29 +60,27 @@ class PictureJudge(SampleJudge):
     @cached_property
     def eyes(self) -> Features:
         """The features, trained where they are not given."""
-        return self.features or learned(self.table, self.rest)
+        return self.features or learned(self.table, self.rest, self.see)
 
     @property
     def score_name(self) -> str:  # type: ignore[override]
         """The score, with the name of the features it is taken in."""
-        return f"MMD^2 of {'label' if self.labelled else 'turn'} features"
+        return f"MMD^2 of {self.eyes.name}"
+
+    @property
+    def method(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is done, and what the pictures are compared by."""
+        return (*SampleJudge.method, self.eyes.said)
 
     @property
     def labelled(self) -> bool:
         """Do the pictures have labels?"""
-        return self.table.labels is not None and len(np.unique(self.table.labels)) > 1
+        return labelled(self.table)
 
     @property
     def task(self) -> Task:
         """The width of a picture as a row, how many may be learned from, and its shape."""
         return Task("generate", self.space.dim, len(self.rest), shape=self.table.shape)
-
-    @property
-    def pixels(self) -> Tensor:
-        """All pictures (n, d), bytes; read only."""
-        with warnings.catch_warnings():  # a map that nobody may write to; nobody does
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            return torch.from_numpy(np.asarray(self.table.values))
 
     def encoded(self, rows: np.ndarray) -> tuple[Any, Tensor]:
         """The encoding, and the numbers of these pictures."""
@@ -109,19 +115,130 @@ class PictureJudge(SampleJudge):
         """Features (n, k) of pictures (n, d)."""
         return self.eyes.of(values.astype(np.uint8))
 
+    @cached_property
+    def placed(self) -> Tensor:
+        """Features (N, k) of all real pictures, float32: seen once, in one order, so that no bit depends on when."""
+        return torch.cat([self.eyes.of(block).float() for block in blocks_of(self.table.values)])
+
+    def at(self, numbers: np.ndarray) -> Tensor:
+        """Features of real pictures."""
+        return self.placed[torch.from_numpy(numbers)].double()
+
+    def thumbs(self, rows: np.ndarray) -> Tensor:
+        """Means of blocks of pixels (n, t), so that a side has 8 to 15 of them: what copies have in common to the eye,
+        while features may part them for one odd pixel."""
+        x = torch.from_numpy(np.array(rows, np.float32)).view(-1, *self.table.shape)
+        blocks = [max(1, side // THUMB) for side in self.table.shape[1:]]
+        return torch.nn.functional.avg_pool2d(x, blocks, ceil_mode=True).flatten(1)
+
+    @cached_property
+    def small(self) -> Tensor:
+        """All real pictures as thumbnails."""
+        return torch.cat([self.thumbs(block) for block in blocks_of(self.table.values)])
+
+    def versions(self, rows: np.ndarray) -> Tensor:
+        """Thumbnails (n, v, t) of pictures as they are, mirrored, and moved by one pixel."""
+        x = rows.reshape(-1, *self.table.shape)
+        wide = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+        h, w = x.shape[2:]
+        moved = [wide[:, :, i : i + h, j : j + w] for i, j in ((0, 1), (2, 1), (1, 0), (1, 2))]
+        return torch.stack([self.thumbs(way) for way in (x, x[..., ::-1], *moved)], dim=1)
+
+    @cached_property
+    def held_out(self) -> Tensor:
+        """All versions of some test pictures."""
+        return self.versions(self.table.values[self.numbers(0, "test", COPIED)])
+
+    def copying(self, versions: Tensor, seed: int) -> metrics.CopyTest:
+        """The copy test of pictures in all versions."""
+        return metrics.copy_test(versions, self.small[torch.from_numpy(self.split(seed).train)], self.held_out)
+
+    def copies(self, rows: np.ndarray, seed: int) -> dict[str, float]:
+        """The copy test: are the pictures nearer to training pictures than held-out ones are?"""
+        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), COPIED)).astype(int)]
+        found = self.copying(self.versions(some), seed)
+        return {"copy test p": found.p, "copied share": found.share}
+
+    def damaged(self, numbers: np.ndarray, draw: int) -> Iterator[tuple[str, float, Tensor]]:
+        """(kind, size, points): real pictures with every planted damage."""
+        return damages.planted(self, numbers, draw)
+
+    def copied(self) -> Iterator[tuple[float, float, bool]]:
+        """(share, z, seen): what the copy test sees of planted copies."""
+        return damages.copies(self)
+
+    def glimpse(self, answer: np.ndarray) -> np.ndarray:
+        """The first pictures; their noise is that of every look."""
+        return answer[:FRAMES].astype(np.uint8)
+
     def describe(self, answer: np.ndarray, seed: int, which: Which) -> dict[str, float]:
         """The descriptive metrics, in features named in their names."""
-        y = self.table.values[self.numbers(seed, which, min(len(answer), 1000))]
-        one, two = self.place(answer[: len(y)]), self.place(y)
-        named = f"{self.eyes.kind} features"
+        two = self.at(self.numbers(seed, which, min(len(answer), DESCRIBED)))
+        one = self.place(answer[np.linspace(0, len(answer) - 1, len(two)).astype(int)])
+        named = self.eyes.name
         return super().describe(answer, seed, which) | {
             f"Frechet distance ({named})": metrics.frechet(one, two),
             f"KID ({named})": metrics.kid(one, two),
         }
 
-    def kept(self, answer: np.ndarray) -> dict[str, np.ndarray]:
-        """Some pictures, for the report."""
-        return {"samples": answer[:SHOWN].astype(np.uint8)}
+    @cached_property
+    def counter(self) -> Any | None:
+        """Tells the classes of pictures from their features; None without labels, or with too many classes."""
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        labels, learnt = self.table.labels, self.rest[:: max(1, len(self.rest) // COUNTED)]
+        if labels is None or not self.labelled or len(self.table.classes) > MOST_CLASSES:
+            return None
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(self.at(learnt), labels[learnt])
+
+    def counts(self, points: Tensor) -> np.ndarray:
+        """The share (K,) of every class among pictures with these features, as the counter sees them."""
+        assert self.counter is not None
+        return np.bincount(self.counter.predict(points), minlength=len(self.table.classes)) / len(points)
+
+    def shares(self, answer: np.ndarray, seed: int, which: Which) -> dict[str, float]:
+        """How pictures share themselves out over the classes, and how far that is from real ones, which are counted
+        in the same way, so that what is mistaken there is mistaken here."""
+        found = super().shares(answer, seed, which)
+        if self.counter is None or self.table.labels is None:
+            return found
+        drawn, real = self.counts(self.place(answer)), self.counts(self.at(self.numbers(seed, which)))
+        test = self.split(0).test
+        found |= {f"{SHARE}{name}": float(s) for name, s in zip(self.table.classes, drawn, strict=True)}
+        return found | {
+            "class share difference": float(np.abs(drawn - real).sum()) / 2,
+            "classes told right": float(self.counter.score(self.at(test), self.table.labels[test])),
+        }
+
+    def toy(self, values: np.ndarray) -> dict[str, float]:
+        """Of stacked pictures: how their modes share themselves out, by what the network takes each channel for."""
+        if self.eyes.kind != "channels":
+            return {}
+        base = self.eyes.classes
+        modes = self.eyes.told(values.astype(np.uint8)) @ base ** np.arange(CHANNELS)[::-1]
+        found = metrics.mode_shares(modes, base**CHANNELS)
+        return {
+            "modes covered": float(found.covered),
+            "modes": float(base**CHANNELS),
+            "modes covered at best": found.perfect_covered,
+            "KL of modes": found.kl,
+            "KL floor": found.floor,
+            "channels told right": self.eyes.accuracy,
+        }
+
+    def kept(self, answer: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        """Some pictures, for the report, and the nearest training pictures of the first: in features, in pixels."""
+        some, train = answer[:SHOWN].astype(np.uint8), self.split(seed).train
+        apart = torch.cdist(self.place(some[:FRAMES]), self.at(train))
+        held_out = torch.cdist(self.at(self.numbers(seed, "test", COPIED)), self.at(train)).amin(1).median()
+        return {
+            "samples": some,
+            "near": train[apart.argmin(1).numpy()],
+            "near in pixels": train[nearest_rows(some[:FRAMES], self.table.values, train)],
+            "distance": (apart.amin(1) / held_out).numpy(),
+        }
 
     def anchors(self, seed: int, which: Which) -> list[Anchor]:
         """Simple models of pictures, fresh real ones, and copies of training pictures."""
@@ -135,14 +252,36 @@ class PictureJudge(SampleJudge):
         return {}
 
     def maps(self, lanes: Lanes, encoder: Any, weights: Weights) -> dict[str, np.ndarray]:
-        """Nothing: there is no plane."""
-        return {}
+        """Ways from one picture to another; real and drawn pictures as an autoencoder rebuilds them. Rows of bytes."""
+        numbers = self.numbers(0, "test", 2 * strips.LINES)
+        x = torch.from_numpy(encoder.encode(self.table.values[numbers]))
+        y = torch.zeros(len(x), 0)
+        if lanes.task.given and self.table.labels is not None:
+            y = torch.nn.functional.one_hot(torch.from_numpy(self.table.labels[numbers]), lanes.task.given).to(x)
+        found = strips.between(lanes, weights, x, y)
+        if strips.rebuilds(lanes):
+            drawn, told = lanes.sample(weights, len(x), "rebuilt")[0], lanes.told(len(x))[0]
+            found |= {"real": x, "real rebuilt": strips.rebuilt(lanes, weights, x, y)}
+            found |= {"drawn": drawn, "drawn rebuilt": strips.rebuilt(lanes, weights, drawn, told)}
+        return {k: encoder.decode(v.numpy()) for k, v in found.items() if v.isfinite().all()}
 
     def log_likelihood(
         self, encoder: Any, seed: int, which: Which, density: Callable[[Tensor], Tensor]
     ) -> float | None:
         """None: the exact divergence of a network of pictures costs too much."""
         return None
+
+
+def nearest_rows(some: np.ndarray, rows: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """The places in `among` of the rows nearest to each of some (m, d) in pixels."""
+    x = torch.from_numpy(some.astype(np.float32))
+    best, place = torch.full((len(x),), torch.inf), torch.zeros(len(x), dtype=torch.int64)
+    for start in range(0, len(among), BLOCK):
+        y = torch.from_numpy(rows[among[start : start + BLOCK]].astype(np.float32))
+        found = torch.cdist(x, y).min(1)
+        place = torch.where(found.values < best, start + found.indices, place)
+        best = torch.minimum(best, found.values)
+    return place.numpy()
 
 
 def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Iterator[Anchor]:

@@ -37,6 +37,11 @@ class Damage(msgspec.Struct, frozen=True):
             "mixing": f"{self.size:.0%} of the rows replaced by independent columns",
             "hole": f"the {self.size:.0%} of rows around one row missing",
             "shift": f"every row moved by {self.size:g} standard deviations",
+            "grain": f"noise of {self.size:g} of 255 levels added to every pixel",
+            "blur": f"every picture blurred by {self.size:g} pixels (Gaussian)",
+            "pixels": f"{self.size:.0%} of the pictures replaced by independent pixels",
+            "one kind": f"{self.size:.0%} of the pictures replaced by pictures of one kind",
+            "copies": f"{self.size:.0%} copies of training rows (to the copy test alone)",
         }[self.kind]
 
 
@@ -51,12 +56,13 @@ class Power(Preflight, frozen=True, kw_only=True):
     damages: tuple[Damage, ...]
     marginals_seen: bool
     independent: bool = False
+    copies: tuple[Damage, ...] = ()  # not the score's to see: harm is z of the copy test, where it was measured
 
     @property
     def enough(self) -> bool:
         """Can anything be compared? Rows with independent columns must show, or be as good as real ones while the
         grossest of each other damage shows."""
-        grossest = {d.kind: d.seen for d in self.damages if d.kind != "mixing"}  # sizes grow
+        grossest = {d.kind: d.seen for d in self.damages if d.kind not in MARGINAL}  # sizes grow
         return self.marginals_seen or (self.independent and all(grossest.values()))
 
     def refusal(self, judge: Judge) -> str:
@@ -81,8 +87,9 @@ class Power(Preflight, frozen=True, kw_only=True):
 
     def smallest(self) -> list[Damage]:
         """Of each kind, the smallest damage that shows."""
-        kinds = dict.fromkeys(d.kind for d in self.damages)
-        found = ([d for d in self.damages if d.kind == kind and d.seen] for kind in kinds)
+        planted = (*self.damages, *self.copies)
+        kinds = dict.fromkeys(d.kind for d in planted)
+        found = ([d for d in planted if d.kind == kind and d.seen] for kind in kinds)
         return [min(seen, key=lambda d: d.size) for seen in found if seen]
 
 
@@ -92,28 +99,32 @@ PLANTED: dict[str, tuple[float, ...]] = {
     "hole": (0.05, 0.1, 0.2, 0.4),
     "shift": (0.05, 0.1, 0.2, 0.5),
 }
+MARGINAL = ("mixing", "pixels")  # right margins, no dependence
 
 
 def measure(judge: "SampleJudge") -> Power:
     """The power of the primary metric on this table."""
-    n = judge.size(1)
-    real = [_real(judge, k, n) for k in range(DRAWS)]
-    clean = [judge.score(judge.table.values[rows], 1, "test") for rows in real]
+    n, real = judge.size(1), judge.real(0, "test")
+    clean, harmed = [], dict[tuple[str, float], list[metrics.Mmd]]()
+    for draw in range(judge.draws):
+        rows = _real(judge, draw, n)
+        clean.append(real.score(judge.at(rows)))
+        for kind, size, points in judge.damaged(rows, draw):
+            harmed.setdefault((kind, size), []).append(real.score(points))
     rope = float(np.mean([score.se for score in clean]))
     damages, seen = [], False
-    whole = ("mixing", 1.0) if judge.space.dim > 1 else ("shift", 0.5)  # one column is its own marginal
-    for kind, size in _planted(judge.space.dim):
-        scores = []
-        for k, rows in enumerate(real):
-            generator = np.random.Generator(np.random.PCG64(key("damage", kind, k)))
-            scores.append(judge.score(damage(judge, judge.table.values[rows], kind, size, generator), 1, "test"))
+    wholes = [(kind, 1.0) for kind in MARGINAL] if judge.space.dim > 1 else [("shift", 0.5)]  # its own marginal
+    for (kind, size), scores in harmed.items():
         harm = float(np.mean([score.value for score in scores]) - np.mean([score.value for score in clean]))
         damages.append(Damage(kind, size, harm, harm > SEEN * rope))
-        if (kind, size) == whole:
+        if (kind, size) in wholes:
             paired = rank.difference(_scores(scores), _scores(clean), overlap=judge.overlap)
             seen = damages[-1].seen or paired.low > 0
     independent = not seen and judge.space.dim > 1 and not dependent(judge)
-    return Power(rows=n, rope=rope, damages=tuple(damages), marginals_seen=seen, independent=independent)
+    copies = tuple(Damage("copies", size, z, seen) for size, z, seen in judge.copied())
+    return Power(
+        rows=n, rope=rope, damages=tuple(damages), marginals_seen=seen, independent=independent, copies=copies
+    )
 
 
 def _scores(found: Sequence[Scored]) -> rank.Scores:
@@ -124,14 +135,15 @@ def _scores(found: Sequence[Scored]) -> rank.Scores:
 
 def dependent(judge: "SampleJudge") -> bool:
     """Do all rows together, without the test rows, show that the columns depend on each other?"""
-    rows = judge.table.values[judge.rest][:: max(1, len(judge.rest) // ALL)]
-    real = metrics.MmdReference(judge.place(rows), judge.widths)
+    numbers = judge.rest[:: max(1, len(judge.rest) // ALL)]
+    real, rows = metrics.MmdReference(judge.at(numbers), judge.widths), judge.table.values[numbers]
     generator = np.random.Generator(np.random.PCG64(key("dependence")))
     mixed = [real.score(judge.place(marginals(rows, len(rows), generator))) for _ in range(DRAWS)]
     return bool(np.mean([m.value for m in mixed]) > SEEN * np.mean([m.se for m in mixed]))
 
 
-def _planted(dim: int) -> Iterator[tuple[str, float]]:
+def planted(dim: int) -> Iterator[tuple[str, float]]:
+    """(kind, size) of what is planted in a table of so many columns."""
     for kind, sizes in PLANTED.items():
         if not (kind == "mixing" and dim == 1):
             yield from ((kind, size) for size in sizes)

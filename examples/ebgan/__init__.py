@@ -1,0 +1,1 @@
+"""The parts of ebgan_why.py: the forms and their network, training, what is measured, what is shown."""

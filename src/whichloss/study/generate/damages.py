@@ -1,0 +1,83 @@
+"""Pictures with a planted harm, as points of the features they are compared in.
+
+Noise and blur are seen anew at every strength; what only exchanges pictures for others is put together from features
+that are known already.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...rng import key
+from .anchors import marginals
+
+if TYPE_CHECKING:
+    from .pictures import PictureJudge
+
+GRAIN = (2.0, 4.0, 8.0, 16.0, 32.0)  # standard deviations of noise, in levels of 255
+BLUR = (0.25, 0.35, 0.5, 0.7, 1.0)  # standard deviations of a Gaussian, in pixels
+SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
+HOLE = (0.05, 0.1, 0.2, 0.4)  # shares of the pictures missing round one picture
+KIND = 0.1  # of the pictures, where they have no labels: those around one are of its kind
+COUNT, COPIED = 1000, 0.01  # pictures in the copy test; its p below which copies show
+
+
+def planted(judge: "PictureJudge", numbers: np.ndarray, draw: int) -> Iterator[tuple[str, float, Tensor]]:
+    """(kind, size, points (n, k)): these real pictures with every harm, gentle ones first."""
+    rows, points = judge.table.values[numbers], judge.at(numbers)
+    generator = np.random.Generator(np.random.PCG64(key("damage", draw)))
+    noise, order = generator.standard_normal(rows.shape, np.float32), generator.random(len(rows))
+    for level in GRAIN:
+        yield "grain", level, judge.place(whole(rows + level * noise))
+    for width in BLUR:
+        yield "blur", width, judge.place(blurred(rows, judge.table.shape, width))
+    others = {
+        "pixels": judge.place(marginals(rows, len(rows), generator)),
+        "one kind": judge.at(alike(judge, len(rows), generator)),
+    }
+    for kind, instead in others.items():
+        for share in SHARES:
+            yield kind, share, torch.where(torch.from_numpy(order < share)[:, None], instead, points)
+    near = (points - points[generator.integers(len(points))]).square().sum(1).argsort(stable=True).numpy()
+    for share in HOLE:
+        yield "hole", share, points[generator.choice(near[int(share * len(near)) :], len(near))]
+
+
+def alike(judge: "PictureJudge", count: int, generator: np.random.Generator) -> np.ndarray:
+    """The numbers of so many real pictures of one class, or of the tenth of them that lie around one."""
+    labels, rest = judge.table.labels, judge.rest
+    centre = generator.choice(rest)
+    if labels is not None and judge.labelled:
+        same = rest[labels[rest] == labels[centre]]
+    else:
+        apart = (judge.at(rest) - judge.at(np.array([centre]))).square().sum(1).argsort(stable=True).numpy()
+        same = rest[apart[: max(1, int(KIND * len(rest)))]]
+    return generator.choice(same, count)
+
+
+def copies(judge: "PictureJudge", seed: int = 1) -> Iterator[tuple[float, float, bool]]:
+    """(share, z, seen): validation pictures, that share of them exchanged for training pictures, in the copy test."""
+    parts, generator = judge.split(seed), np.random.Generator(np.random.PCG64(key("copies")))
+    count = min(judge.size(seed), COUNT)
+    chosen = generator.permutation(parts.validation)[:count], generator.choice(parts.train, count)
+    fresh, taken = (judge.versions(judge.table.values[numbers]) for numbers in chosen)
+    for share in SHARES:
+        many = round(share * count)
+        found = judge.copying(torch.cat([taken[:many], fresh[many:]]), seed)
+        yield share, found.z, found.p < COPIED
+
+
+def blurred(rows: np.ndarray, shape: tuple[int, int, int], width: float) -> np.ndarray:
+    """Pictures (n, C*H*W) after a Gaussian of that standard deviation in pixels; edges are mirrored."""
+    from scipy.ndimage import gaussian_filter
+
+    x = np.asarray(rows, np.float32).reshape(-1, *shape)
+    return whole(gaussian_filter(x, (0, 0, width, width))).reshape(len(rows), -1)
+
+
+def whole(rows: np.ndarray) -> np.ndarray:
+    """To the nearest of the 256 levels."""
+    return np.asarray(np.rint(rows).clip(0, 255).astype(np.uint8))
