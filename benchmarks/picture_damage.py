@@ -1,10 +1,10 @@
 """Do the metrics of pictures rise with planted damage, and from which strength do they leave the ceiling?
 
 Real pictures that nothing was trained on are blurred, covered with noise, reduced to a few classes, or exchanged for
-training pictures, and judged against test pictures as samples are. The ceiling is the same pictures undamaged, over 20
-draws; a metric sees a damage from the first strength whose mean over seeds lies beyond 95 % of the ceiling's values (*).
-Spearman's rank correlation is that of strength and value over all seeds, signed so that 1 means: more damage, worse
-value. Digits of scikit-learn at 8 x 8; Fashion-MNIST's test files at 16 x 16 where --data names their folder.
+training pictures, and judged against test pictures as samples are. The ceiling is the same pictures undamaged, over
+20 draws. A metric sees a damage from the first strength whose mean over seeds lies beyond 95 % of the ceiling (*).
+Spearman's rank correlation is that of strength and value over all seeds; 1: more damage, worse value. Digits of
+scikit-learn at 8 x 8; Fashion-MNIST's test files at 16 x 16 where --data names their folder.
 
     python benchmarks/picture_damage.py [--data FOLDER] [--seeds 5] [--rows 1000] [--out picture_damage.json]
 """

@@ -144,6 +144,8 @@ class Shown:
         costs = {axis: self.axis(axis) for axis in ("loss", "network")}
         if not any(costs.values()):
             return said
+        if self.seeds < 2:
+            return [*said, "One seed: nothing is known of the spread over seeds, so no cost can be told from chance."]
         for axis, some in costs.items():
             for kind, verb in (("costs", "cost more"), ("helps", "help by more")):
                 if named := [f"{FORMS[c.name][1]} ({c.said})" for c in some if c.kind == kind]:

@@ -246,6 +246,7 @@ def test_the_conclusion_follows_from_the_numbers():
     assert "It can be the network: 0 of 1" in network and "diverges (1 of 3 seeds)" in network
     nothing = " ".join(shown(**paper, detached=[1.1, 4.9, 9.0]).conclusion)
     assert "None of them alone" in nothing
+    assert "One seed" in shown(paper=[1.0], detached=[2.0]).conclusion[-1]
     helps = " ".join(shown(**paper, sigmoid=[0.0, 3.9, 8.1]).conclusion)
     assert "of the network that alone help by more than the spread over seeds: pictures and outputs in [0, 1]" in helps
 

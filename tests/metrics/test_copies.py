@@ -92,9 +92,11 @@ def test_a_bad_set_is_named(normal):
         copy_test(normal(9, 2), normal(9, 2), bad)
 
 
-def test_one_version_is_no_version(normal):
+def test_equal_versions_are_no_versions(normal):
     x, train, test = normal(60, 3), normal(80, 3), normal(70, 3)
     assert copy_test(x[:, None], train, test[:, None]) == copy_test(x, train, test)
+    twice = copy_test(torch.stack([x, x], 1), train, torch.stack([test, test], 1))
+    assert twice.z == pytest.approx(copy_test(x, train, test).z, rel=1e-9)
 
 
 def versions(x):

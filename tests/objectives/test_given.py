@@ -128,8 +128,8 @@ def test_what_is_drawn_is_what_was_asked_for(name):
 @pytest.mark.parametrize("name", ["flow", "flow-ebm"])
 def test_a_density_integrates_to_one_for_every_class(name, double):
     lanes = group(name)
-    nets = lanes.nets({role: 2 * w[0] for role, w in lanes.start().weights.items()})
-    grid = torch.linspace(-12, 12, 6001)[:, None]
+    nets = lanes.nets({role: w[0] for role, w in lanes.start().weights.items()})
+    grid = torch.linspace(-9, 9, 30_001)[:, None]
     found = []
     for y in torch.eye(CLASSES):
         p = lanes.objective.score(nets.told(y[None]), grid).exp()
@@ -153,7 +153,7 @@ def test_a_chain_keeps_its_class_until_it_starts_again():
     anew = rng.uniform("restart", (len(own), 1))[:, 0] < objective.restart
     assert 0 < anew.sum() < len(own) / 2
     assert torch.equal(some["given"], torch.where(anew[:, None], own, memory["given"]))
-    pull = lambda nets, chains: torch.func.grad(lambda x: nets.E(x).sum())(chains)  # noqa: E731
+    pull = lambda nets, chains: torch.func.grad(lambda x: nets.E(x).sum())(chains)
     assert not torch.allclose(  # the class is in the walk, and so in what a chain becomes
         pull(nets.told(memory["given"]), memory["chains"]),
         pull(nets.told(memory["given"].roll(1, 1)), memory["chains"]),
@@ -231,5 +231,5 @@ def test_lanes_of_other_shares_ask_for_their_own():
     y = torch.cat([torch.zeros(60), torch.ones(120), torch.full((60,), 2)])
     lanes = group("gan", lanes=2, labels=y)
     lanes = replace(lanes, sizes=torch.tensor([240, 180]))  # the second lane has no row of the last class
-    assert lanes.told(120).sum(1).tolist() == pytest.approx([[30, 60, 30], [40, 80, 0]], abs=2)
+    assert (lanes.told(120).sum(1) - torch.tensor([[30, 60, 30], [40, 80, 0]])).abs().max() <= 2
     assert lanes.sample(lanes.start().weights, 9, "x").shape == (2, 9, 1)

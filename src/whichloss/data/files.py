@@ -68,7 +68,8 @@ def open_file(path: Path) -> list[Lazy]:
                 f"'{path}' is a folder of pictures ({len(seen):,}, such as '{seen[0]}'), and the rows of a table are "
                 f"needed here: give one file ({FORMATS}). Pictures are read by compare, describe and read_pictures."
             )
-        raise UserError(f"'{path}' is a folder; give one file ({FORMATS}).{found}")
+        what = "a folder without pictures" if any(path.iterdir()) else "an empty folder"
+        raise UserError(f"'{path}' is {what}; give one file ({FORMATS}), or a folder of PNG or JPEG files.{found}")
     if not path.exists():
         raise UserError(f"There is no file '{path}'.{_suggest(path)}")
     suffix = path.suffix.lower()

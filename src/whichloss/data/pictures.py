@@ -417,7 +417,7 @@ def _from_idx(path: Path, size: Size | None, labelled: bool, like: Shape | None 
     shape, blocks = read_idx(path)
     if len(shape) == 1:
         there = pictures_beside(path)
-        hint = f"'{there}'" if there else "that of the pictures (train-images-idx3-ubyte for train-labels-idx1-ubyte)"
+        hint = f"'{there}'" if there else "of the pictures (train-images-idx3-ubyte for train-labels-idx1-ubyte)"
         raise UserError(f"'{path}' holds labels without pictures ({shape[0]:,} numbers). Give the file {hint}.")
     found = arranged(f"'{path}'", shape, blocks, size, path.parent, like)
     beside = labels_beside(path) if labelled else None

@@ -78,6 +78,11 @@ def export(run: str | Path, script: str | Path) -> tuple[Path, Path]:
             f"This run generates rows given {model.choice.name}; what does so cannot be written into one file so far. Use "
             f"whichloss.load, or `whichloss sample {run} --where {model.choice.name}={model.choice.classes[0]}`."
         )
+    if model.task.given:
+        raise UserError(
+            "Rows of this run are generated given their class; such a run cannot be written into one file so far. Use "
+            "whichloss.load, or `whichloss sample --where`."
+        )
     if not (folder / "data.safetensors").exists():
         raise StudyError(f"'{folder}' has no data.safetensors; give the folder of the comparison, not of the model.")
     rows = script.with_name(f"{script.stem}_{'pictures.npy' if model.shape else 'rows.csv'}")

@@ -170,3 +170,13 @@ def test_an_autoencoder_keeps_what_it_rebuilds(folder):
     assert {arrays[name].shape for name in ("real", "real rebuilt", "drawn", "drawn rebuilt")} == {(8, D)}
     test = goals.judge_of(str(folder)).split(0).test
     assert np.isin(arrays["real"].view("V64").ravel(), goals.judge_of(str(folder)).table.values[test].view("V64")).all()
+
+
+@pytest.mark.parametrize("objective", ["gan", "ebgan"])
+def test_ways_and_rebuilt_pictures_are_given_their_classes(folder, objective):
+    plan = {"goal": "generate", "asked": {"shape": [1, SIDE, SIDE], "given": "label"}}
+    (folder / "plan.json").write_text(json.dumps({"plan": plan}))
+    run = Run(data="d", objective=objective, code="c", setting={}, seed=1, flops=2e8, width=16)
+    work.Trainer(work.Job(str(folder), Group("screen", (run,))), lambda message: None).run()
+    arrays = Store(folder).read(run.id)[1]
+    assert arrays["between"].shape == (36, D) and ("drawn rebuilt" in arrays) == (objective == "ebgan")

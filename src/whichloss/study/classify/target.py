@@ -52,10 +52,10 @@ class Target:
                 "after it; or lay an IDX file of labels beside that of the pictures (train-labels-idx1-ubyte beside "
                 "train-images-idx3-ubyte); in Python: read_pictures(..., labels=...)."
             )
-        counts = np.bincount(pictures.labels, minlength=len(pictures.classes))
+        counts = np.bincount(pictures.labels, minlength=len(pictures.classes)).tolist()
         if len(counts) < 2:
             raise DataUnfit(f"{pictures.source}: all pictures are '{pictures.classes[0]}': nothing to predict.")
-        rare = int(np.argmin(counts))
+        rare = counts.index(min(counts))
         if counts[rare] < FEWEST:
             raise DataUnfit(
                 f"{pictures.source}: the class '{pictures.classes[rare]}' has {counts[rare]} "

@@ -289,10 +289,10 @@ class Told:
 class GivenPictures(GivenJudge, PictureJudge):
     """Pictures, generated given their labels."""
 
-    table: Pictures
+    table: Pictures  # type: ignore[assignment]
 
     @property
-    def inputs(self) -> np.ndarray:  # type: ignore[override]
+    def inputs(self) -> np.ndarray:
         """The bytes of all pictures."""
         return self.table.values
 
@@ -330,7 +330,7 @@ class GivenPictures(GivenJudge, PictureJudge):
         return super().glimpse(self.parts(answer)[0])
 
     def maps(self, lanes: Lanes, encoder: Any, weights: Weights) -> dict[str, np.ndarray]:
-        """Strips of pictures."""
+        """Ways between pictures of one class, and what is rebuilt."""
         return PictureJudge.maps(self, lanes, encoder, weights)
 
     def anchors(self, seed: int, which: Which) -> list[Anchor]:

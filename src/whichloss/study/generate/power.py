@@ -122,9 +122,7 @@ def measure(judge: "SampleJudge") -> Power:
             seen = damages[-1].seen or paired.low > 0
     independent = not seen and judge.space.dim > 1 and not dependent(judge)
     copies = tuple(Damage("copies", size, z, seen) for size, z, seen in judge.copied())
-    return Power(
-        rows=n, rope=rope, damages=tuple(damages), marginals_seen=seen, independent=independent, copies=copies
-    )
+    return Power(rows=n, rope=rope, damages=tuple(damages), marginals_seen=seen, independent=independent, copies=copies)
 
 
 def _scores(found: Sequence[Scored]) -> rank.Scores:
