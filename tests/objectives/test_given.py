@@ -14,7 +14,7 @@ from whichloss.objectives.base import Nets
 from whichloss.rng import Rng
 from whichloss.samplers.annealed import annealed_rows
 from whichloss.samplers.tilt import resample, tilted_normal
-from whichloss.task import Task
+from whichloss.task import Batch, Task
 from whichloss.train import Lanes, Loop, in_shares, sampling_weights
 
 ALL = available("generate")
@@ -153,11 +153,29 @@ def test_a_chain_keeps_its_class_until_it_starts_again():
     anew = rng.uniform("restart", (len(own), 1))[:, 0] < objective.restart
     assert 0 < anew.sum() < len(own) / 2
     assert torch.equal(some["given"], torch.where(anew[:, None], own, memory["given"]))
-    pull = lambda nets, chains: torch.func.grad(lambda x: nets.E(x).sum())(chains)
-    assert not torch.allclose(  # the class is in the walk, and so in what a chain becomes
-        pull(nets.told(memory["given"]), memory["chains"]),
-        pull(nets.told(memory["given"].roll(1, 1)), memory["chains"]),
-    )
+
+
+def sloped(y):
+    """A network that falls in x in the first class and rises in the others: E(x, y) = (2 level_y - 1) sum x."""
+    return Nets({"E": lambda x: ((1 - 2 * x[:, -CLASSES]) * x[:, :-CLASSES].sum(1))[:, None]}, y)
+
+
+def test_a_chain_walks_in_its_own_class():
+    y, own = one_hot(torch.arange(64) % 3, CLASSES).float(), one_hot(torch.arange(256) * 7 // 3 % 3, CLASSES).float()
+    memory = {"chains": torch.zeros(256, 2), "given": own}
+    pcd = find("pcd")(restart=0.0, step=0.05, limit=100.0)
+    walked = pcd.refresh(sloped(y), Batch(torch.zeros(64, 2), memory, y=y), Rng.of(0))["chains"]
+    level = (walked - 10 * 0.05 * (2 * own[:, :1] - 1)).mean(1)
+    apart = walked[own[:, 0] == 1].mean() - walked[own[:, 0] == 0].mean()
+    assert float(apart) == pytest.approx(1.0, abs=0.35) and abs(float(level.mean())) < 0.2
+
+
+def test_noised_copies_are_of_the_class_of_their_row():
+    y, x = one_hot(torch.arange(64) % 3, CLASSES).float(), torch.rand(64, 2) + 5
+    objective = find("energy-discrepancy")(t=1e-8, base=1e9, gain=1.0)
+    e_data, e_copies = objective.energies(sloped(y), x, Rng.of(0))
+    assert torch.allclose(e_copies, e_data[:, None].expand(-1, objective.M), atol=1e-2)
+    assert torch.equal(e_data < 0, y[:, 0] == 1)
 
 
 def test_without_classes_there_is_no_trace_of_them():

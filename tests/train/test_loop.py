@@ -1,6 +1,6 @@
 """The loop: order, repetition, when updates act, projection, averages, rates, and against a loop written by hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -195,3 +195,13 @@ def test_a_step_takes_no_global_draws():
     loop.step()
     loop.step()
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_in_bfloat16_only_products_are_shorter():
+    torch.set_default_dtype(torch.float32)
+    long = make(GAN(lr=1e-2), (1, 2))
+    short = replace(long, bfloat16=True)
+    (_, exact), (_, rough) = run(long, 5)[-1], run(short, 5)[-1]
+    for role, w in exact.items():
+        assert rough[role].dtype == torch.float32
+        assert not torch.equal(rough[role], w) and torch.allclose(rough[role], w, atol=0.1)

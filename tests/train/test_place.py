@@ -11,7 +11,13 @@ from whichloss.errors import UserError
 from whichloss.rng import Rng
 from whichloss.train import place
 
-NAMES = ("gan", "ddpm", "wgan-gp", "pcd", "cross-entropy")  # of every kind: a network in a loss, a slope, chains, labels
+NAMES = (
+    "gan",
+    "ddpm",
+    "wgan-gp",
+    "pcd",
+    "cross-entropy",
+)  # of every kind: a network in a loss, a slope, chains, labels
 
 
 @pytest.fixture(autouse=True)

@@ -68,7 +68,8 @@ def describe_pictures(pictures: Pictures) -> PictureDescription:
             "0 to 255."
         )
     if blank:
-        concerns.append(f"{blank:,} pictures are of one level all over. Remove them, if they show nothing.")
+        are = "1 picture is" if blank == 1 else f"{blank:,} pictures are"
+        concerns.append(f"{are} of one level all over. Remove {'it' if blank == 1 else 'them'}, if nothing is shown.")
     return PictureDescription(
         pictures.source,
         len(pictures),

@@ -97,8 +97,7 @@ def annealed_rows(
     """
     n, d = shape
     every = -(-particles // n)
-    start = sd * rng.normal("x", (every * n, d))
-    x, info = annealed(energy, start, rng, sd=sd, temperatures=temperatures, given=given)
+    x, info = annealed(energy, sd * rng.normal("x", (every * n, d)), rng, sd=sd, temperatures=temperatures, given=given)
     if given is None:
         return x[::every], info
     own = torch.arange(n, device=x.device)  # row i is one of those in the places i, i + n, i + 2 n ...
