@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from measure import keep, parser, settle, table
+from measure import keep, parser, table
 
 LIMIT = 2 * 1024  # MiB
 PAUSE = 0.5  # seconds between two looks
@@ -89,7 +89,6 @@ def main() -> None:
         "--folder", type=Path, help="where the pictures and the study go; a temporary folder by default"
     )
     given = options.parse_args()
-    settle()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the study ends too
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         data = Path(folder) / "pictures.npy"

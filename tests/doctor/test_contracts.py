@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from whichloss.doctor import check_contracts
+from whichloss.doctor.use import FEW
 from whichloss.nets import builder
 from whichloss.objectives import available, find
 from whichloss.objectives.base import Adam, Generative, Update
@@ -316,7 +317,7 @@ class Mute(Toy):  # the same row whatever the draws
 @dataclass(frozen=True)
 class Endless(Toy):
     def sample(self, nets, shape, rng):
-        return super().sample(nets, shape, rng) / (0.0 if shape[0] == 64 else 1.0)
+        return super().sample(nets, shape, rng) / (0.0 if shape[0] == FEW else 1.0)
 
 
 @dataclass(frozen=True)

@@ -162,3 +162,9 @@ def test_compute_of_convolutions_is_counted():
     inner = net.judge[2].in_features // 16
     by_hand = 2 * BATCH * (64 * 9 * 16 + 16 * 16 * 16 * inner + 16 * 9 * inner * inner + 16 * inner)
     assert count(lambda: net(torch.randn(BATCH, d))) == by_hand
+
+
+@pytest.mark.parametrize("role", ["G", "Dec"])
+@pytest.mark.parametrize("inputs", [8, 64, 100])
+def test_a_picture_is_drawn_from_any_number_of_inputs(role, inputs):
+    assert isinstance(pictures.builder((1, 8, 8))(role, inputs, 64), pictures.Generator)

@@ -8,7 +8,7 @@ import torch
 
 from whichloss.errors import UserError
 from whichloss.samplers import ode, ode_log_density, with_divergence
-from whichloss.samplers.ode import standard_normal
+from whichloss.samplers.ode import signs, standard_normal
 
 
 def grid(count, start=0.0, end=1.0):
@@ -58,6 +58,43 @@ def test_divergence_is_the_trace_of_the_jacobian():
     jacobians = torch.vmap(torch.func.jacrev(lambda x: field(x[None], 0.0)[0]))(x)
     torch.testing.assert_close(u, field(x, 0.0))
     torch.testing.assert_close(divergence, torch.vmap(torch.trace)(jacobians))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_signs_estimate_the_trace_of_a_linear_field(dtype):
+    d = 4
+    a = torch.tensor([[1.0, 3.0, 0.0, -2.0], [0.5, -2.0, 1.0, 0.0], [4.0, 0.0, 0.25, 1.0], [0.0, 2.0, -1.0, 3.0]]).to(
+        dtype
+    )
+    every = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * d)  # their mean is the expectation
+    x = torch.randn(3, d, dtype=dtype)
+    u, estimates = with_divergence(lambda x, t: x @ a.T, x, 0.0, every)
+    torch.testing.assert_close(u, x @ a.T)
+    assert estimates.shape == (3, 16) and estimates.dtype == dtype and estimates.std(dim=1).min() > 1
+    torch.testing.assert_close(estimates.mean(dim=1), a.trace().expand(3))
+    one = torch.stack([v @ a @ v for v in every.to(dtype)])
+    torch.testing.assert_close(estimates, one.expand(3, -1))
+
+
+def test_signs_are_exact_where_the_jacobian_is_diagonal_and_always_the_same():
+    v = signs(5, 7)
+    assert v.shape == (5, 7) and (v.abs() == 1).all() and torch.equal(v, signs(5, 7)) and signs(0, 7) is None
+    assert (
+        abs(signs(400, 50).mean()) < 0.02
+        and (signs(400, 50).T @ signs(400, 50) / 400).fill_diagonal_(0).abs().max() < 0.25
+    )
+    x = torch.randn(6, 7).double()
+
+    def field(x, t):
+        return x.sin() + t * x**3
+
+    _, exact = with_divergence(field, x, 0.5)
+    torch.testing.assert_close(with_divergence(field, x, 0.5, v)[1], exact[:, None].expand(-1, 5))
+    for method in ("heun", "rk4"):
+        options = {"times": grid(9, 1.0, 0.0), "log_prior": standard_normal, "method": method}
+        found = ode_log_density(lambda x, t: field(x, t) / 5, x, **options, probes=v)
+        whole = ode_log_density(lambda x, t: field(x, t) / 5, x, **options)
+        torch.testing.assert_close(found, whole[:, None].expand(-1, 5))
 
 
 @pytest.mark.parametrize(("m", "s"), [(0.0, 1.0), (2.0, 0.5)])

@@ -190,7 +190,7 @@ class Choosy(nn.Module):
 
     def forward(self, x):
         h = self.first(x).relu()
-        if float(h.mean()) > 1e9:  # never: so that the numbers are those of the plain network
+        if float(h.detach().mean()) > 1e9:  # never: so that the numbers are those of the plain network
             h = h / 2
         return self.last(h)
 

@@ -276,11 +276,12 @@ def read_pictures(
 
     size: reduce to this side or (height, width), 8 to 64; group, labels: one whole number or word a picture, as a
     sequence or a file (IDX or NPY). An array is (n, H, W), (n, H, W, C) or (n, C, H, W), uint8 or floats in [0, 1].
-    like: the shape that a model learned: then any number of pictures will do, of this shape, one file too.
+    like: the shape that a model learned: then any number of pictures will do, of this shape, one file too, and labels
+    are read only where `labels` is True.
     Raises UserError (cannot be read, damaged, wrong option) or DataUnfit (can be read but not compared).
     """
     if like is not None:
-        return _read_like(source, size, like)
+        return _read_like(source, size, like, labels is True)
     if isinstance(source, Pictures):
         if size is not None or group is not None or labels is not None:
             raise UserError("size, group and labels apply when pictures are read; these are Pictures already.")
@@ -309,20 +310,22 @@ def read_pictures(
     )
 
 
-def _read_like(source: Any, size: int | Size | None, like: Shape) -> Pictures:
-    """Pictures of this shape, without labels. Nothing is compared with them: what is wrong is the user's mistake."""
+def _read_like(source: Any, size: int | Size | None, like: Shape, labelled: bool) -> Pictures:
+    """Pictures of this shape, with labels if wanted. Nothing is compared: what is wrong is the user's mistake."""
     try:
         if isinstance(source, Pictures):
             label, found = source.source, Found(source.values, source.shape, source.notes, files=source.files)
+            if labelled:
+                found = replace(found, labels=source.labels, classes=source.classes)
             check_sizes(label, {source.shape[1:]: []}, None, like)
         else:
-            label, found = _find(source, _side(size), False, like)
+            label, found = _find(source, _side(size), labelled, like)
     except DataUnfit as error:
         raise UserError(str(error)) from error
     if found.shape[0] != like[0]:
         is_, was = ("grey", "colour") if found.shape[0] == 1 else ("colour", "grey")
         raise UserError(f"{label} has {is_} pictures, and the model learned from {was} ones. Convert them to {was}.")
-    return Pictures(found.values, found.shape, label, notes=found.notes, files=found.files)
+    return Pictures(found.values, found.shape, label, found.labels, found.classes, notes=found.notes, files=found.files)
 
 
 def _side(size: Any) -> Size | None:

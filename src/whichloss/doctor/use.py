@@ -1,6 +1,7 @@
 """A step of several seeds, and the use of untrained networks: sampling, watching, scoring."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 
@@ -8,6 +9,8 @@ from ..objectives.base import Classifier, Generative, Nets
 from ..task import Finding
 from ..train import Lanes, Loop
 from .bench import ROWS, Bench, generators, global_draws
+
+FEW = 8  # rows that are drawn and scored: shapes, draws and finite numbers show in these
 
 
 def check_step(bench: Bench) -> Iterator[Finding]:
@@ -90,8 +93,8 @@ def _check_logits(bench: Bench, objective: Classifier, nets: Nets) -> Iterator[F
 
 
 def _check_sample(bench: Bench, objective: Generative, nets: Nets) -> Iterator[Finding]:
-    shape, say = (64, bench.lanes.task.dim), bench.say
-    own = nets.told(bench.y[: shape[0]])
+    shape, say = (FEW, bench.lanes.task.dim), bench.say
+    objective, own = replace(objective, **objective.rough), nets.told(bench.y[:FEW])
     rows, again, other = (objective.sample(own, shape, bench.rng[n]) for n in ("sample", "sample", "another"))
     if tuple(rows.shape) != shape:
         yield say.fault(
@@ -116,11 +119,11 @@ def _check_sample(bench: Bench, objective: Generative, nets: Nets) -> Iterator[F
             'Draw everything from the rng that is passed in, for example rng.normal("z", shape).',
         )
     if objective.scores:
-        score = objective.score(nets, bench.x())
-        if tuple(score.shape) != (ROWS,) or not torch.isfinite(score).all():
+        score = objective.score(own, bench.x()[:FEW])
+        if tuple(score.shape) != (FEW,) or not torch.isfinite(score).all():
             yield say.fault(
                 "contract: score",
-                f"score of {ROWS} rows has shape {tuple(score.shape)} or is not finite.",
+                f"score of {FEW} rows has shape {tuple(score.shape)} or is not finite.",
                 "`score` gives one finite number per row.",
                 "Drop the last axis: .squeeze(-1).",
             )

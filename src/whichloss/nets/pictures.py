@@ -32,6 +32,7 @@ Shape = tuple[int, ...]  # channels, height, width
 Size = tuple[int, int]
 FEATURES = 16  # of the time, in the U-Net whose size all networks take
 PARTS = ("Enc", "Dec")  # an autoencoder is one network in two roles: each gets half of the weights
+DRAW = ("G", "Dec")  # draw pictures of whatever goes in, even if that is as wide as a picture
 
 
 def builder(
@@ -51,9 +52,9 @@ def builder(
         if own and role in own:
             return own[role](inputs + given, outputs)
         part = role in PARTS
-        if inputs >= d and outputs % d == 0:
+        if inputs >= d and outputs % d == 0 and role not in DRAW:
             return UNet(shape, inputs - d + given, outputs // d, top if outputs <= 2 * d else top // 8 * 4 or 4)
-        if inputs >= d:
+        if inputs >= d and role not in DRAW:
             features = inputs - d + given
             inner = _inner(Critic, shape, top, part, features, outputs)
             return Critic(shape, features, outputs, top, inner, smooth)

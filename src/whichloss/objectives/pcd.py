@@ -44,7 +44,7 @@ class PCD(Generative):
         return chains | {"given": data.y[rng.integers("given", (self.chains,), len(data.x))]}
 
     def refresh(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
-        """A share of the chains starts again from noise, given a row's class; all of them walk on, each in its class."""
+        """A share of the chains starts again from noise, given a row's class; all walk on, each in its class."""
         chains, fresh = batch.memory["chains"], {}
         anew = rng.uniform("restart", (len(chains), 1)) < self.restart
         chains = torch.where(anew, rng.normal("noise", chains.shape), chains)

@@ -42,9 +42,10 @@ def annealed(
     with an accept-reject test, which keeps exp(-E_beta'). log Z is the sum of log mean w, plus that of the start.
     The next beta is where the weights' effective sample size falls to `share` of n; the last is 1.
     given (b, K), one-hot: row i is of the class given[i mod b], on which its energy depends; then every class is drawn
-    again by itself, and log Z is of no use. energy (n, d) -> (n,); rows must not mix. Infinite energies have weight 0; a proposal without a finite energy is
-    refused. info: "log Z"; "ess", the least share of any weighting; "acceptance" and "step" at the end; "calls".
-    Raises UserError for sd <= 0, temperatures < 1, moves < 0, share outside (0, 1). Del Moral, Doucet & Jasra (2006).
+    again by itself, and log Z is of no use. energy (n, d) -> (n,); rows must not mix. Infinite energies have weight 0;
+    a proposal without a finite energy is refused. info: "log Z"; "ess", the least share of any weighting; "acceptance"
+    and "step" at the end; "calls". Raises UserError for sd <= 0, temperatures < 1, moves < 0, share outside (0, 1).
+    Del Moral, Doucet & Jasra (2006).
     """
     if not isinstance(sd, Tensor) and not sd > 0:
         raise UserError(f"annealed needs sd > 0, the width of the normal that x was drawn from; got sd = {sd}.")

@@ -75,8 +75,8 @@ def export(run: str | Path, script: str | Path) -> tuple[Path, Path]:
         )
     if model.choice.name:
         raise UserError(
-            f"This run generates rows given {model.choice.name}; what does so cannot be written into one file so far. Use "
-            f"whichloss.load, or `whichloss sample {run} --where {model.choice.name}={model.choice.classes[0]}`."
+            f"This run generates rows given {model.choice.name}; what does so cannot be written into one file so far. "
+            f"Use whichloss.load, or `whichloss sample {run} --where {model.choice.name}={model.choice.classes[0]}`."
         )
     if model.task.given:
         raise UserError(

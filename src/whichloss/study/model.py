@@ -133,7 +133,7 @@ class Model:
         """Rows with the columns that the model knows, found by name; notes say what is left out or lies far off. Or
         pictures of the shape that it knows."""
         if self.shape:
-            return read_pictures(source, size=size, like=self.shape)
+            return read_pictures(source, size=size, like=self.shape, labels=bool(self.choice.name))
         if size is not None:
             raise UserError("--size is the side of pictures; this model knows a table. Leave it out.")
         target = msgspec.convert(self.record.get("target", ()), tuple[Column, ...])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import whichloss
-from whichloss.data import Pictures, read
+from whichloss.data import Pictures, read, read_pictures
 from whichloss.errors import DataUnfit, UserError
 from whichloss.report import html
 from whichloss.study.choice import Choice, pairs
@@ -191,6 +191,18 @@ def test_pictures_are_drawn_given_their_label(monkeypatch):
     assert [a.name for a in real] == ["fresh real rows"]
     assert judge.describe(real[0].answer, 1, "test")["agreement"] > 0.95
     assert "agreement" not in judge.describe(judge.anchors(1, "test")[0].answer, 1, "test")
+
+
+def test_pictures_are_scored_given_their_own_labels():
+    choice, some = Choice("label", ("dark", "grey", "light"), (0.0, 1.0, 2.0), (0.5, 0.2, 0.3)), labelled(20)
+    known = read_pictures(some, like=some.shape, labels=True)
+    values, y = choice.parts(known)
+    assert np.array_equal(values, some.values) and np.array_equal(y.argmax(1), 2 * some.labels)
+    assert read_pictures(some, like=some.shape).labels is None
+    with pytest.raises(UserError, match="has no labels, and this model's pictures are given theirs"):
+        choice.parts(read_pictures(some, like=some.shape))
+    with pytest.raises(UserError, match="class 'dark', which the model does not know"):
+        Choice("label", ("dusk", "light"), (0.0, 1.0), (0.5, 0.5)).parts(known)
 
 
 def test_a_hundred_classes_are_enough():

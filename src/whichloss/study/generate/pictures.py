@@ -25,6 +25,7 @@ LOOK = 500  # pictures that score a point of a curve
 SHOWN = 64  # sampled pictures kept for the report
 FRAMES = 8  # of them kept at every look, all from the same noise; shown with their nearest training pictures
 BLOCK = 4096  # pictures whose pixels are compared at once
+NUMBERS = 1 << 24  # in the pictures from which these come, at most
 AXES = 64  # principal directions in which the simple models of pictures live
 BATCH = 64
 SHARE = "share of "  # begins the name of a class's share
@@ -288,12 +289,13 @@ def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Itera
     """Every anchor as pictures (n, d), as many as the fresh real ones."""
     n = len(fresh)
     generator = np.random.Generator(np.random.PCG64(key("anchors", seed)))
-    yield Anchor("independent marginals", anchors.marginals(train, n, generator))
-    x = scale.encode(train).astype(np.float64)
+    parts = [anchors.marginals(train, len(part), generator) for part in np.array_split(fresh, -(-n // 100))]
+    yield Anchor("independent marginals", np.concatenate(parts))  # in parts, since a draw takes 8 times its bytes
+    x = scale.encode(train[: max(2 * AXES, NUMBERS // train.shape[1])])
     mean = x.mean(0)
     _, _, axes = np.linalg.svd(x - mean, full_matrices=False)
-    axes = axes[: min(AXES, len(train) - 1)]
-    z = (x - mean) @ axes.T
+    axes = axes[: min(AXES, len(train) - 1)].astype(np.float64)
+    z = np.concatenate([(scale.encode(part) - mean) @ axes.T for part in np.array_split(train, -(-len(train) // 100))])
     for name, components in (("Gaussian", (1,)), ("Gaussian mixture", anchors.COMPONENTS)):
         model = anchors.mixture(z, components, seed)
         drawn = model.sample(n)[0][generator.permutation(n)]
