@@ -97,7 +97,7 @@ PATHS: dict[str, tuple[Callable[[Path], object], int, tuple[str, ...]]] = {
     "video.npy": (lambda path: np.save(path, np.zeros((30, 4, 8, 8))), UNFIT, ("all 30 pictures are equal",)),
     "complex.npy": (lambda path: np.save(path, np.zeros((30, 2), complex)), UNFIT, ("complex128", "two columns")),
     "frames": (frames, UNFIT, ("has 3 pictures", "at least 20")),
-    "folder": (lambda path: path.mkdir(), REQUEST, ("is a folder; give one file (.csv", ".npz)")),
+    "folder": (lambda path: path.mkdir(), REQUEST, ("is an empty folder; give one file (.csv", ".npz)")),
 }
 
 

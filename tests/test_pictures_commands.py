@@ -220,7 +220,7 @@ def test_one_large_picture_is_reduced_on_request(density, tmp_path):
 def test_a_dear_density_is_asked_for_fewer_held_out_pictures(density, tmp_path):
     cheap = load(untrained(tmp_path / "cheap", "pcd"))
     values, told = np.zeros((1, 64), np.uint8), torch.zeros(1, 0)
-    assert affordable(cheap, values, told) > 100 * affordable(load(density), values, told) >= 10_000
+    assert affordable(cheap, values, told) > 20 * affordable(load(density), values, told) >= 2000
 
 
 # classify

@@ -167,4 +167,4 @@ def test_compute_of_convolutions_is_counted():
 @pytest.mark.parametrize("role", ["G", "Dec"])
 @pytest.mark.parametrize("inputs", [8, 64, 100])
 def test_a_picture_is_drawn_from_any_number_of_inputs(role, inputs):
-    assert isinstance(pictures.builder((1, 8, 8))(role, inputs, 64), pictures.Generator)
+    assert isinstance(builder((1, 8, 8))(role, inputs, 64), Generator)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad, softmax, softplus
 
 Conditioner = Callable[[Tensor], Tensor]
+MOST = 3072  # columns: 32 x 32 in colour
 LEAST = 1e-3  # of a bin's width and height, as a share of the interval, and of a slope
 UNIT = math.log(math.expm1(1 - LEAST))  # softplus(UNIT) + LEAST = 1: where the network says 0 a slope is 1
 
@@ -41,6 +42,16 @@ def conditioner_size(dim: int, layer: int, bins: int, whole: bool = False) -> tu
     return max(1, len(kept)), len(moved) * (3 * bins - 1)
 
 
+def too_wide(dim: int) -> str | None:
+    """Why no flow is trained on rows of so many columns, if none is."""
+    if dim <= MOST:
+        return None
+    return (
+        f"the rows have {dim} columns, and the splines of a batch hold some hundred numbers for each of them in every "
+        f"row, gigabytes beyond {MOST} columns; reduce pictures (--size 32)"
+    )
+
+
 def to_noise(
     conditioners: Sequence[Conditioner], x: Tensor, *, bins: int, bound: float, whole: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -52,9 +63,7 @@ def to_noise(
     return x, log_det
 
 
-def to_data(
-    conditioners: Sequence[Conditioner], z: Tensor, *, bins: int, bound: float, whole: bool = False
-) -> Tensor:
+def to_data(conditioners: Sequence[Conditioner], z: Tensor, *, bins: int, bound: float, whole: bool = False) -> Tensor:
     """x (n, d), the exact inverse of `to_noise`."""
     for layer in reversed(range(len(conditioners))):
         z, _ = coupling(conditioners[layer], z, layer, bins=bins, bound=bound, inverse=True, whole=whole)

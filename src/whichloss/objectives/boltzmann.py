@@ -20,6 +20,8 @@ class Boltzmann(Generative):
     base: float = 2.0  # the network is added to the energy of N(0, base^2 I), so that Z is finite
     gain: float = 6.0  # a net of smooth units is too smooth for rows of unit variance as they are
     temperatures: int = 32
+    pictures = {"temperatures": 16}
+    rough = {"temperatures": 4}
     average = 0.999
     scores = "energy"
 

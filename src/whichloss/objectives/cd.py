@@ -25,9 +25,9 @@ class CD(Boltzmann):
     stops_gradient = True  # the chains are held still
 
     def walk(self, nets: Nets, x: Tensor, rng: Rng) -> Tensor:
-        """The chains, held still: no gradient runs through their steps."""
-        walked = adjusted(lambda x: self.energy(nets, x), x, rng, steps=self.langevin_steps, step=self.step)
-        return walked[0].detach()
+        """The chains, held still: no gradient runs through their steps, nor is memory kept for one."""
+        with torch.no_grad():
+            return adjusted(lambda x: self.energy(nets, x), x, rng, steps=self.langevin_steps, step=self.step)[0]
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         e_data = self.energy(nets, batch.x)

@@ -34,7 +34,7 @@ class DenoisingScoreMatching(Generative):
     probes: int = 0  # random signs that estimate the divergence in `score`; 0: exactly, at the cost of d of them
     search = {"lr": (1e-3, 2e-3, 4e-3), "step": (0.5, 0.8, 1.2)}
     rough = {"langevin_steps": 1}
-    pictures = {"probes": 4}
+    pictures = {"probes": 4, "langevin_steps": 2}
     average = 0.999
     scores = "log density"
 

@@ -12,7 +12,7 @@ from ..task import Batch
 from .base import Nets
 from .boltzmann import Boltzmann
 
-COLUMNS = 8  # beyond these a copy stays as far from its row: noise's length grows as sqrt(d), detail's does not
+FEW = 8  # beyond these a copy stays as far from its row: noise's length grows as sqrt(d), detail's does not
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class EnergyDiscrepancy(Boltzmann):
         """E of the rows (B,) and of their M noised copies (B, M)."""
         n, d = x.shape
         noise = rng.normal("n", (n, 1, d)) + rng.normal("n_j", (n, self.M, d))
-        copies = x[:, None] + (self.t * min(1.0, COLUMNS / d)) ** 0.5 * noise
+        copies = x[:, None] + (self.t * min(1.0, FEW / d)) ** 0.5 * noise
         if nets.given is not None:  # a copy is of its row's class
             nets = nets.told(torch.cat([nets.given, nets.given.repeat_interleave(self.M, dim=0)]))
         e = self.energy(nets, torch.cat([x, copies.reshape(-1, d)]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ..losses.flows import change_of_variables
-from ..nets.flows import conditioner_size, to_data, to_noise
+from ..nets.flows import conditioner_size, to_data, to_noise, too_wide
 from ..rng import Rng
 from ..task import Batch, Task
 from .base import Adam, Build, Generative, Nets, Update
@@ -25,6 +25,9 @@ class Flow(Generative):
     pictures = {"whole": True, "bins": 8}
     average = 0.999
     scores = "log density"
+
+    def unfit(self, task: Task) -> str | None:
+        return too_wide(task.dim)
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         sizes = [conditioner_size(task.dim, k, self.bins, self.whole) for k in range(self.layers)]

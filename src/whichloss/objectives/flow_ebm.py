@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..losses.energy import noise_contrastive
 from ..losses.flows import change_of_variables
-from ..nets.flows import conditioner_size, to_data, to_noise
+from ..nets.flows import conditioner_size, to_data, to_noise, too_wide
 from ..rng import Rng
 from ..samplers.tilt import effective, log_mean_exp, tilted_normal
 from ..task import Batch, Task
@@ -34,6 +34,9 @@ class FlowEBM(Generative):
     pictures = {"whole": True, "bins": 8}
     average = 0.998
     scores = "log density"
+
+    def unfit(self, task: Task) -> str | None:
+        return too_wide(task.dim)
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         sizes = [conditioner_size(task.dim, k, self.bins, self.whole) for k in range(self.layers)]

@@ -28,6 +28,8 @@ class PCD(Generative):
     restart: float = 0.1
     sampling_steps: int = 100
     search = {"lr": (2e-4, 5e-4, 1e-3)}
+    pictures = {"chains": 64, "sampling_steps": 50}
+    rough = {"sampling_steps": 20}
     average = 0.999
     scores = "energy"
 

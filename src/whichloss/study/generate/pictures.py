@@ -49,6 +49,11 @@ class PictureJudge(SampleJudge):
         return {"shape": self.table.shape} | ({"features": self.see} if self.see else {})
 
     @property
+    def usual(self) -> tuple[str, ...]:
+        """Those of rows, but for likelihoods by importance weights, which no proposal reaches in so many dimensions."""
+        return tuple("latent-ebm" if name == "ml" else name for name in super().usual)
+
+    @property
     def tables(self) -> Mapping[str, Any]:
         """The pictures, and the features."""
         return {"data": self.table, "features": self.eyes}
