@@ -10,10 +10,11 @@ import pytest
 from small_study import Here
 
 from whichloss import comparison
-from whichloss.data import read
+from whichloss.data import Pictures, read
 from whichloss.notebook import Notebook
 from whichloss.study.budget import budget
 from whichloss.study.generate.judge import SampleJudge
+from whichloss.study.generate.pictures import PictureJudge
 from whichloss.study.plan import Group, Run
 from whichloss.study.run import Silent, make_plan
 from whichloss.study.store import Store
@@ -42,6 +43,19 @@ def shown(monkeypatch):
     shown = Shown()
     monkeypatch.setattr(IPython.display, "display", shown.display)
     return shown
+
+
+def test_pictures_are_shown_as_pictures(shown, monkeypatch, tmp_path):
+    values = np.random.default_rng(0).integers(0, 256, (60, 192)).astype(np.uint8)
+    judge = PictureJudge(Pictures(values, (3, 8, 8)))
+    plan = make_plan(judge, budget("1e8", 2), ["gan"], None)
+    watcher, store = Notebook(), Store(tmp_path)
+    watcher.planned(plan, judge, store)
+    run = Run(data="", objective="gan", code="", setting={}, seed=1, flops=1e6, width=16)
+    store.write(run.id, {"failed": ""}, {"samples": values[:40]})
+    watcher.finished(Group("screen", (run,)), [{"failed": "", "score": 0.5}])
+    assert shown.pages[-1].count('<img src="data:image/png;base64,') == 2
+    assert "real pictures</figcaption>" in shown.pages[-1] and "gan</figcaption>" in shown.pages[-1]
 
 
 def test_the_display_shows_real_rows_then_the_table_and_samples_beside_them(small, mine, shown, tmp_path):

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from .data import Pictures
 from .live import Terminal, measured_lines
+from .report.grids import sheet
 from .study.judge import Judge, Preflight
 from .study.plan import Group, Plan
 from .study.store import Store
 from .task import Finding
 
-SIDE, POINTS = 150, 300
+SIDE, POINTS, MANY = 150, 300, 16
 PAUSE = 0.5  # seconds between two pictures of progress: each travels to the browser whole
 
 
@@ -29,6 +31,7 @@ class Notebook(Terminal):
         show: Any = display
         self.handle: Any = show({"text/html": "planning"}, raw=True, display_id=True)
         self.pictures: dict[str, str] = {}
+        self.shape: tuple[int, int, int] | None = None
         self.lines: list[str] = []
         self.store: Store | None = None
         self.drawn = 0.0
@@ -37,6 +40,11 @@ class Notebook(Terminal):
         """Draw the real rows first."""
         self.store = store
         if judge.goal == "classify":  # no rows are drawn
+            self.draw()
+            return
+        if isinstance(judge.table, Pictures):
+            self.shape = judge.table.shape
+            self.pictures["real pictures"] = self.picture(judge.table.values[judge.rest[:MANY]])
             self.draw()
             return
         values = judge.table.values[judge.rest]
@@ -90,7 +98,10 @@ class Notebook(Terminal):
         self.handle.update({"text/html": body + pictures + notes}, raw=True)
 
     def picture(self, values: np.ndarray) -> str:
-        """The first two columns as a scatter plot, or the only one as a histogram; same axes for all."""
+        """The first two columns as a scatter plot, or the only one as a histogram; same axes for all. Or pictures."""
+        if self.shape:
+            page = sheet(values[:MANY], self.shape, "", "")
+            return f'<img src="{page.uri}" width="{2 * SIDE}" style="image-rendering:pixelated" alt="">'
         known = values[:, self.columns]
         known = known[~np.isnan(known).any(axis=1)]
         spread = np.where(self.high > self.low, self.high - self.low, 1.0)

@@ -24,6 +24,7 @@ class EnergyDiscrepancy(Boltzmann):
     M: int = 4
     w: float = 1.0
     search = {"lr": (2e-3, 5e-3, 1e-2), "t": (0.1, 0.25, 0.5)}
+    pictures = {"t": 0.01}  # pictures hardly fill their columns: noise as long as in vectors is told at a glance
 
     def energies(self, nets: Nets, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
         """E of the rows (B,) and of their M noised copies (B, M)."""

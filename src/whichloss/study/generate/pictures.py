@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ... import metrics
 from ...data import Pictures, Scale
-from ...data.pixels import blocks_of
+from ...data.pixels import blocks_of, let_go
 from ...data.toys import CHANNELS
 from ...rng import key
 from ...task import Task
@@ -24,7 +24,7 @@ from .judge import DESCRIBED, DIRECTIONS, SampleJudge
 LOOK = 500  # pictures that score a point of a curve
 SHOWN = 64  # sampled pictures kept for the report
 FRAMES = 8  # of them kept at every look, all from the same noise; shown with their nearest training pictures
-BLOCK = 4096  # pictures whose pixels are compared at once
+BLOCK = 1 << 22  # pixels compared at once
 NUMBERS = 1 << 24  # in the pictures from which these come, at most
 AXES = 64  # principal directions in which the simple models of pictures live
 BATCH = 64
@@ -238,7 +238,8 @@ class PictureJudge(SampleJudge):
         """Some pictures, for the report, and the nearest training pictures of the first: in features, in pixels."""
         some, train = answer[:SHOWN].astype(np.uint8), self.split(seed).train
         apart = torch.cdist(self.place(some[:FRAMES]), self.at(train))
-        held_out = torch.cdist(self.at(self.numbers(seed, "test", COPIED)), self.at(train)).amin(1).median()
+        others = self.at(self.numbers(seed, "test", COPIED)).split(FRAMES)  # at once: half a gigabyte of distances
+        held_out = torch.cat([torch.cdist(part, self.at(train)).amin(1) for part in others]).median()
         return {
             "samples": some,
             "near": train[apart.argmin(1).numpy()],
@@ -282,8 +283,10 @@ def nearest_rows(some: np.ndarray, rows: np.ndarray, among: np.ndarray) -> np.nd
     """The places in `among` of the rows nearest to each of some (m, d) in pixels."""
     x = torch.from_numpy(some.astype(np.float32))
     best, place = torch.full((len(x),), torch.inf), torch.zeros(len(x), dtype=torch.int64)
-    for start in range(0, len(among), BLOCK):
-        y = torch.from_numpy(rows[among[start : start + BLOCK]].astype(np.float32))
+    block = max(1, BLOCK // rows.shape[1])
+    for start in range(0, len(among), block):
+        y = torch.from_numpy(rows[among[start : start + block]].astype(np.float32))
+        let_go(rows)
         found = torch.cdist(x, y).min(1)
         place = torch.where(found.values < best, start + found.indices, place)
         best = torch.minimum(best, found.values)
