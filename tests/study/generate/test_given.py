@@ -187,10 +187,19 @@ def test_pictures_are_drawn_given_their_label(monkeypatch):
     found = judge.describe(answer, 1, "test")
     assert {"agreement", "agreement given dark", f"{judge.score_name} given light"} <= set(found)
     assert np.array_equal(judge.kept(answer, 1)["given"], answer.codes[: len(judge.kept(answer, 1)["samples"])])
-    real = [a for a in judge.anchors(1, "test") if isinstance(a.answer, Told)]
-    assert [a.name for a in real] == ["fresh real rows"]
-    assert judge.describe(real[0].answer, 1, "test")["agreement"] > 0.95
-    assert "agreement" not in judge.describe(judge.anchors(1, "test")[0].answer, 1, "test")
+
+
+def test_every_anchor_of_pictures_has_classes_and_the_wrong_class_costs(monkeypatch):
+    monkeypatch.setattr(features, "STEPS", 20)
+    judge = GivenPictures(labelled(), given="label")
+    answers = {a.name: a.answer for a in judge.anchors(1, "test")}
+    assert set(answers) == set(judge.roles)
+    for name, answer in answers.items():
+        assert judge.describe(answer, 1, "test")["agreement"] > 0.8, name
+        right, wrong = (judge.score(Told(answer.rows, c), 1, "test") for c in (answer.codes, 1 - answer.codes))
+        assert wrong.value > right.value + 5 * right.se, name
+    real = answers["fresh real rows"]
+    assert abs(judge.score(real, 1, "test").value) < 4 * judge.score(real, 1, "test").se
 
 
 def test_pictures_are_scored_given_their_own_labels():

@@ -5,7 +5,7 @@ goes back beside its class, so that all judging is that of rows drawn as a whole
 row. Beside it stands, for each class, how its rows compare with real ones, and whether they look like that class.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -25,8 +25,9 @@ from ...objectives.base import Objective
 from ...task import Task
 from ...train import Lanes
 from ..judge import Anchor, Scored, Weights, Which
+from . import anchors
 from .judge import SampleJudge
-from .pictures import PictureJudge
+from .pictures import PictureJudge, simple
 
 LABEL = "label"  # what the labels of pictures are called
 MOST, FEWEST = 100, 10  # classes; rows that each needs: some to learn from, to choose by, and to be judged by
@@ -195,7 +196,7 @@ class GivenJudge(SampleJudge):
         values = np.array(self.classes.values)[codes]
         return np.insert(rows, self.table.position(self.given), values, axis=1)
 
-    def parts(self, answer: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    def parts(self, answer: Any) -> tuple[np.ndarray, np.ndarray]:
         """Rows that can be judged as a whole, and their classes (n,), -1 for none of them."""
         values = answer[:, self.table.position(self.given)]
         same = values[:, None] == np.array(self.classes.values)
@@ -212,8 +213,7 @@ class GivenJudge(SampleJudge):
     def describe(self, answer: Any, seed: int, which: Which) -> dict[str, float]:
         """The descriptive metrics, and those of every class."""
         rows, codes = self.parts(answer)
-        found = super().describe(rows, seed, which)
-        return found if codes is None else found | self.by_class(rows, codes, seed, which)
+        return super().describe(rows, seed, which) | self.by_class(rows, codes, seed, which)
 
     def by_class(self, rows: np.ndarray, codes: np.ndarray, seed: int, which: Which) -> dict[str, float]:
         """MMD^2 of each class's rows against real rows of the class; the agreement, of each class and of all."""
@@ -260,7 +260,7 @@ class GivenJudge(SampleJudge):
         """What the report draws, and the classes of it."""
         rows, codes = self.parts(answer)
         kept = super().kept(rows, seed)
-        return kept if codes is None else kept | {"given": codes[: len(kept["samples"])]}
+        return kept | {"given": codes[: len(kept["samples"])]}
 
     def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
         """What is given: its name, its classes, and how often each occurs among the rows that are not test rows."""
@@ -292,6 +292,15 @@ class GivenPictures(GivenJudge, PictureJudge):
     table: Pictures  # type: ignore[assignment]
 
     @property
+    def method(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is done, a sentence each."""
+        return (
+            *super().method,
+            "The score compares pictures beside the class that was asked for: two classes are as far apart as two "
+            "pictures usually are.",
+        )
+
+    @property
     def inputs(self) -> np.ndarray:
         """The bytes of all pictures."""
         return self.table.values
@@ -309,9 +318,9 @@ class GivenPictures(GivenJudge, PictureJudge):
         """Pictures and their classes."""
         return Told(rows, codes)
 
-    def parts(self, answer: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        """The pictures, and their classes where they have some: simple models draw none."""
-        return (answer.rows, answer.codes) if isinstance(answer, Told) else (answer, None)
+    def parts(self, answer: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The pictures, and their classes."""
+        return answer.rows, answer.codes
 
     def points(self, rows: np.ndarray) -> Tensor:
         """Features."""
@@ -321,9 +330,24 @@ class GivenPictures(GivenJudge, PictureJudge):
         """Features of real pictures."""
         return self.at(numbers)
 
+    def beside(self, points: Tensor, codes: np.ndarray) -> Tensor:
+        """Features beside their classes: two classes are as far apart as two pictures usually are."""
+        apart = self.widths[1] / 2**0.5
+        return torch.cat([points, apart * one_hot(torch.from_numpy(codes), len(self.classes.names))], dim=1)
+
+    def compared(self, numbers: np.ndarray) -> Tensor:
+        """Features of real pictures beside their classes."""
+        return self.beside(self.at(numbers), self.classes.codes[numbers])
+
+    def damaged(self, numbers: np.ndarray, draw: int) -> Iterator[tuple[str, float, Tensor]]:
+        """Every planted damage; what is exchanged for others keeps the class that was asked for."""
+        for kind, size, points in super().damaged(numbers, draw):
+            yield kind, size, self.beside(points, self.classes.codes[numbers])
+
     def score(self, answer: Any, seed: int, which: Which) -> Scored:
-        """The primary metric, of pictures whatever their classes."""
-        return super().score(self.parts(answer)[0], seed, which)
+        """The primary metric, of pictures beside the classes that were asked for."""
+        real = self.real(0 if which == "test" else seed, which)
+        return real.score(self.beside(self.place(answer.rows), answer.codes))
 
     def glimpse(self, answer: Any) -> np.ndarray:
         """The first pictures."""
@@ -334,10 +358,13 @@ class GivenPictures(GivenJudge, PictureJudge):
         return PictureJudge.maps(self, lanes, encoder, weights)
 
     def anchors(self, seed: int, which: Which) -> list[Anchor]:
-        """Simple models of pictures; fresh real ones, with their labels."""
-        kept = self.split(seed).validation
-        fresh = kept[np.linspace(0, len(kept) - 1, self.size(seed)).astype(int)]
-        return [
-            replace(a, answer=Told(a.answer, self.classes.codes[fresh])) if self.roles[a.name] == "ceiling" else a
-            for a in super().anchors(seed, which)
-        ]
+        """Simple models of every class; fresh real pictures and copies of training pictures, with their labels."""
+        parts = self.split(seed)
+        fresh = parts.validation[np.linspace(0, len(parts.validation) - 1, self.size(seed)).astype(int)]
+        codes, learnt = self.classes.codes[fresh], self.classes.codes[parts.train]
+        found = {name: np.empty((len(fresh), self.space.dim), np.uint8) for name in self.roles}
+        for k in np.unique(codes):
+            own, train = codes == k, parts.train[learnt == k][: anchors.FIT]
+            for anchor in simple(self.table.values[train], self.table.values[fresh[own]], self.space, seed):
+                found[anchor.name][own] = anchor.answer
+        return [Anchor(name, Told(rows, codes)) for name, rows in found.items()]

@@ -102,6 +102,10 @@ class SampleJudge(Judge):
         """Real rows as points (n, d) of the space."""
         return self.place(self.table.values[numbers])
 
+    def compared(self, numbers: np.ndarray) -> Tensor:
+        """Real rows as the score compares them."""
+        return self.at(numbers)
+
     @cached_property
     def widths(self) -> tuple[float, float, float]:
         """The kernel's three bandwidths, from the rows that are not test rows."""
@@ -120,7 +124,7 @@ class SampleJudge(Judge):
     @lru_cache(maxsize=16)  # noqa: B019
     def real(self, seed: int, which: Which) -> metrics.MmdReference:
         """The real rows that judge, with what every comparison with them shares."""
-        return metrics.MmdReference(self.at(self.numbers(seed, which)), self.widths)
+        return metrics.MmdReference(self.compared(self.numbers(seed, which)), self.widths)
 
     def score(self, answer: np.ndarray, seed: int, which: Which) -> Scored:
         """The primary metric: unbiased MMD^2 against the judging rows (0 = the same law), lower is better."""

@@ -293,6 +293,15 @@ def nearest_rows(some: np.ndarray, rows: np.ndarray, among: np.ndarray) -> np.nd
     return place.numpy()
 
 
+def principal(x: np.ndarray, count: int) -> np.ndarray:
+    """The first principal axes (count, d) of centred rows (m, d), orthonormal; from the smaller of x x' and x' x, since
+    a singular value decomposition takes ten times the memory of x."""
+    wide = len(x) < x.shape[1]
+    _, vectors = np.linalg.eigh((x @ x.T if wide else x.T @ x).astype(np.float64))
+    last = vectors[:, : -count - 1 : -1]
+    return np.asarray(np.linalg.qr(x.T @ last if wide else last)[0].T)
+
+
 def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Iterator[Anchor]:
     """Every anchor as pictures (n, d), as many as the fresh real ones."""
     n = len(fresh)
@@ -301,8 +310,7 @@ def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Itera
     yield Anchor("independent marginals", np.concatenate(parts))  # in parts, since a draw takes 8 times its bytes
     x = scale.encode(train[: max(2 * AXES, NUMBERS // train.shape[1])])
     mean = x.mean(0)
-    _, _, axes = np.linalg.svd(x - mean, full_matrices=False)
-    axes = axes[: min(AXES, len(train) - 1)].astype(np.float64)
+    axes = principal(x - mean, min(AXES, len(train) - 1))
     z = np.concatenate([(scale.encode(part) - mean) @ axes.T for part in np.array_split(train, -(-len(train) // 100))])
     for name, components in (("Gaussian", (1,)), ("Gaussian mixture", anchors.COMPONENTS)):
         model = anchors.mixture(z, components, seed)

@@ -108,7 +108,7 @@ def measure(judge: "SampleJudge") -> Power:
     clean, harmed = [], dict[tuple[str, float], list[metrics.Mmd]]()
     for draw in range(judge.draws):
         rows = _real(judge, draw, n)
-        clean.append(real.score(judge.at(rows)))
+        clean.append(real.score(judge.compared(rows)))
         for kind, size, points in judge.damaged(rows, draw):
             harmed.setdefault((kind, size), []).append(real.score(points))
     rope = float(np.mean([score.se for score in clean]))
