@@ -125,9 +125,10 @@ class Store:
                 raise StudyError(f"'{path}' is damaged ({error}). Choose another --out.") from error
             for what, value in about.items():
                 if old.get(what) != value:
+                    changed = ", or the data has changed since" * (what == "data set")
                     raise StudyError(
-                        f"'{self.folder}' holds a study of another {what} ({old.get(what)}; this one is {value}). "
-                        f"Choose another --out, or remove the folder. Its command was: {command}"
+                        f"'{self.folder}' holds a study of another {what} ({old.get(what)}; this one is {value})"
+                        f"{changed}. Choose another --out, or remove the folder. Its command was: {command}"
                     )
         elif self.folder.exists() and any(self.folder.iterdir()):
             names = [p.name for p in self.folder.iterdir() if p.name != ".lock"]

@@ -237,9 +237,10 @@ class PictureJudge(SampleJudge):
     def kept(self, answer: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """Some pictures, for the report, and the nearest training pictures of the first: in features, in pixels."""
         some, train = answer[:SHOWN].astype(np.uint8), self.split(seed).train
-        apart = torch.cdist(self.place(some[:FRAMES]), self.at(train))
+        known = self.at(train)
+        apart = torch.cdist(self.place(some[:FRAMES]), known)
         others = self.at(self.numbers(seed, "test", COPIED)).split(FRAMES)  # at once: half a gigabyte of distances
-        held_out = torch.cat([torch.cdist(part, self.at(train)).amin(1) for part in others]).median()
+        held_out = torch.cat([torch.cdist(part, known).amin(1) for part in others]).median()
         return {
             "samples": some,
             "near": train[apart.argmin(1).numpy()],
@@ -315,6 +316,7 @@ def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Itera
     for name, components in (("Gaussian", (1,)), ("Gaussian mixture", anchors.COMPONENTS)):
         model = anchors.mixture(z, components, seed)
         drawn = model.sample(n)[0][generator.permutation(n)]
-        yield Anchor(name, scale.decode((drawn @ axes + mean).astype(np.float32)))
+        parts = [scale.decode((part @ axes + mean).astype(np.float32)) for part in np.array_split(drawn, -(-n // 100))]
+        yield Anchor(name, np.concatenate(parts))
     yield Anchor("fresh real rows", fresh)
     yield Anchor("copies of training rows", train[generator.integers(0, len(train), n)])
