@@ -94,7 +94,7 @@ def test_no_rows_and_other_files_that_compare_calls_unfit(later, known, tmp_path
     for source, says in (("a.csv", "no rows"), ("b.csv", "0 bytes")):
         with pytest.raises(UserError, match=says):
             read(tmp_path / source, schema=known.schema)
-    with pytest.raises(UserError, match="three or more dimensions"):
+    with pytest.raises(UserError, match="the rows of a table are needed here"):
         read(np.zeros((3, 3, 3)), schema=known.schema)
     with pytest.raises(UserError, match="different lengths"):
         read({"x": [1.0], "n": [1, 2]}, schema=read({"x": np.arange(N) / 7, "n": range(N)}).schema)

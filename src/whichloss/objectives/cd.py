@@ -27,7 +27,8 @@ class CD(Boltzmann):
     def walk(self, nets: Nets, x: Tensor, rng: Rng) -> Tensor:
         """The chains, held still: no gradient runs through their steps, nor is memory kept for one."""
         with torch.no_grad():
-            return adjusted(lambda x: self.energy(nets, x), x, rng, steps=self.langevin_steps, step=self.step)[0]
+            walked = adjusted(lambda x: self.energy(nets, x), x, rng, steps=self.langevin_steps, step=self.step)
+        return walked[0].detach()
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         e_data = self.energy(nets, batch.x)
