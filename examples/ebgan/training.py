@@ -47,7 +47,7 @@ def train(form: Form, values: Tensor, seed: int, points: Sequence[int]) -> Itera
         torch.manual_seed(seed)
         nets.append(make(form).to(values.device))
     D, G = nets
-    adam_d, adam_g = (torch.optim.Adam(net.parameters(), LR, BETAS) for net in nets)
+    adam_d, adam_g = (torch.optim.Adam(net.parameters(), LR, BETAS, fused=True) for net in nets)
     variance = float(pixels(form, values[:PICTURES]).var(dim=0, correction=0).mean())
     m, weight = variance if form.margin is None else form.margin, form.repulsion * variance
     draw = torch.Generator().manual_seed(seed)

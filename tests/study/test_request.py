@@ -60,5 +60,6 @@ def test_pictures_have_their_own_defaults_and_settings_come_before_them(name):
     rows, pictures = Task("generate", 64, 100), Task("generate", 64, 100, shape=(1, 8, 8))
     assert kind.suited(rows) == kind()
     assert {f: getattr(kind.suited(pictures), f) for f in kind.pictures} == dict(kind.pictures)
+    assert not set(kind.pictures) & set(kind.search)
     for field, value in kind.pictures.items():
         assert getattr(kind.suited(pictures, **{field: value + 1}), field) == value + 1

@@ -23,14 +23,15 @@ class EnergyDiscrepancy(Boltzmann):
     t: float = 0.25
     M: int = 4
     w: float = 1.0
+    share: float = 1.0
     search = {"lr": (2e-3, 5e-3, 1e-2), "t": (0.1, 0.25, 0.5)}
-    pictures = {"t": 0.01}  # pictures hardly fill their columns: noise as long as in vectors is told at a glance
+    pictures = {**Boltzmann.pictures, "share": 0.04}  # these hardly fill their columns, noise does: told at a glance
 
     def energies(self, nets: Nets, x: Tensor, rng: Rng) -> tuple[Tensor, Tensor]:
         """E of the rows (B,) and of their M noised copies (B, M)."""
         n, d = x.shape
         noise = rng.normal("n", (n, 1, d)) + rng.normal("n_j", (n, self.M, d))
-        copies = x[:, None] + (self.t * min(1.0, FEW / d)) ** 0.5 * noise
+        copies = x[:, None] + (self.share * self.t * min(1.0, FEW / d)) ** 0.5 * noise
         if nets.given is not None:  # a copy is of its row's class
             nets = nets.told(torch.cat([nets.given, nets.given.repeat_interleave(self.M, dim=0)]))
         e = self.energy(nets, torch.cat([x, copies.reshape(-1, d)]))

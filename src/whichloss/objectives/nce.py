@@ -25,6 +25,8 @@ class NCE(Generative):
     gain: float = 6.0
     temperatures: int = 32
     search = {"lr": (2e-3, 5e-3, 1e-2), "noise": (1.0, 1.2, 1.5)}
+    pictures = {"temperatures": 16}
+    rough = {"temperatures": 4}
     average = 0.999
     scores = "energy"
 
