@@ -14,6 +14,7 @@ from rich.table import Table as Grid
 
 from .data import Pictures, Table
 from .data.describe import concerns
+from .data.pixels import said, shade
 from .report.words import quoted
 from .study.classify.judge import LabelJudge
 from .study.classify.signal import LEVEL, Signal
@@ -68,8 +69,7 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = Non
 def extent(judge: Judge, labels: int) -> str:
     """344 rows, 8 columns (12 encoded dimensions); or 10,000 pictures of 16 x 16, grey."""
     if isinstance(judge.table, Pictures):
-        channels, height, width = judge.table.shape
-        return f"{len(judge.table):,} pictures of {height} x {width}, {'grey' if channels == 1 else 'colour'}"
+        return f"{len(judge.table):,} pictures of {said(judge.table.shape[1:])}, {shade(judge.table.shape)}"
     columns, dims = len(judge.table.schema.columns) - labels, judge.task.dim
     kinds = f"{columns} column{'s' * (columns > 1)} ({dims} encoded dimension{'s' * (dims > 1)})"
     return f"{len(judge.table):,} rows, {kinds}"
@@ -167,11 +167,11 @@ class Terminal:
 
     def measured(self, preflight: Preflight) -> None:
         """What was measured before training: the first line plain, what to beware of as notes."""
-        for number, said in enumerate(measured_lines(preflight)):
+        for number, line in enumerate(measured_lines(preflight)):
             if number:
-                self.note(said)
+                self.note(line)
             else:
-                self.console.print(said, soft_wrap=True, highlight=False)
+                self.console.print(line, soft_wrap=True, highlight=False)
 
     def stage(self, name: str, groups: Sequence[Group]) -> None:
         """A stage begins."""

@@ -17,8 +17,7 @@ from fashion_mnist import fashion_mnist
 from PIL import Image
 
 import whichloss
-from whichloss.data import Pictures, Scale, is_pictures, picture_arrays, pixels, read_pictures
-from whichloss.data import pictures as pictures_module
+from whichloss.data import Pictures, Scale, is_pictures, picture_arrays, picture_read, pixels, read_pictures
 from whichloss.errors import DataUnfit, UserError
 
 N = 24
@@ -761,7 +760,7 @@ def test_a_hundred_thousand_pictures_are_compared_in_seconds():
     values = np.random.default_rng(8).integers(0, 256, (100_000, 64), dtype=np.uint8)
     values[99_999] = values[0]
     start = time.process_time()
-    groups, notes = pictures_module._together("a", pixels.Found(values, (1, 8, 8)), None)
+    groups, notes = picture_read._together("a", pixels.Found(values, (1, 8, 8)), None)
     assert groups[99_999] == groups[0] and "1 of 100,000" in notes[0]
     assert time.process_time() - start < 5
 

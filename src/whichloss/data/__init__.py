@@ -3,7 +3,8 @@
 from whichloss.data.describe import Description, describe
 from whichloss.data.describe_pictures import PictureDescription
 from whichloss.data.encode import Encoder
-from whichloss.data.pictures import Pictures, Scale, is_pictures, read_pictures
+from whichloss.data.picture_read import is_pictures, read_pictures
+from whichloss.data.pictures import Pictures, Scale
 from whichloss.data.read import read
 from whichloss.data.schema import Column, Kind, Schema
 from whichloss.data.split import Split, split

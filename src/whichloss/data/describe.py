@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from whichloss.data.describe_pictures import PictureDescription, describe_pictures
 from whichloss.data.encode import Encoder
-from whichloss.data.pictures import is_pictures, read_pictures
+from whichloss.data.picture_read import is_pictures, read_pictures
 from whichloss.data.raw import drop_hint
 from whichloss.data.read import read
 from whichloss.data.schema import Column

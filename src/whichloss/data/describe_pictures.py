@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from whichloss.data.pictures import Pictures
-from whichloss.data.pixels import blocks_of, marks, said
+from whichloss.data.pixels import blocks_of, marks, said, shade
 
 DARK = 32  # the brightest level below which pictures look as if their levels were not stretched to 0 .. 255
 
@@ -30,7 +30,7 @@ class PictureDescription:
     def lines(self) -> list[str]:
         """The description for a terminal, one fact a line."""
         channels, height, width = self.shape
-        kind = "grey (1 channel)" if channels == 1 else f"colour ({channels} channels)"
+        kind = f"{shade(self.shape)} ({channels} channel{'s' * (channels > 1)})"
         out = [
             f"{self.source}: {self.pictures:,} pictures of {said((height, width))} (height x width), {kind}, encoded "
             f"as {channels * height * width:,} numbers.",

@@ -5,7 +5,7 @@ import math
 import mmap
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,9 +37,14 @@ class Found:
     groups: np.ndarray | None = None
 
 
-def said(size: Size) -> str:
+def said(size: Sequence[int]) -> str:
     """A size as it stands in messages, height first."""
     return f"{size[0]} x {size[1]}"
+
+
+def shade(shape: Sequence[int]) -> str:
+    """Grey or colour, as texts name one and three channels."""
+    return "grey" if shape[0] == 1 else "colour"
 
 
 def on_disk(blocks: Iterable[np.ndarray], beside: Path | None = None) -> np.ndarray:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import torch
 
+from ..data.pixels import said, shade
 from ..errors import StudyError
 from ..train import count
 from . import collect, model, rows
@@ -173,8 +174,7 @@ def known(study: Study, about: Mapping[str, Any]) -> str:
     """What a model learned from: rows, 8 columns; or pictures of 16 x 16, grey."""
     if not study.data.shape:
         return f"rows, {len(study.data.columns) - len(about.get('target', ()))} columns"
-    c, h, w = study.data.shape
-    return f"pictures of {h} x {w} (height x width), {'grey' if c == 1 else 'colour'}"
+    return f"pictures of {said(study.data.shape[1:])} (height x width), {shade(study.data.shape)}"
 
 
 def asked_for(about: Mapping[str, Any]) -> list[str]:

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from ..data import Column, Pictures, Table, is_pictures, read, read_pictures
+from ..data.pictures import LABEL
 from ..engines import Local
 from ..errors import DataUnfit, StudyError, UserError, nearest
 from ..metrics.labels import SCORES
 from .budget import Budget, budget
 from .classify.judge import LabelJudge
-from .classify.pictures import LABEL
 from .finish import make_study, save_best
 from .generate.features import check_asked
 from .generate.given import Given

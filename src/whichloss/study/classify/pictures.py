@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from ...data import Column, Pictures, Scale, Schema
+from ...data.pictures import LABEL
 from ...data.pixels import marks, shrink
 from ...task import Task
 from ..judge import Which
 from .judge import LabelJudge
 from .target import Target
 
-LABEL = "label"
 SIDE = 16  # of the pictures that simple models and the probe see
 
 

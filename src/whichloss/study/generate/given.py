@@ -18,6 +18,7 @@ from torch.nn.functional import one_hot
 
 from ... import metrics
 from ...data import Column, Encoder, Pictures, Schema, Split, Table, split
+from ...data.pictures import LABEL
 from ...data.write import texts
 from ...errors import DataUnfit, UserError, nearest
 from ...objectives import Nets
@@ -29,7 +30,6 @@ from . import anchors
 from .judge import SampleJudge
 from .pictures import PictureJudge, simple
 
-LABEL = "label"  # what the labels of pictures are called
 MOST, FEWEST = 100, 10  # classes; rows that each needs: some to learn from, to choose by, and to be judged by
 MOST_WHOLE = 20  # whole numbers with more distinct values are amounts, not classes
 JUDGED = 4  # rows of a class on each side, below which nothing is said of it
@@ -359,8 +359,7 @@ class GivenPictures(GivenJudge, PictureJudge):
 
     def anchors(self, seed: int, which: Which) -> list[Anchor]:
         """Simple models of every class; fresh real pictures and copies of training pictures, with their labels."""
-        parts = self.split(seed)
-        fresh = parts.validation[np.linspace(0, len(parts.validation) - 1, self.size(seed)).astype(int)]
+        parts, fresh = self.split(seed), self.fresh(seed)
         codes, learnt = self.classes.codes[fresh], self.classes.codes[parts.train]
         found = {name: np.empty((len(fresh), self.space.dim), np.uint8) for name in self.roles}
         for k in np.unique(codes):

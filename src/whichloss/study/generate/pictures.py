@@ -248,11 +248,15 @@ class PictureJudge(SampleJudge):
             "distance": (apart.amin(1) / held_out).numpy(),
         }
 
+    def fresh(self, seed: int) -> np.ndarray:
+        """Which pictures of validation stand for fresh real ones: as many as are scored."""
+        validation = self.split(seed).validation
+        return np.asarray(validation[np.linspace(0, len(validation) - 1, self.size(seed)).astype(int)])
+
     def anchors(self, seed: int, which: Which) -> list[Anchor]:
         """Simple models of pictures, fresh real ones, and copies of training pictures."""
         parts = self.split(seed)
-        fresh = parts.validation[np.linspace(0, len(parts.validation) - 1, self.size(seed)).astype(int)]
-        train = self.table.values[parts.train[: anchors.FIT]]
+        fresh, train = self.fresh(seed), self.table.values[parts.train[: anchors.FIT]]
         return list(simple(np.asarray(train), np.asarray(self.table.values[fresh]), self.space, seed))
 
     def examined(self, lanes: Lanes, encoder: Any, seed: int, weights: Weights, which: Which) -> dict[str, float]:
