@@ -93,18 +93,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         data = Path(folder) / "pictures.npy"
         draw(data, given.pictures, given.side, given.channels)
-        command = [sys.executable, "-m", "whichloss.cli", "compare", str(data), "--objectives", given.objectives]
-        command += [
-            "--budget",
-            given.budget,
-            "--seeds",
-            "2",
-            "--workers",
-            str(given.workers),
-            "--out",
-            f"{folder}/study",
-        ]
-        command += ["--features", given.features] if given.features else []
+        asked = {"--objectives": given.objectives, "--budget": given.budget, "--seeds": 2, "--workers": given.workers}
+        asked |= {"--out": f"{folder}/study"} | ({"--features": given.features} if given.features else {})
+        command = [sys.executable, "-m", "whichloss.cli", "compare", str(data)]
+        command += [str(word) for pair in asked.items() for word in pair]
         peak = watched(command, Path(folder) / "log")
     table([peak])
     verdict = (

@@ -36,6 +36,15 @@ def test_marginals_keep_columns_and_lose_dependence():
     assert out.mean(0) == pytest.approx(both.mean(0), abs=0.1)
 
 
+def test_marginals_in_parts_are_the_marginals_in_one(monkeypatch):
+    x = np.random.default_rng(0).integers(0, 256, (50, 30)).astype(np.uint8)
+    at_once = anchors.marginals(x, 101, np.random.default_rng(1))
+    monkeypatch.setattr(anchors, "DRAWN", 200)
+    in_parts = anchors.marginals(x, 101, np.random.default_rng(1))
+    assert in_parts.dtype == np.uint8 and np.array_equal(in_parts, at_once)
+    assert len(anchors.marginals(x[:, :0], 3, np.random.default_rng(1))) == 3
+
+
 def test_copies_are_training_rows_and_fresh_rows_are_none(judge, drawn):
     def rows(values):
         return {tuple(np.nan_to_num(r, nan=-9.0)) for r in values}

@@ -19,6 +19,7 @@ ROLES: dict[str, Role] = {
     "copies of training rows": "cheat",
 }
 COMPONENTS = (1, 2, 4, 8, 16)  # tried for the mixture, chosen by BIC on training rows
+DRAWN = 1 << 22  # numbers drawn at once
 FIT = 5000  # training rows a mixture is fitted on, at most
 Likely = Callable[[Encoder, Callable[[Tensor], Tensor]], float | None]
 
@@ -45,8 +46,10 @@ def anchors(schema: Schema, train: np.ndarray, fresh: np.ndarray, seed: int, lik
 
 def marginals(train: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
     """Every column drawn from the training rows on its own: right margins, no dependence."""
-    index = generator.integers(0, len(train), (n, train.shape[1]))
-    return np.asarray(np.take_along_axis(train, index, axis=0))
+    out = np.empty((n, train.shape[1]), train.dtype)
+    for part in np.array_split(out, 1 + out.size // DRAWN):  # a draw takes 8 bytes a number, even of pictures
+        part[:] = np.take_along_axis(train, generator.integers(0, len(train), part.shape), axis=0)
+    return out
 
 
 def mixture(x: np.ndarray, components: tuple[int, ...], seed: int) -> Any:

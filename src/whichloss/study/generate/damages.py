@@ -4,13 +4,14 @@ Noise and blur are seen anew at every strength; what only exchanges pictures for
 that are known already.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ...data.pixels import blocks_of
 from ...rng import key
 from .anchors import marginals
 
@@ -29,11 +30,12 @@ def planted(judge: "PictureJudge", numbers: np.ndarray, draw: int) -> Iterator[t
     """(kind, size, points (n, k)): these real pictures with every harm, gentle ones first."""
     rows, points = judge.table.values[numbers], judge.at(numbers)
     generator = np.random.Generator(np.random.PCG64(key("damage", draw)))
-    noise, order = generator.standard_normal(rows.shape, np.float32), generator.random(len(rows))
+    order = generator.random(len(rows))
     for level in GRAIN:
-        yield "grain", level, judge.place(whole(rows + level * noise))
+        same = np.random.Generator(np.random.PCG64(key("grain", draw)))  # noise at every level
+        yield "grain", level, seen(judge, (grainy(block, level, same) for block in blocks_of(rows)))
     for width in BLUR:
-        yield "blur", width, judge.place(blurred(rows, judge.table.shape, width))
+        yield "blur", width, seen(judge, (blurred(block, judge.table.shape, width) for block in blocks_of(rows)))
     others = {
         "pixels": judge.place(marginals(rows, len(rows), generator)),
         "one kind": judge.at(alike(judge, len(rows), generator)),
@@ -68,6 +70,16 @@ def copies(judge: "PictureJudge", seed: int = 1) -> Iterator[tuple[float, float,
         many = round(share * count)
         found = judge.copying(torch.cat([taken[:many], fresh[many:]]), seed)
         yield share, found.z, found.p < COPIED
+
+
+def seen(judge: "PictureJudge", blocks: Iterable[np.ndarray]) -> Tensor:
+    """Features (n, k) of pictures in blocks: harm is done in floats, which take four times the memory or more."""
+    return torch.cat([judge.place(block) for block in blocks])
+
+
+def grainy(rows: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:
+    """Pictures (n, C*H*W) with normal noise of that standard deviation on every pixel."""
+    return whole(rows + level * generator.standard_normal(rows.shape, np.float32))
 
 
 def blurred(rows: np.ndarray, shape: tuple[int, int, int], width: float) -> np.ndarray:

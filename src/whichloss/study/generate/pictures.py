@@ -311,8 +311,7 @@ def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Itera
     """Every anchor as pictures (n, d), as many as the fresh real ones."""
     n = len(fresh)
     generator = np.random.Generator(np.random.PCG64(key("anchors", seed)))
-    parts = [anchors.marginals(train, len(part), generator) for part in np.array_split(fresh, -(-n // 100))]
-    yield Anchor("independent marginals", np.concatenate(parts))  # in parts, since a draw takes 8 times its bytes
+    yield Anchor("independent marginals", anchors.marginals(train, n, generator))
     x = scale.encode(train[: max(2 * AXES, NUMBERS // train.shape[1])])
     mean = x.mean(0)
     axes = principal(x - mean, min(AXES, len(train) - 1))
