@@ -73,6 +73,8 @@ def watched(command: list[str], log: Path) -> dict[str, float]:
         finally:
             study.terminate()
     print(log.read_text())
+    if study.returncode:
+        sys.exit(f"the study ended with {study.returncode}: nothing was measured")
     return peak
 
 

@@ -296,3 +296,29 @@ def test_the_exported_file_trains_on_the_pictures_beside_it(tmp_path, folder, mo
     assert names["x"].shape == (len(judge.split(1).train), 64) and names["x"].dtype == torch.uint8
     assert np.array_equal(names["x"].numpy(), judge.table.values[judge.split(1).train])
     assert np.load("new_pictures.npy").shape == (100, 8, 8)
+
+
+def test_pictures_of_one_class_can_be_read_for_a_model_and_names_must_be_those_of_folders(folder, tmp_path):
+    known = read_pictures(folder)
+    known.rows(known.labels == 0).to_folder(tmp_path / "one")
+    like = read_pictures(tmp_path / "one", like=SHAPE, labels=True)
+    assert like.classes == ("across",) and len(like) == 30
+    with pytest.raises(UserError, match="one class is none"):
+        read_pictures(tmp_path / "one")
+    for name in ("n/a", "..", ".hidden", " "):
+        odd = dataclasses.replace(known, classes=(name, "down"))
+        with pytest.raises(UserError, match="cannot be the name of a folder"):
+            odd.to_folder(tmp_path / "odd")
+    assert not (tmp_path / "odd").exists()
+
+
+def test_larger_pictures_are_reduced_for_a_model_on_request():
+    from whichloss.data import Pictures
+
+    large = Pictures(np.random.default_rng(0).integers(0, 256, (5, 256)).astype(np.uint8), (1, 16, 16))
+    small = read_pictures(large, like=SHAPE, size=8)
+    assert small.shape == SHAPE and any("Reduced" in note for note in small.notes)
+    with pytest.raises(UserError, match="--size 8"):
+        read_pictures(large, like=SHAPE)
+    with pytest.raises(UserError, match="smaller than"):
+        read_pictures(large.sized((8, 8)), like=(1, 16, 16), size=16)

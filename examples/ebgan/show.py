@@ -113,7 +113,8 @@ class Shown:
 
     def cost(self, name: str, step: int) -> Cost:
         """Of a form in Frechet distance, against the paper's form with the same seeds."""
-        paper = {run.seed: run.score("Frechet") for run in self.of("paper", step)}
+        scores = {run.seed: run.score("Frechet") for run in self.of("paper", step)}
+        paper = {seed: score for seed, score in scores.items() if np.isfinite(score)}
         by = np.array([r.score("Frechet") - paper[r.seed] for r in self.of(name, step) if r.seed in paper])
         return Cost(name, by[np.isfinite(by)], int((~np.isfinite(by)).sum()))
 

@@ -54,6 +54,14 @@ def test_every_objective_sampler_and_idea_has_a_card_and_no_card_is_without_its_
     assert set(IDEAS) <= set(NAMES["idea"])
 
 
+@pytest.mark.parametrize("name", available())
+def test_a_card_says_which_defaults_are_others_for_pictures(name):
+    table = (SOURCE / "whichloss" / "objectives" / f"{find(name).__module__.rpartition('.')[2]}.md").read_text()
+    for field, value in find(name).pictures.items():
+        said = str(value).lower() if not isinstance(value, float) else f"{value:g}".removeprefix("0")
+        assert re.search(rf"^\| `{field}` .* {re.escape(said)} for pictures \|$", table, re.MULTILINE), (field, said)
+
+
 def test_no_two_cards_have_one_name():
     assert sorted({*ALL}) == sorted(ALL)
 

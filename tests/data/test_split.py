@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whichloss.data import Split, Table, read, split
+from whichloss.data import Split, Table, evenly, read, split
 from whichloss.errors import DataUnfit
 
 SCHEMA = read("toy:normal1d:20").schema
@@ -151,3 +151,31 @@ def test_groups_and_times_come_before_strata():
     for grouped, timed in ((groups, None), (None, times), (groups, times)):
         plain, with_strata = (split(table(90, grouped, timed), seed=3, strata=s) for s in (None, strata))
         assert parts(plain) == parts(with_strata)
+
+
+@pytest.mark.parametrize("rows", [400, 4000])
+def test_repeats_stay_together_and_classes_keep_their_shares(rows):
+    strata = np.sort(np.random.default_rng(0).integers(0, 4, rows))
+    groups = np.arange(rows)
+    groups[rows // 2 : rows // 2 + 6] = groups[rows // 2]  # some equal rows of one class
+    for seed in range(4):
+        s = split(table(rows, groups=groups), seed=seed, strata=strata)
+        check(s, rows)
+        for part in (s.train, s.validation, s.test):
+            shares = np.bincount(strata[part], minlength=4) / len(part)
+            assert np.abs(shares - np.bincount(strata) / rows).max() < 16 / len(part)
+        homes = [len({groups[i] for i in one} & {groups[rows // 2]}) for one in parts(s)]
+        assert sum(homes) == 1
+
+
+def test_groups_that_mix_classes_come_before_their_shares():
+    strata, groups = np.tile([0, 1], 200), np.repeat(np.arange(100), 4)
+    mixed = split(table(400, groups=groups), seed=1, strata=strata)
+    assert np.array_equal(mixed.train, split(table(400, groups=groups), seed=1).train)
+
+
+def test_rows_are_taken_evenly_and_all_where_they_are_few():
+    assert evenly(np.arange(10), 20).tolist() == list(range(10))
+    taken = evenly(np.repeat([0, 1], 500), 10)
+    assert np.bincount(taken).tolist() == [5, 5]
+    assert len(evenly(np.arange(0), 5)) == 0

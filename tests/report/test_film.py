@@ -85,12 +85,12 @@ def test_an_anchor_s_own_arrays_are_found(tmp_path):
 
 def test_the_copy_test_is_said_beside_that_of_real_pictures():
     real = row("fresh real rows", "ceiling", copy_test_p=0.6)
-    assert film.verdict(row(copy_test_p=0.2), real) == (
+    assert film.copying(row(copy_test_p=0.2), real) == (
         "Copy test: p = 0.20 (fresh real pictures: 0.60): no sign of copying."
     )
-    copying = film.verdict(row(copy_test_p=1e-3, copied_share=0.5), real)
-    assert "it copies, 50" in copying and "are training pictures" in copying
-    assert film.verdict(real, real).count("fresh") == 0 and film.verdict(row(), real) == ""
+    copying = film.copying(row(copy_test_p=1e-3, copied_share=0.5), real)
+    assert "may be copying, 50" in copying and "are training pictures" in copying
+    assert film.copying(real, real).count("fresh") == 0 and film.copying(row(), real) == ""
 
 
 def test_classes_are_counted_beside_labels_and_real_pictures():

@@ -36,7 +36,9 @@ def test_quick_takes_sixteen_pixels_on_the_longer_side_and_never_enlarges(shape,
     assert taken.shape == small
     assert len(taken.notes) == 2 * (max(shape[:2]) > 16)
     if max(shape[:2]) > 16:
-        assert f"--size {max(shape[:2])} keeps their size" in taken.notes[-1]
+        h, w = shape[:2]
+        kept = f"--size {h} (in Python: size={h})" if h == w else f"--size {h}x{w} (in Python: size=({h}, {w}))"
+        assert f"{kept} keeps their size" in taken.notes[-1]
     assert quick(pictures, resize=False) is pictures
 
 

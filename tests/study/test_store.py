@@ -119,6 +119,10 @@ def test_a_folder_belongs_to_one_data_set(tmp_path):
     store.claim(PLAN, ABOUT)
     with pytest.raises(StudyError, match=r"another data set \(abc; this one is xyz\).*--out"):
         store.claim(b"{}", ABOUT | {"data set": "xyz"})
+    with pytest.raises(StudyError, match=r"another given \(none; this one is label\)"):
+        store.claim(b"{}", ABOUT | {"given": "label"})
+    with pytest.raises(StudyError, match=r"another data set \(abc; this one is none\)"):
+        store.claim(b"{}", {what: value for what, value in ABOUT.items() if what != "data set"})
     assert (store.folder / "plan.json").read_bytes() == PLAN
 
 

@@ -48,7 +48,8 @@ def step(name, shape, count):
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         for group in (state.weights, state.averages, state.memory, *state.slots.values()):
             group.update(tree_map(mode.from_tensor, group))
-        run = Loop(made, state, 100)
+        run = Loop(made, state, 100)  # from here on the state lies there
+        assert {w.device for w in state.weights.values()} == {THERE}
         rows, key = torch.empty(count, BATCH, data.shape[2], device=THERE), mode.from_tensor(keys.key)
         for i, update in enumerate(run.updates):
             moving = {role: state.weights[role] for role in update.moves}

@@ -42,6 +42,12 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch, name):
         place.device()
 
 
+def test_a_precision_that_is_unknown_is_refused(monkeypatch):
+    monkeypatch.setenv(place.PRECISION, "half")
+    with pytest.raises(UserError, match=f"{place.PRECISION} is 'half'; give bfloat16, or float32"):
+        place.precision()
+
+
 def test_draws_go_where_the_context_says():
     with torch.device("meta"):
         assert Rng.of(1).normal("x", (2, 3)).device.type == "meta"

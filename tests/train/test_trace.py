@@ -120,6 +120,25 @@ def test_zeros_are_not_added_and_one_lane_is_not_copied():
     }
 
 
+def test_zeros_that_are_written_to_are_added():
+    def masked(x):
+        m = torch.zeros_like(x)
+        m[:, 0] = 1
+        return x + m
+
+    def summed(x, z):
+        s = torch.zeros_like(x)
+        s = s + x
+        s += z
+        return s
+
+    x, z = torch.randn(4, 3), torch.randn(4, 3)
+    before = x.clone()
+    assert torch.equal(trace(masked, x)(x), masked(x))
+    assert torch.equal(trace(summed, x, z)(x, z), x + z)
+    assert torch.equal(x, before)
+
+
 def test_a_path_that_depends_on_a_value_is_refused():
     with pytest.raises(RuntimeError):
         trace(lambda x: x if x.sum() > 0 else -x, torch.ones(3))

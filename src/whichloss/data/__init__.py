@@ -7,7 +7,7 @@ from whichloss.data.picture_read import is_pictures, read_pictures
 from whichloss.data.pictures import Pictures, Scale
 from whichloss.data.read import read
 from whichloss.data.schema import Column, Kind, Schema
-from whichloss.data.split import Split, split
+from whichloss.data.split import Split, evenly, split
 from whichloss.data.table import Table
 from whichloss.data.toys import TOYS, Toy, find_toy
 
@@ -25,6 +25,7 @@ __all__ = [
     "Table",
     "Toy",
     "describe",
+    "evenly",
     "find_toy",
     "is_pictures",
     "read",

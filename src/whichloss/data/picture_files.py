@@ -45,7 +45,7 @@ FAULTS = {  # what can be wrong with a single file, and the way out
 
 def read_folder(path: Path, size: Size | None, labelled: bool = True, like: Shape | None = None) -> Found:
     """The PNG and JPEG files of a folder in the order of their names; sub-folders are classes, if labels are wanted."""
-    names, classes = list_folder(path)
+    names, classes = list_folder(path, one=like is not None)
     found = read_files(f"'{path}'", path, names, size, like)
     if not classes or not labelled:
         return found
@@ -68,10 +68,10 @@ def read_files(label: str, path: Path, names: list[str], size: Size | None, like
     return Found(values.reshape(len(names), math.prod(shape)), shape, notes, files=tuple(names))
 
 
-def list_folder(path: Path) -> tuple[list[str], tuple[str, ...]]:
+def list_folder(path: Path, one: bool = False) -> tuple[list[str], tuple[str, ...]]:
     """The pictures (class/name, or name), sorted, and the classes; refuses a folder that is neither flat nor classes.
 
-    Hidden files (a dot first) do not count.
+    Hidden files (a dot first) do not count. one: a single class will do.
     """
     names, folders, others = _entries(path, "")
     classes = []
@@ -95,7 +95,7 @@ def list_folder(path: Path) -> tuple[list[str], tuple[str, ...]]:
             f"'{path}' has pictures of its own ({len(names):,}: {few(names, 3)}) and in sub-folders ({len(inside):,}: "
             f"{few(inside, 3)}). Put all into sub-folders named after their classes, or all into one folder."
         )
-    if len(classes) == 1:
+    if len(classes) == 1 and not one:
         raise UserError(
             f"'{path}' has all pictures in one sub-folder, and one class is none: give '{path / classes[0]}'."
         )

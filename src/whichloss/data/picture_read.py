@@ -112,6 +112,9 @@ def read_pictures(
                 "validation, test). Give others, or none."
             )
     groups, repeats = _together(label, found, groups)
+    if group is not None and groups is not None and len(np.unique(groups)) < 3:
+        tie = "equal pictures tie the groups of --group together, and fewer than 3 are left. Remove the repeats."
+        raise DataUnfit(f"{label}: {tie} {repeats[0]}")
     notes = (*found.notes, *repeats)
     return Pictures(
         found.values, found.shape, label, found.labels, found.classes, groups, notes=notes, files=found.files
@@ -122,10 +125,12 @@ def _read_like(source: Any, size: int | Size | None, like: Shape, labelled: bool
     """Pictures of this shape, with labels if wanted. Nothing is compared: what is wrong is the user's mistake."""
     try:
         if isinstance(source, Pictures):
-            label, found = source.source, Found(source.values, source.shape, source.notes, files=source.files)
+            label, side = source.source, _side(size)
+            check_sizes(label, {source.shape[1:]: []}, side, like)
+            taken = source if side is None else source.sized(side)
+            found = Found(taken.values, taken.shape, taken.notes, files=taken.files)
             if labelled:
                 found = replace(found, labels=source.labels, classes=source.classes)
-            check_sizes(label, {source.shape[1:]: []}, None, like)
         else:
             label, found = _find(source, _side(size), labelled, like)
     except DataUnfit as error:

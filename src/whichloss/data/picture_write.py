@@ -36,6 +36,11 @@ def write_folder(pictures: "Pictures", folder: Path) -> None:
         )
     digits = len(str(len(pictures) - 1))
     names = [""] * len(pictures)
+    if odd := [name for name in pictures.classes if "/" in name or name.startswith(".") or not name.strip()]:
+        raise UserError(
+            f"'{folder}': the class '{odd[0]}' cannot be the name of a folder. Write one NPY file (.npy), or rename "
+            "the class."
+        )
     if pictures.labels is not None:
         names = [f"{pictures.classes[label]}/" for label in pictures.labels]
     try:

@@ -15,11 +15,13 @@ from safetensors import SafetensorError, safe_open
 from whichloss.data.picture_write import write_folder, write_npy, write_sheet
 from whichloss.data.pixels import (
     LEAST_SIDE,
+    Size,
     blocks_of,
     resized,
     shade,
-    shrink,
+    shrunk,
 )
+from whichloss.data.split import evenly, spread
 from whichloss.data.write import aside
 from whichloss.errors import UserError
 from whichloss.rng import key
@@ -87,21 +89,24 @@ class Pictures:
 
     def reduced(self, most: int, side: int | None) -> "Pictures":
         """At most so many pictures, drawn at random, and none with a side beyond `side`; notes say what was done."""
-        chosen, (channels, height, width), notes = self, self.shape, self.notes
+        chosen, (_, height, width), notes = self, self.shape, self.notes
         if len(self) > most:
             generator = np.random.Generator(np.random.PCG64(key("reduced")))
-            chosen = self.rows(np.sort(generator.choice(len(self), most, replace=False)))
-            notes += (f"{most:,} of the {len(self):,} pictures were drawn at random.",)
+            numbers, strata = np.arange(len(self)), np.zeros(len(self)) if self.labels is None else self.labels
+            chosen = self.rows(np.sort(evenly(spread(numbers, strata, generator), most)))
+            shares = "; every class keeps its share" * (self.labels is not None)
+            notes += (f"{most:,} of the {len(self):,} pictures were drawn at random{shares}.",)
         if side is None or max(height, width) <= side:
             return replace(chosen, notes=notes)
         scale = side / max(height, width)
         size = max(LEAST_SIDE, round(height * scale)), max(LEAST_SIDE, round(width * scale))
-        shape = (channels, *size)
-        values = np.empty((len(chosen), math.prod(shape)), np.uint8)
-        for row, picture in enumerate(chosen.values):
-            values[row] = shrink(picture.reshape(self.shape), size).reshape(-1)
-        notes += tuple(resized([(height, width)], size, "Reduced"))
-        return replace(chosen, values=values, shape=shape, notes=notes)
+        return replace(chosen, notes=notes).sized(size)
+
+    def sized(self, size: Size) -> "Pictures":
+        """The pictures reduced to this (height, width)."""
+        channels, *sides = self.shape
+        values, notes = shrunk(self.values, self.shape, size), resized([(sides[0], sides[1])], size, "Reduced")
+        return replace(self, values=values, shape=(channels, *size), notes=(*self.notes, *notes))
 
     def to_numpy(self) -> np.ndarray:
         """(n, C, H, W) uint8, in memory."""

@@ -114,6 +114,15 @@ def shrink(pixels: np.ndarray, size: Size) -> np.ndarray:
     return np.stack([np.asarray(band) for band in small])
 
 
+def shrunk(values: np.ndarray, shape: Shape, size: Size) -> np.ndarray:
+    """Pictures (n, C*H*W) reduced to this size, block by block."""
+    out = np.empty((len(values), shape[0] * size[0] * size[1]), np.uint8)
+    pictures = (picture for block in blocks_of(values) for picture in block)
+    for row, picture in enumerate(pictures):
+        out[row] = shrink(picture.reshape(shape), size).reshape(-1)
+    return out
+
+
 def _factors(old: tuple[int, ...], new: Size) -> tuple[int, int] | None:
     """How many pixels across and down become one, where these are whole numbers."""
     return None if old[0] % new[0] or old[1] % new[1] else (old[1] // new[1], old[0] // new[0])
@@ -176,7 +185,7 @@ def _check_like(label: str, sizes: list[tuple[Size, list[str]]], size: Size | No
         asked = f", to become {said(size)}" if size else ""
         raise UserError(
             f"{label} has pictures of {_listed(odd)} pixels{asked}; the model learned from {said(known)} (height x "
-            f"width). Reduce them with {_option(known)}."
+            f"width). Reduce them with {option(known)}."
         )
 
 
@@ -190,10 +199,11 @@ def _asked(sizes: Iterable[Size]) -> str:
     """The option that reduces all of these to one supported size."""
     height, width = min(h for h, _ in sizes), min(w for _, w in sizes)
     scale = min(1.0, MOST_SIDE / max(height, width))
-    return _option((max(LEAST_SIDE, math.floor(height * scale)), max(LEAST_SIDE, math.floor(width * scale))))
+    return option((max(LEAST_SIDE, math.floor(height * scale)), max(LEAST_SIDE, math.floor(width * scale))))
 
 
-def _option(size: Size) -> str:
+def option(size: Sequence[int]) -> str:
+    """The option that asks for this size."""
     h, w = size
     return f"--size {h} (in Python: size={h})" if h == w else f"--size {h}x{w} (in Python: size=({h}, {w}))"
 

@@ -16,6 +16,7 @@ from whichloss.errors import DataUnfit
 from whichloss.rng import key
 
 TEST, VALIDATION, FOLDS, MANY_ROWS, KEPT = 0.2, 0.25, 5, 2000, 0.9
+WITHIN, SMALL_UNIT = 0.95, 0.01  # of the rows: those that share the class of their group; the largest such group
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,8 @@ class Split:
 def split(table: Table, *, seed: int, study_seed: int = 0, strata: np.ndarray | None = None) -> Split:
     """The rows of this seed. Raises DataUnfit if groups or times leave a part empty.
 
-    strata: (rows,) classes whose shares every part keeps, to one row each, unless groups or times part the rows.
+    strata: (rows,) classes whose shares every part keeps, to one row each; times come before them, and so do groups,
+    unless nearly all of these lie within a class, as repeats of a row do.
     """
     rows = np.arange(len(table))
     many = len(table) >= MANY_ROWS
@@ -42,8 +44,8 @@ def split(table: Table, *, seed: int, study_seed: int = 0, strata: np.ndarray | 
             f"{table.source} has {len(np.unique(units))} groups; at least 3 are needed (training, validation, test). "
             "Choose another --group column, or none."
         )
-    if strata is not None and table.groups is None:
-        return _by_strata(rows, strata, many, seed, study_seed)
+    if strata is not None and (table.groups is None or _within(units, strata)):
+        return _by_strata(rows, strata, units, many, seed, study_seed)
     test = _draw(units, TEST, 2, _generator("test", study_seed))
     rest = rows[~test]
     if many:
@@ -52,6 +54,11 @@ def split(table: Table, *, seed: int, study_seed: int = 0, strata: np.ndarray | 
         folds = _folds(units[rest], _generator("folds", study_seed, seed // FOLDS))
         validation = folds == seed % FOLDS % (folds.max() + 1)
     return Split(rest[~validation], rest[validation], rows[test])
+
+
+def evenly(index: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the rows, spread evenly: sorted rows often come class by class."""
+    return np.asarray(index[np.linspace(0, len(index) - 1, min(len(index), most)).astype(int)])
 
 
 def _generator(purpose: str, *seeds: int) -> np.random.Generator:
@@ -72,20 +79,33 @@ def _draw(units: np.ndarray, share: float, left: int, generator: np.random.Gener
     return np.asarray(taken[place])
 
 
-def _by_strata(rows: np.ndarray, strata: np.ndarray, many: bool, seed: int, study_seed: int) -> Split:
-    test = np.isin(rows, _spread(rows, strata, _generator("test", study_seed))[:: round(1 / TEST)])
+def _within(units: np.ndarray, strata: np.ndarray) -> bool:
+    _, first, place, sizes = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
+    return bool((strata[first][place] == strata).mean() >= WITHIN and sizes.max() <= len(units) * SMALL_UNIT)
+
+
+def _by_strata(
+    rows: np.ndarray, strata: np.ndarray, units: np.ndarray, many: bool, seed: int, study_seed: int
+) -> Split:
+    test = _every(round(1 / TEST), 0, units, strata, _generator("test", study_seed))
     rest = rows[~test]
+    own, kinds = units[rest], strata[rest]
     if many:
-        order = _spread(rest, strata[rest], _generator("validation", study_seed, seed))
-        taken = order[:: round(1 / VALIDATION)]
+        validation = _every(round(1 / VALIDATION), 0, own, kinds, _generator("validation", study_seed, seed))
     else:
-        order = _spread(rest, strata[rest], _generator("folds", study_seed, seed // FOLDS))
-        taken = order[seed % FOLDS :: FOLDS]
-    validation = np.isin(rest, taken)
+        validation = _every(FOLDS, seed % FOLDS, own, kinds, _generator("folds", study_seed, seed // FOLDS))
     return Split(rest[~validation], rest[validation], rows[test])
 
 
-def _spread(rows: np.ndarray, strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _every(k: int, start: int, units: np.ndarray, strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A mask of every k-th of the units, shuffled within their strata."""
+    names, first, place = np.unique(units, return_index=True, return_inverse=True)
+    taken = np.zeros(len(names), bool)
+    taken[spread(np.arange(len(names)), strata[first], generator)[start::k]] = True
+    return np.asarray(taken[place])
+
+
+def spread(rows: np.ndarray, strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """The rows, shuffled, then put in the order of their strata: every k-th has the strata's shares."""
     order = generator.permutation(len(rows))
     return np.asarray(rows[order[np.argsort(strata[order], kind="stable")]])

@@ -52,6 +52,12 @@ def texts(column: Column, codes: np.ndarray) -> list[str]:
     return ["" if value is None else repr(value) for value in values]
 
 
+def names_of(column: Column, codes: np.ndarray) -> list[str]:
+    """Classes in the user's words; whole numbers without a fraction (1, not 1.0)."""
+    said = texts(column, codes)
+    return [text.removesuffix(".0") for text in said] if column.kind in ("integer", "boolean") else said
+
+
 def _clock(column: Column, codes: np.ndarray) -> list[str]:
     unit = "D" if column.unit == "date" else "s" if column.decimals == 0 else "us"
     zone = "Z" if column.sql_type == "TIMESTAMP WITH TIME ZONE" else ""

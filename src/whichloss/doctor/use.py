@@ -47,8 +47,8 @@ def check_step(bench: Bench) -> Iterator[Finding]:
 def _moved(lanes: Lanes) -> dict[str, bool]:
     """role -> did its weights change, every update acting once."""
     state = lanes.start()
+    loop = Loop(lanes, state, steps=1000)  # it moves the state to the device
     start = {role: w.clone() for role, w in state.weights.items()}
-    loop = Loop(lanes, state, steps=1000)
     loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}  # not traced: that takes a second
     for begin in sorted({update.active[0] for update in loop.updates}):
         state.step = round(1000 * begin)

@@ -26,6 +26,7 @@ from .rows import TILE, checked, nearest, squares
 
 SAME = 1e-6  # of the spread of the rows: nearer than this is the same row
 MOST_TEST = 2000
+COPYING = 0.01  # p of the copy test below which it looks as if training rows were copied
 
 
 @dataclass(frozen=True)

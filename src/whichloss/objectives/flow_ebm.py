@@ -14,8 +14,6 @@ from ..samplers.tilt import effective, log_mean_exp, tilted_normal
 from ..task import Batch, Task
 from .base import Adam, Build, Generative, Nets, Update
 
-DRAWS = 4096  # of the flow, for log Z
-
 
 @dataclass(frozen=True)
 class FlowEBM(Generative):
@@ -30,8 +28,9 @@ class FlowEBM(Generative):
     share: float = 0.6
     proposals: int = 4
     moves: int = 4
+    draws: int = 4096  # of the flow, for log Z
     search = {"lr": (1e-3, 2e-3, 4e-3)}
-    pictures = {"whole": True, "bins": 8}
+    pictures = {"whole": True, "bins": 8, "draws": 256}
     average = 0.998
     scores = "log density"
 
@@ -77,8 +76,8 @@ class FlowEBM(Generative):
         return self.decode(nets, z)
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
-        """log q(x) - E(x) - log Z (n,), in nats, Z the mean of exp(-E) over the same 4,096 draws of q every time."""
-        z = Rng.of(0).normal("log Z", (DRAWS, x.shape[1]))
+        """log q(x) - E(x) - log Z (n,), in nats, Z the mean of exp(-E) over the same draws of q every time."""
+        z = Rng.of(0).normal("log Z", (self.draws, x.shape[1]))
 
         def log_z(nets: Nets) -> Tensor:
             return log_mean_exp(-nets.E(self.decode(nets, z)).squeeze(-1))

@@ -60,7 +60,7 @@ class FlowMatching(Generative):
         return ode(self.field(nets), rng.normal("x0", shape), times=self.times())[0]
 
     def score(self, nets: Nets, x: Tensor) -> Tensor:
-        """log p(x), exact but for the steps of Heun's method."""
+        """log p(x), exact but for the steps of Heun's method and, where there are `probes`, the divergence."""
         return self.estimates(nets, x).mean(dim=1)
 
     def estimates(self, nets: Nets, x: Tensor) -> Tensor:

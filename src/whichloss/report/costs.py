@@ -10,7 +10,7 @@ from ..study.records import Study
 from ..study.verdict import SAME_COST
 from .charts import BLUE, FAINT, INK, PAPER, SOFT, Axis, Figure, data, figure, hover, trained_axis, wide
 from .evidence import band
-from .lookup import of_role
+from .lookup import of_role, things
 from .wording import wording
 from .words import figures, flop
 
@@ -51,7 +51,7 @@ def costs(study: Study) -> list[Figure]:
         made.append(chart_of(study, ("training", title, "FLOP of training"), training, list(last.values())))
     if sampling and (study.goal == "generate" or apart([r.use_flops for r in rows if r.use_flops > 0])):
         title = "Score against the cost of a row"
-        label = f"FLOP per {wording(study).use} row"
+        label = f"FLOP per {wording(study).use} {things(study)[:-1]}"
         made.append(chart_of(study, ("sampling", title, label), sampling, sampling))
     return made
 

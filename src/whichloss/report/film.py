@@ -9,14 +9,13 @@ import numpy as np
 
 from ..data import Pictures
 from ..errors import StudyError
+from ..metrics.copies import COPYING
 from ..study.generate.pictures import SHARE
 from ..study.generate.strips import STEPS
 from ..study.records import Row, Study
 from ..study.store import unpack
 from .grids import page
 from .words import figures, fixed, percent
-
-COPYING = 0.01  # p of the copy test
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def reels(study: Study, folder: Path, pictures: Pictures) -> list[Reel]:
             ways(arrays, study.data.shape), rebuilt(arrays, study.data.shape),
         ) if made)  # fmt: skip
         if shown:
-            found.append(Reel(row, verdict(row, real), shown, row.name == study.answer.recommended))
+            found.append(Reel(row, copying(row, real), shown, row.name == study.answer.recommended))
     return found
 
 
@@ -129,13 +128,13 @@ def rebuilt(arrays: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Strip |
     return strip([list(arrays[name]) for name in names], shape, "Rebuilt by its autoencoder", says, beside=names)
 
 
-def verdict(row: Row, real: Row | None) -> str:
+def copying(row: Row, real: Row | None) -> str:
     """The copy test in words, beside its value for real pictures."""
     p = row.metrics.get("copy test p")
     if p is None:
         return ""
     held = f" (fresh real pictures: {figures(real.metrics['copy test p'][0])})" if real and real is not row else ""
-    said = "it copies" if p[0] < COPYING else "no sign of copying"
+    said = "may be copying" if p[0] < COPYING else "no sign of copying"
     share = row.metrics.get("copied share", (0.0, 0.0))[0]
     exact = f", {percent(share)} are training pictures" if share else ""
     return f"Copy test: p = {figures(p[0])}{held}: {said}{exact}."
@@ -143,7 +142,7 @@ def verdict(row: Row, real: Row | None) -> str:
 
 @dataclass(frozen=True)
 class Classes:
-    """The share of each class in the samples of every line, in percent, beside real pictures counted the same way."""
+    """The share of each class in the samples of every line, beside real pictures counted the same way."""
 
     told_right: float
     heads: tuple[Row, ...]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..data import Pictures
-from ..study.records import Row, Study
-from .samples import read_sample
+from ..study.records import Study
+from .samples import Sample, read_sample
 
 ACROSS, DOWN = 8, 4
 EDGE = 1  # pixels between pictures
@@ -64,7 +64,7 @@ def sheets(study: Study, folder: Path) -> dict[str, Any]:
     for row in study.ranked():
         one = read_sample(row, folder, pictures.values.shape[1])
         if one is None or not len(one.values):
-            absent.append(one or Missing(row))
+            absent.append(one or Sample(row, np.empty((0, 0)), "keeps no pictures"))
         elif one.given is not None:
             found.append(given.by_class(one.values, one.given, study.data.shape, row, study.data.classes))
         else:
@@ -79,16 +79,3 @@ def sheets(study: Study, folder: Path) -> dict[str, Any]:
         "reels": film.reels(study, folder, pictures),
         "classes": film.classes(study, pictures),
     }
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A line of the table without pictures."""
-
-    row: Row
-    absent: str = "keeps no pictures"
-
-    @property
-    def name(self) -> str:
-        """The objective or anchor."""
-        return self.row.name

@@ -13,7 +13,7 @@ from ..study.records import Study
 from ..study.store import write as write_file
 from . import health, lookup, ranking, sheet, why, words
 from .charts import Figure
-from .lookup import of_role, rope
+from .lookup import of_role, rope, things
 from .samples import MOST_COLUMNS, MOST_REAL, Rows, load
 from .wording import score_name, wording
 
@@ -36,6 +36,7 @@ def render(study: Study, folder: Path) -> str:
     )
     for name in ("figures", "fixed", "flop", "percent", "listed", "several", "duration"):
         environment.filters[name] = getattr(words, name)
+    environment.filters["things"] = things
     context = everything(study, folder)
     environment.globals["chart"] = chart_macro(context["charts"])
     return environment.get_template("report.html.j2").render(context)

@@ -22,6 +22,11 @@ def several_labels(study: Study) -> bool:
     return bool(study.preflight.get("several", False))
 
 
+def things(study: Study) -> str:
+    """What the data is made of, in sentences."""
+    return "pictures" if study.data.shape else "rows"
+
+
 def outliers(study: Study) -> bool:
     """Were outliers given, and did anything score them?"""
     return any("outlier AUROC" in row.metrics for row in study.rows)

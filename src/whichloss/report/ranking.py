@@ -242,7 +242,6 @@ METRICS: Sequence[tuple[str, str, int]] = (
     ("channels told right", "channels told right", 0),
     ("high-quality share", "high-quality share", 1),
     ("KL to the density", "KL to the density", -1),
-    ("share difference", "shares of the modes, difference", -1),
     ("class share difference", "shares of the classes, difference", -1),
     ("agreement", "of the class asked for", 1),
     ("copy test p", "copy test p", 0),

@@ -86,7 +86,7 @@ def read_sample(row: Row, folder: Path, width: int) -> Sample | None:
     """The rows of one line; what is missing or damaged is said, not hidden. None for what only scores rows."""
     none = np.empty((0, width))
     if not row.sample:
-        return Sample(row, none, "every run failed, so there are no rows to show")
+        return Sample(row, none, "every run failed, so there is nothing to show")
     file, _, array = row.sample.partition("#")
     try:
         _, arrays = unpack(folder / "runs" / f"{file}.safetensors")
@@ -96,6 +96,6 @@ def read_sample(row: Row, folder: Path, width: int) -> Sample | None:
     if values is None and array.replace("samples/", "unlike/", 1) in arrays:
         return None
     if values is None or values.ndim != 2 or values.shape[1] != width or not len(values):
-        return Sample(row, none, f"runs/{file}.safetensors holds no rows of this table")
+        return Sample(row, none, f"runs/{file}.safetensors holds none of this study's samples")
     given = arrays.get((array or "samples").replace("samples", "given", 1))
     return Sample(row, values, energy=arrays.get("energy"), box=arrays.get("energy box"), given=given)

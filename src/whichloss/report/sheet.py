@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..study.records import Row, Study
-from .lookup import clear, of_role, rope, several_labels, wanted
+from .lookup import clear, of_role, rope, several_labels, things, wanted
 from .wording import wording
 from .words import NONE, duration, figures, fixed, flop, hundredths, listed, percent, places, quoted, several
 
@@ -20,7 +20,7 @@ STAGES = {
 DAMAGES = {
     "noise": "noise added, in standard deviations",
     "mixing": "share of rows replaced by independent columns",
-    "hole": "share of rows missing round one row",
+    "hole": "share missing round one of them",
     "shift": "every row moved, in standard deviations",
     "grain": "noise added, in levels of 255",
     "blur": "blur, in pixels",
@@ -50,7 +50,7 @@ def cost(study: Study) -> str:
         return ""
     parts = [f"One training run costs {flop(row.training_flops)}" + (f" ({row.steps:,} steps)" if row.steps else "")]
     if row.use_flops:
-        parts.append(f"1,000 {wording(study).use} rows cost {flop(1000 * row.use_flops)}")
+        parts.append(f"1,000 {wording(study).use} {things(study)} cost {flop(1000 * row.use_flops)}")
     return f"{listed(parts)}."
 
 
@@ -64,10 +64,18 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
     if "modes covered" in row.metrics and "modes" in row.metrics:
         covered = f"{row.metrics['modes covered'][0]:.1f}".removesuffix(".0")
         best = row.metrics.get("modes covered at best")
-        says = "mean over seeds" + (f"; a perfect sampler covers {best[0]:.0f} with as many rows" if best else "")
+        says = "mean over seeds" + (
+            f"; a perfect sampler covers {best[0]:.0f} with as many {things(study)}" if best else ""
+        )
         out.append(("modes covered", f"{covered} of {row.metrics['modes'][0]:.0f}", says))
     elif "coverage" in row.metrics:
-        out.append(("coverage", percent(row.metrics["coverage"][0]), "of real rows have one of its rows near"))
+        out.append(
+            (
+                "coverage",
+                percent(row.metrics["coverage"][0]),
+                f"of real {things(study)} have one of its {things(study)} near",
+            )
+        )
     out.append(
         ("runs", f"{runs(study):,}", f"{failed} of those in the table failed" if failed else "none in the table failed")
     )

@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ..metrics.copies import COPYING
 from ..study.records import Row, Study
-from .lookup import clear, of_role, rope, several_labels
+from .lookup import clear, of_role, rope, several_labels, things
 from .ranking import setting
 from .words import figures, hundredths, listed, percent, several, times
 
 MOST = 4
-COPYING = 0.01  # p of the copy test
 
 
 def sentences(study: Study, row: Row) -> list[str]:
@@ -73,9 +73,9 @@ def copying(study: Study, row: Row) -> Iterator[str]:
     """The copy test."""
     found = row.metrics.get("copy test p")
     if found and found[0] < COPYING:
-        share = row.metrics.get("copied share", (0.0, 0.0))[0]
+        share, of = row.metrics.get("copied share", (0.0, 0.0))[0], things(study)
         copied = f", and {percent(share)} of them coincide with one" if share > 0 else ""
-        near = f"Its rows lie closer to training rows than held-out real rows do (p = {figures(found[0])})"
+        near = f"Its {of} lie closer to training {of} than held-out real {of} do (p = {figures(found[0])})"
         yield f"{near}{copied}: it may be copying."
 
 
@@ -100,25 +100,25 @@ def modes(study: Study, row: Row) -> Iterator[str]:
     mean = {name: pair[0] for name, pair in row.metrics.items()}
     best = {name: pair[0] for name, pair in real.items()}
     if "modes covered" in mean and "modes" in mean:
-        good = mean.get("high-quality share")
-        held = f" ({percent(best['high-quality share'])} of real rows do)" if "high-quality share" in best else ""
-        more = f", and {percent(good)} of its rows lie on one{held}" if good is not None else ""
+        good, of = mean.get("high-quality share"), things(study)
+        held = f" ({percent(best['high-quality share'])} of real {of} do)" if "high-quality share" in best else ""
+        more = f", and {percent(good)} of its {of} lie on one{held}" if good is not None else ""
         covered = f"{mean['modes covered']:.1f}".removesuffix(".0")
         best_of = mean.get("modes covered at best")
-        at_best = f" (a perfect sampler covers {best_of:.0f} with as many rows)" if best_of is not None else ""
+        at_best = f" (a perfect sampler covers {best_of:.0f} with as many {of})" if best_of is not None else ""
         yield f"It covers {covered} of {mean['modes']:.0f} modes{at_best}{more}."
     elif "coverage" in mean:
         held = f" (fresh real rows: {percent(best['coverage'])})" if "coverage" in best else ""
         among = f", and {percent(mean['precision'])} of them lie among real ones" if "precision" in mean else ""
         among += f" ({percent(best['precision'])})" if among and "precision" in best else ""
-        yield f"Its rows come near {percent(mean['coverage'])} of the real ones{held}{among}."
+        yield f"Its {things(study)} come near {percent(mean['coverage'])} of the real ones{held}{among}."
 
 
 def spread(study: Study, row: Row) -> Iterator[str]:
     """Too narrow or too wide."""
     found = row.metrics.get("spread")
     if found and not 0.9 <= found[0] <= 1.1:
-        yield f"Its rows spread {figures(found[0])} times as widely as real rows."
+        yield f"Its {things(study)} spread {figures(found[0])} times as widely as real {things(study)}."
 
 
 def told_apart(study: Study, row: Row) -> Iterator[str]:
@@ -126,7 +126,7 @@ def told_apart(study: Study, row: Row) -> Iterator[str]:
     found = row.metrics.get("two-sample accuracy")
     if found:
         end = "; guessing would reach 50\u00a0%" if found[0] > 0.55 else ", hardly better than guessing"
-        yield f"A classifier tells its rows from real ones with {percent(found[0])} accuracy{end}."
+        yield f"A classifier tells its {things(study)} from real ones with {percent(found[0])} accuracy{end}."
 
 
 def stand(study: Study, row: Row) -> Iterator[str]:
@@ -195,7 +195,7 @@ def tuning(study: Study, row: Row) -> Iterator[str]:
     worst = max(s for s, _ in lived)
     first, dead = row.tuning[0][1], len(row.tuning) - len(lived)
     if first is None or first - best > rope(study):
-        start = "failed" if first is None else f"scored {figures(first)} on validation rows"
+        start = "failed" if first is None else f"scored {figures(first)} on validation {things(study)}"
         yield f"Tuning mattered: the shipped setting {start}, {setting(values)} scored {figures(best)}."
     elif dead:
         yield f"{dead} of {len(row.tuning)} settings tried failed."
@@ -226,8 +226,8 @@ def first_upper(text: str) -> str:
 
 
 def smallest_damage(study: Study) -> str:
-    """What the score could see at this number of rows."""
+    """What the score could see at this number of {things(study)}."""
     seen = list(study.preflight.get("smallest", ()))
     if not seen:
-        return "None of the planted damages showed above the noise at this number of rows."
+        return f"None of the planted damages showed above the noise at this number of {things(study)}."
     return f"The smallest planted damage that showed above the noise: {listed(seen)}."

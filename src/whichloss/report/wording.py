@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from ..study.records import Study
-from .lookup import outliers
+from .lookup import outliers, things
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,19 @@ class Wording:
 
 GENERATE = Wording(
     sections=("answer", "ranking", "evidence", "why", "samples", "budget", "health", "data", "method"),
-    score="MMD² against real rows",
-    noise="Noise of the score on real rows: {noise}.",
+    score="MMD² against real {things}",
+    noise="Noise of the score on real {things}: {noise}.",
     band="fresh real rows ± one standard deviation",
     use="sampled",
     limits="It measures how much samples resemble the data as a whole; it says nothing about privacy.",
 )
 CLASSIFY = Wording(
     sections=("answer", "signal", "ranking", "evidence", "why", "predictions", "budget", "health", "data", "method"),
-    score="{name} of the predictions for rows that nothing was trained on",
-    noise="As many other judging rows would change a score by about {noise} (one standard error).",
-    band="the best simple baseline ± one standard error over judging rows",
+    score="{name} of the predictions for {things} that nothing was trained on",
+    noise="As many other judging {things} would change a score by about {noise} (one standard error).",
+    band="the best simple baseline ± one standard error over judging {things}",
     use="predicted",
-    limits="Probabilities hold for rows that come as these did, with classes as frequent as here.",
+    limits="Probabilities hold for {things} that come as these did, with classes as frequent as here.",
 )
 
 DETECT = replace(
@@ -47,10 +47,10 @@ WITH_OUTLIERS = ("answer", "ranking", "evidence", "why", "outliers", *GENERATE.s
 
 def wording(study: Study) -> Wording:
     """The words of a study's goal."""
-    if study.goal == "classify":
-        return CLASSIFY
-    found = DETECT if study.score_name == "1 - auroc" else GENERATE
-    return replace(found, sections=WITH_OUTLIERS) if outliers(study) else found
+    found = CLASSIFY if study.goal == "classify" else DETECT if study.score_name == "1 - auroc" else GENERATE
+    found = replace(found, sections=WITH_OUTLIERS) if outliers(study) else found
+    named = {f: getattr(found, f).replace("{things}", things(study)) for f in ("score", "noise", "band", "limits")}
+    return replace(found, **named)
 
 
 SCORES = {

@@ -61,10 +61,11 @@ def annealed(
     acceptance = torch.ones_like(beta)
     for k in range(temperatures):
         ratio = at[0].square().sum(dim=1) / (2 * sd**2) - at[1]
-        gap = _gap(ratio, 1 - beta, share) if k < temperatures - 1 else 1 - beta
+        level = ratio if given is None else _within(ratio, given)
+        gap = _gap(level, 1 - beta, share) if k < temperatures - 1 else 1 - beta
         log_w = gap * ratio
         log_z = log_z + torch.logsumexp(log_w, dim=0) - math.log(n)
-        least = torch.minimum(least, effective_share(log_w))
+        least = torch.minimum(least, effective_share(gap * level))
         beta = beta + gap
         chosen = resample(log_w, rng[k].uniform("u", ()), n, given)
         x, e, g = at
@@ -131,6 +132,13 @@ def _with_slope(energy: Callable[[Tensor], Tensor]) -> Callable[[Tensor], tuple[
         return e, pull(torch.ones_like(e))[0]
 
     return both
+
+
+def _within(ratio: Tensor, given: Tensor) -> Tensor:
+    """Ratios less the mean of their class, whose constant changes no draw: classes are drawn by themselves."""
+    own = given.repeat(len(ratio) // len(given), 1).to(ratio)
+    finite = torch.where(ratio.isfinite(), ratio, 0)
+    return ratio - own @ (own.T @ finite / own.sum(dim=0).clamp(min=1))
 
 
 def _gap(ratio: Tensor, most: Tensor, share: float) -> Tensor:

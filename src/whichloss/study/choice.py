@@ -39,6 +39,8 @@ class Choice(msgspec.Struct, frozen=True):
             if name != self.name:
                 raise UserError(f"where: this model's rows are given {self.name}, and nothing else; got '{name}'.")
         said = text(where[self.name])
+        if said not in self.classes and said.removesuffix(".0") in self.classes:
+            said = said.removesuffix(".0")  # 3.0 for the class 3
         if said not in self.classes:
             raise UserError(f"where: {self.name} is never '{said}': {nearest(said, self.classes)}")
         return torch.full((n,), self.classes.index(said))
@@ -86,8 +88,8 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def text(value: object) -> str:
-    """A class as it is called: true, 3 (not 3.0), Adelie."""
-    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value).removesuffix(".0")
+    """A class as it is called: true, Adelie."""
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
 
 
 def pairs(said: str) -> dict[str, str]:

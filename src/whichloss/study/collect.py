@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data import Pictures, describe
 from ..doctor import Outcome, symptoms
+from ..metrics.copies import COPYING
 from ..objectives import find
 from ..task import Finding
 from . import rank, verdict
@@ -94,7 +95,7 @@ def cautions(found: Found, row: Row, simple: Row, against: rank.Difference, audi
     said += found.preflight.cautions()
     if getattr(found.preflight, "duplicates", 0):
         said.append("Keep one row of each, or name what they share with --group.")
-    if row.metrics.get("copy test p", (1.0, 0.0))[0] < 0.01:
+    if row.metrics.get("copy test p", (1.0, 0.0))[0] < COPYING:
         said.append(f"{row.name} lies suspiciously close to its training rows: it may be copying them.")
     if audit_failed:
         said.append(

@@ -25,7 +25,7 @@ from ..data.schema import Column
 from ..data.write import texts
 from ..errors import StudyError, UserError
 from ..objectives.base import Objective
-from ..train.lanes import FIRST
+from ..train.lanes import first_pictures
 from .goals import judge_of
 from .inline import import_lines, inline, joined, spaced
 from .judge import Judge
@@ -50,7 +50,7 @@ AS_ROWS = {
 }
 AS_PICTURES = {  # pictures stay bytes until a batch is drawn
     "NEW": "new_pictures.npy",
-    "FIRST": f"encode(x[torch.linspace(0, len(x) - 1, min(len(x), {FIRST})).long()])",
+    "FIRST": "encode(x[torch.linspace(0, len(x) - 1, min(len(x), <MOST>)).long()])",
     "BATCHROWS": "encode(x[torch.randint(len(x), (BATCH,))])",
     "BLUR": "0.98 / 127.5",
     "MANY": "100",
@@ -78,11 +78,6 @@ def export(run: str | Path, script: str | Path) -> tuple[Path, Path]:
             f"This run generates rows given {model.choice.name}; what does so cannot be written into one file so far. "
             f"Use whichloss.load, or `whichloss sample {run} --where {model.choice.name}={model.choice.classes[0]}`."
         )
-    if model.task.given:
-        raise UserError(
-            "Rows of this run are generated given their class; such a run cannot be written into one file so far. Use "
-            "whichloss.load, or `whichloss sample --where`."
-        )
     if not (folder / "data.safetensors").exists():
         raise StudyError(f"'{folder}' has no data.safetensors; give the folder of the comparison, not of the model.")
     rows = script.with_name(f"{script.stem}_{'pictures.npy' if model.shape else 'rows.csv'}")
@@ -99,6 +94,7 @@ def source(model: Model, judge: Judge, quarters: list[float | None], script: str
     """The text of the script; `quarters`: the run's validation scores, the lowest of which chose the saved weights."""
     objective, steps = model.objective, model.record["steps"]
     best = min(range(QUARTERS), key=lambda k: math.inf if (score := quarters[k]) is None else score)
+    batch = make_lanes(judge, (model.run,), None)[1].batch
     imports, definitions = inline(type(objective), fields(objective))
     known = facts(model.encoder, objective, definitions)
     needed = PICTURED if model.shape else {*ALWAYS, *(["import datetime"] if "dates" in known else [])}
@@ -112,7 +108,8 @@ def source(model: Model, judge: Judge, quarters: list[float | None], script: str
         "SCORE": f"{model.record['score']:.3g}",
         "STEPS": str(steps),
         "STOP": str(math.ceil(steps * (best + 1) / QUARTERS)),
-        "BATCH": str(make_lanes(judge, (model.run,), None)[1].batch),
+        "BATCH": str(batch),
+        "MOST": str(first_pictures(batch, model.task.dim)),
         "WIDTH": str(model.run.width),
         "SEED": str(model.run.seed),
         "AVERAGE": repr(objective.average),

@@ -14,6 +14,7 @@ import torch
 
 from ..data.pixels import said, shade
 from ..errors import StudyError
+from ..rng import key
 from ..train import count
 from . import collect, model, rows
 from .nets import Makers
@@ -45,7 +46,7 @@ def make_study(found: Found, command: str, started: float) -> Study:
     """All results of a study as one value."""
     plan = found.plan
     table: tuple[Row, ...] = rows.rows(found)
-    said, audit = collect.answer(found, table)
+    decided, audit = collect.answer(found, table)
     found_all = collect.findings(found, table)
     for row in table:
         if not row.state and any(f.objective == row.name and f.rule == "needs longer" for f in found_all):
@@ -62,7 +63,7 @@ def make_study(found: Found, command: str, started: float) -> Study:
         budget=msgspec.to_builtins(plan.budget),
         stages=tuple(plan.stages()),
         data=collect.data(found),
-        answer=said,
+        answer=decided,
         rows=table,
         skipped=plan.skipped,
         findings=found_all,
@@ -103,7 +104,8 @@ def save_best(found: Found, study: Study, folder: Path, nets: Makers | None) -> 
     }
     trained = model.Model(about, {k: torch.from_numpy(w) for k, w in weights.items()}, nets)
     if trained.scores:
-        test = found.judge.split(run.seed).test[:MOST]
+        generator = np.random.Generator(np.random.PCG64(key("held out")))  # sorted rows often come class by class
+        test = generator.permutation(found.judge.split(run.seed).test)[:MOST]
         held, told = found.judge.inputs[test], found.judge.told(test)
         most = affordable(trained, held, told)
         about["held out"] = held_out(trained, held[:most], told[:most])

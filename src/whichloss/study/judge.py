@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import msgspec
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Encoder, Pictures, Split, Table, split
+from ..data import Encoder, Pictures, Split, Table, evenly, split
 from ..errors import UserError
 from ..objectives.base import Objective
 from ..objectives.find import DEFAULTS
@@ -101,6 +102,10 @@ class Judge(ABC):
         """What was noticed while the data was read."""
         return tuple(note for table in self.tables.values() for note in table.notes)
 
+    def resumed(self, folder: Path) -> "Judge":
+        """The judge with what its study has made already, in this folder."""
+        return self
+
     @property
     def asked(self) -> Mapping[str, object]:
         """What, beside the table, makes this judge: kept with the plan."""
@@ -154,7 +159,7 @@ class Judge(ABC):
     def numbers(self, seed: int, which: Which, most: int | None = None) -> np.ndarray:
         """The row numbers that judge, at most `most`, spread evenly."""
         index = getattr(self.split(seed), which)
-        return np.asarray(index[np.linspace(0, len(index) - 1, min(len(index), most or self.most)).astype(int)])
+        return evenly(index, most or self.most)
 
     @property
     def usual(self) -> tuple[str, ...]:
@@ -190,7 +195,8 @@ class Judge(ABC):
     def answers(
         self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str
     ) -> list[Any]:
-        """What every lane answers; None where it has diverged. `name` keys the draws."""
+        """What every lane answers; None where it has diverged. `name` says what for, and keys the draws: "judge" for
+        the best weights, "last" for the last, "look" for a point of a curve."""
 
     @abstractmethod
     def score(self, answer: Any, seed: int, which: Which) -> Scored:

@@ -11,11 +11,12 @@ import msgspec
 
 from ..data import Column, Pictures, Table, is_pictures, read, read_pictures
 from ..data.pictures import LABEL
+from ..data.pixels import option
 from ..engines import Local
 from ..errors import DataUnfit, StudyError, UserError, nearest
 from ..metrics.labels import SCORES
 from .budget import Budget, budget
-from .classify.judge import LabelJudge
+from .classify.target import Target
 from .finish import make_study, save_best
 from .generate.features import check_asked
 from .generate.given import Given
@@ -50,13 +51,13 @@ class Request:
         """Run what is not on disk yet and write study.json, best/ and the model card."""
         started, store = clock.time(), Store(self.folder)
         with store.lock():
-            claim(store, self.plan, self.judge, self.command)
+            judge = claim(store, self.plan, self.judge, self.command)
             with Local(self.workers) as engine:
-                runner = Runner(self.plan, self.judge, store, engine, self.nets, watcher, self.anyway)
+                runner = Runner(self.plan, judge, store, engine, self.nets, watcher, self.anyway)
                 try:
                     found = runner.run()
                 except DataUnfit:
-                    forget(self.folder, self.plan)
+                    forget(self.folder, self.plan, judge)
                     raise
             for text in store.damaged:
                 watcher.note(text)
@@ -90,17 +91,19 @@ def request(
     command: str = "",
 ) -> Request:
     """Understand the data and plan the study; nothing is trained or written. Raises UserError and DataUnfit."""
-    pictures = isinstance(data, Pictures) or is_pictures(data)
+    pictures = is_pictures(data)
     spent: Budget = budget(size, seeds, pictures)
     check_engine(engine)
     if workers is not None and workers < 1:
         raise UserError(f"--workers must be at least 1; got {workers}.")
     if pictures:
-        others = {"target": target, "metric": metric, "outliers": outliers, "time": time, "drop": drop}
-        found = read_pictures(data, size=side, group=group)
-        if spent.name == "quick":
-            found = quick(found, resize=side is None)
-        judge = of_pictures(found, goal, others, given, features)
+        others = {"target": target, "metric": metric, "outliers": outliers is not None, "time": time, "drop": drop}
+        whole = read_pictures(data, size=side, group=group)
+        found = quick(whole, resize=side is None) if spent.name == "quick" else whole
+        try:
+            judge = of_pictures(found, goal, others, given, features)
+        except DataUnfit as error:  # perhaps all of them would do
+            raise DataUnfit(f"{error} {found.notes[-1]}" if len(found) < len(whole) else str(error)) from error
     else:
         if side is not None:
             raise UserError(NO_PICTURES)
@@ -110,7 +113,7 @@ def request(
         table, strange = parted(data, table, outliers, group=group, time=time, drop=drop)
         taken = dict.fromkeys([drop] if isinstance(drop, str) else drop, "--drop") | {group: "--group", time: "--time"}
         goal, asked = understood(goal, target, metric, table, taken, strange)
-        judge = make_judge(table, goal, asked | told(given, goal, table, taken, strange), strange)
+        judge = make_judge(table, goal, asked | asked_given(given, goal, table, taken, strange), strange)
     own = load_file(nets) if isinstance(nets, str | Path) else nets
     plan = make_plan(judge, spent, objectives, own)
     folder = Path(out) if out else default_folder(judge.table)
@@ -122,7 +125,7 @@ def request(
 def quick(pictures: Pictures, resize: bool) -> Pictures:
     """As many and as large pictures as the budget "quick" can learn from; a note says so."""
     taken = pictures.reduced(QUICK_PICTURES, QUICK_SIDE if resize else None)
-    ways = [f"--size {max(pictures.shape[1:])} keeps their size"] * (taken.shape != pictures.shape)
+    ways = [f"{option(pictures.shape[1:])} keeps their size"] * (taken.shape != pictures.shape)
     ways += ["--budget standard takes all"] * (len(taken) < len(pictures))
     if not ways:
         return pictures
@@ -150,17 +153,16 @@ def of_pictures(
         )
     if goal == "classify" or (goal is None and target):
         if given is not None:
-            told(given, "classify", pictures, {}, None)
+            asked_given(given, "classify", pictures, {}, None)
         if features is not None:
             raise UserError("--features belong to the goal 'generate'; 'classify' compares no pictures. Leave it out.")
-        judge = make_judge(pictures, "classify", {"metric": known_metric(metric) or "log-loss"})
-        assert isinstance(judge, LabelJudge) and judge.labels  # raises where there are none
-        return judge
+        Target.of_pictures(pictures)  # raises where there are no labels
+        return make_judge(pictures, "classify", {"metric": known_metric(metric) or "log-loss"})
     for name, value in (("target", target), ("metric", metric)):
         if value:
             raise UserError(f"--{name} belongs to the goal 'classify'; 'generate' learns pictures whole. Leave it out.")
     check_asked(pictures, features)
-    return make_judge(pictures, "generate", told(given, "generate", pictures, {}, None) | {"features": features})
+    return make_judge(pictures, "generate", asked_given(given, "generate", pictures, {}, None) | {"features": features})
 
 
 def only_tables(source: str, others: Mapping[str, object]) -> None:
@@ -221,7 +223,7 @@ def drawn(columns: tuple[str, ...], metric: str | None, table: Table, outliers: 
     return {}
 
 
-def told(
+def asked_given(
     given: str | None, goal: str, data: Table | Pictures, taken: Mapping[str | None, str], outliers: Table | None
 ) -> dict[str, str]:
     """The column that rows are generated given, where there is one."""
@@ -300,15 +302,11 @@ def known_goal(goal: str | None) -> None:
     )
 
 
-def forget(folder: Path, plan: Plan) -> None:
+def forget(folder: Path, plan: Plan, judge: Judge) -> None:
     """Remove what a refused study left, unless anything was trained there: it must not stand in the way of more rows
     under the same name."""
-    mine = [
-        folder / "data.safetensors",
-        folder / "outliers.safetensors",
-        folder / "plan.json",
-        folder / "runs" / f"preflight-{plan.data}.safetensors",
-    ]
+    mine = [folder / f"{name}.safetensors" for name in judge.tables] + [folder / "plan.json"]
+    mine += [folder / "runs" / f"preflight-{plan.data}.safetensors"]
     if {path.name for path in (folder / "runs").glob("*")} <= {mine[-1].name}:
         for path in mine:
             path.unlink(missing_ok=True)

@@ -271,12 +271,13 @@ def tuning_score(record: Mapping[str, Any]) -> float:
     return float("inf") if record["failed"] or record["best"] is None else float(record["best"])
 
 
-def claim(store: Store, plan: Plan, judge: Judge, command: str) -> None:
-    """Make the folder this study's and put the data there."""
+def claim(store: Store, plan: Plan, judge: Judge, command: str) -> Judge:
+    """Make the folder this study's and put the data there; the judge, with what was made for an earlier command."""
     asked = {k: ", ".join(map(str, v)) if isinstance(v, list | tuple) else str(v) for k, v in plan.asked.items()}
     about = {"data set": judge.table.fingerprint, "goal": plan.goal} | asked
     content = {"about": about, "command": command, "plan": msgspec.to_builtins(plan)}
     store.claim(msgspec.json.format(msgspec.json.encode(content)), about)
+    judge = judge.resumed(store.folder)
     for name, table in judge.tables.items():
         path = store.folder / f"{name}.safetensors"
         try:
@@ -285,6 +286,7 @@ def claim(store: Store, plan: Plan, judge: Judge, command: str) -> None:
             known = ""  # missing or damaged
         if known != table.fingerprint:
             table.save(path)
+    return judge
 
 
 def default_folder(table: Table | Pictures) -> Path:

@@ -123,11 +123,12 @@ class Store:
                 old, command = dict(known["about"]), known.get("command") or "not known"
             except (ValueError, KeyError, TypeError) as error:
                 raise StudyError(f"'{path}' is damaged ({error}). Choose another --out.") from error
-            for what, value in about.items():
-                if old.get(what) != value:
+            for what in {**about, **old}:
+                if old.get(what) != about.get(what):
                     changed = ", or the data has changed since" * (what == "data set")
+                    was, is_ = (known.get(what, "none") for known in (old, about))
                     raise StudyError(
-                        f"'{self.folder}' holds a study of another {what} ({old.get(what)}; this one is {value})"
+                        f"'{self.folder}' holds a study of another {what} ({was}; this one is {is_})"
                         f"{changed}. Choose another --out, or remove the folder. Its command was: {command}"
                     )
         elif self.folder.exists() and any(self.folder.iterdir()):

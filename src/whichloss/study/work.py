@@ -138,9 +138,9 @@ class Trainer:
         which: Which = "test" if run.judge == "test" else "validation"
         last = {r: w[lane : lane + 1] for r, w in sampling_weights(self.lanes, state).items()}
         encoder = self.encoders[lane]
-        ends = [best] if all(torch.equal(w, last[role]) for role, w in best.items()) else [best, last]
-        answers = [self.judge.answers(alone, [encoder], [run.seed], w, which, "judge")[0] for w in ends]
-        answer, final = answers[0], answers[-1]  # drawn once where the last is the best, which can take long
+        answer = final = self.judge.answers(alone, [encoder], [run.seed], best, which, "judge")[0]
+        if any(not torch.equal(w, last[role]) for role, w in best.items()):  # drawing can take long
+            final = self.judge.answers(alone, [encoder], [run.seed], last, which, "last")[0]
         assert answer is not None and final is not None  # diverged runs have ended above
         score = self.judge.score(answer, run.seed, which)
         record |= {
@@ -221,7 +221,7 @@ def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | Non
 def settled(lanes: Lanes) -> Lanes:
     """The lanes as they are if they can step together, else one by one; the user's networks may do anything."""
     loop = Loop(lanes, lanes.start(), 1)
-    if lanes.count > 1:  # vmap refuses whatever a trace would; it need not be traced to know, which takes a second
+    if lanes.together:  # vmap refuses whatever a trace would; it need not be traced to know, which takes a second
         loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}
     try:
         loop.step()

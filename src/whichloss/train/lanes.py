@@ -19,8 +19,13 @@ from ..task import Batch, Task
 from . import optimise
 from .place import back, device, there
 
-FIRST = 1 << 24  # numbers of pictures from which an objective makes its memory
+FIRST = 1 << 24  # numbers in the pictures from which an objective makes its memory, at most
 CONVOLUTIONS = torch.nn.modules.conv._ConvNd
+
+
+def first_pictures(batch: int, dim: int) -> int:
+    """How many pictures an objective makes its memory from, at most."""
+    return max(batch, FIRST // dim)
 
 
 @dataclass
@@ -84,7 +89,6 @@ class Lanes:
     salt: str = ""  # a twin's name: other draws, same rows
     pixels: Tensor | None = None
     stacked: bool = True  # False: networks that cannot be traced or vmapped; lanes go one by one
-    bfloat16: bool = False  # products and convolutions of a step in half the bytes; weights stay as they are
     modules: dict[str, nn.Module] = field(init=False)
     layout: dict[str, list[tuple[str, torch.Size]]] = field(init=False)
 
@@ -115,7 +119,7 @@ class Lanes:
         for k in range(self.count):  # one by one, since lanes may differ in their number of rows
             hyper = {name: value[k] for name, value in self.hyper.items()}
             rng = Rng(self.draws.key[k], self.draws.path)["memory"]
-            rows = self.some(k, max(self.batch, FIRST // self.task.dim) if self.pixels is not None else None)
+            rows = self.some(k, first_pictures(self.batch, self.task.dim) if self.pixels is not None else None)
             lanes.append(replace(self.objective, **hyper).memory(self.labelled(rows), rng))
         return {name: torch.stack([lane[name] for lane in lanes]) for name in lanes[0]}
 
@@ -215,7 +219,8 @@ class Lanes:
         """Rows of `data` with the pictures that they name, in [-1, 1], in the place of their numbers."""
         if self.pixels is None:
             return rows
-        x = self.pixels[rows[:, 0].long()].to(torch.get_default_dtype()).div_(127.5).sub_(1)
+        x = self.pixels[rows[:, 0].long().to(self.pixels.device)].to(rows.device, torch.get_default_dtype())
+        x = x.div_(127.5).sub_(1)
         return torch.cat([x, rows[:, 1:].to(x)], dim=1) if rows.shape[1] > 1 else x
 
     def rows(self, number: int) -> Tensor:

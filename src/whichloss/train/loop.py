@@ -1,9 +1,7 @@
 """The only training loop. It is a generator: whoever wants to log, logs."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +13,7 @@ from ..rng import Rng
 from . import optimise
 from .count import count
 from .lanes import Lanes, State, lane, single
-from .place import back, device, there
+from .place import back, device, precision, there
 from .trace import trace
 
 SHARED = (5,)  # the argument of an update that has no lane axis: how far the run is
@@ -76,11 +74,10 @@ class Loop:
     def _work(self, i: int, inputs: tuple[Any, ...]) -> Callable[..., Any]:
         """The update of all lanes: as one trace, or as a trace of one lane that serves each in turn."""
         lanes = self.lanes
-        if not lanes.stacked:
-            return self._gradient(i)
         if lanes.together:
             return trace(self._gradient(i), *inputs)
-        return lanes.in_turn(trace(self._gradient(i, single), *lane(0, inputs, SHARED)), SHARED)
+        one = self._gradient(i, single)
+        return lanes.in_turn(trace(one, *lane(0, inputs, SHARED)) if lanes.stacked else one, SHARED)
 
     def _gradient(self, i: int, vectorise: Callable[..., Any] | None = None) -> Callable[..., Any]:
         """One update of all lanes as a pure function: (gradient, loss, new memory).
@@ -109,12 +106,11 @@ class Loop:
             return objective.updates()[i].loss(nets, batch, rng), fresh
 
         losses = (vectorise or lanes.vectorise)(one, SHARED)
-        short = partial(torch.autocast, device().type, torch.bfloat16, cache_enabled=False)
 
         def gradient(moving: Mapping[str, Tensor], *rest: Any) -> tuple[dict[str, Tensor], Tensor, dict[str, Tensor]]:
             moving = {role: w.detach().requires_grad_() for role, w in moving.items()}
             with torch.enable_grad(), device():
-                with short() if lanes.bfloat16 else nullcontext():
+                with precision():
                     loss, fresh = losses(moving, *rest)
                 slopes = torch.autograd.grad(loss.sum(), list(moving.values()), materialize_grads=True)
             return dict(zip(moving, slopes, strict=True)), loss.detach(), fresh

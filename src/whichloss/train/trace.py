@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import torch
 from torch._guards import TracingContext, tracing
+from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -48,7 +49,9 @@ def _layout(node: Node) -> Any:
 
 
 def _drop_no_ops(graph: GraphModule) -> None:
-    for node in _calls(graph, *SAME, *SAME_SHAPE, aten.mul.Scalar, aten.add.Tensor):
+    written = any(isinstance(n.target, OpOverload) and n.target._schema.is_mutable for n in graph.graph.nodes)
+    fresh = () if written else (aten.mul.Scalar, aten.add.Tensor)  # dropped, they would share memory that is written to
+    for node in _calls(graph, *SAME, *SAME_SHAPE, *fresh):
         source = _unchanged(node)
         if source is not None:
             node.replace_all_uses_with(source)

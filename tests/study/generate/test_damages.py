@@ -82,13 +82,23 @@ def test_one_kind_is_one_class_or_neighbours(judge):
 
 def test_shares_are_of_what_was_there(judge):
     numbers = judge.rest[:100]
-    found = {(k, s): x for k, s, x in damages.planted(judge, numbers, 0)}
+    found = {(k, s): x for k, s, x, _ in damages.planted(judge, numbers, 0)}
     clean = judge.at(numbers)
     kept = [float((found["pixels", s] == clean).all(1).double().mean()) for s in damages.SHARES]
     assert kept == sorted(kept, reverse=True) and kept[-1] == 0
     assert kept[0] == pytest.approx(1 - damages.SHARES[0], abs=0.07)
-    again = {(k, s): x for k, s, x in damages.planted(judge, numbers, 0)}
+    again = {(k, s): x for k, s, x, _ in damages.planted(judge, numbers, 0)}
     assert all(torch.equal(found[at], again[at]) for at in found)
+
+
+def test_places_say_which_pictures_a_hole_leaves(judge):
+    numbers = judge.rest[:100]
+    clean = judge.at(numbers)
+    for kind, size, points, places in damages.planted(judge, numbers, 0):
+        if kind == "hole":
+            assert torch.equal(points, clean[places]) and len(np.unique(places)) <= 100 - round(100 * size)
+        else:
+            assert np.array_equal(places, np.arange(100))
 
 
 def test_only_the_copy_test_sees_copies(measured):

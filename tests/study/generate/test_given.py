@@ -186,7 +186,52 @@ def test_pictures_are_drawn_given_their_label(monkeypatch):
     assert np.array_equal(answer.codes, lanes.told(len(answer.rows))[0].argmax(1))
     found = judge.describe(answer, 1, "test")
     assert {"agreement", "agreement given dark", f"{judge.score_name} given light"} <= set(found)
-    assert np.array_equal(judge.kept(answer, 1)["given"], answer.codes[: len(judge.kept(answer, 1)["samples"])])
+    kept = judge.kept(answer, 1)
+    assert len(kept["given"]) == len(kept["samples"])
+    assert np.array_equal(kept["given"][:40], answer.codes[:40])
+
+
+def test_some_pictures_of_every_class_are_kept(monkeypatch):
+    monkeypatch.setattr(features, "STEPS", 20)
+    judge = GivenPictures(labelled(2000), given="label")
+    codes = (np.arange(400) >= 380).astype(np.int64)
+    rows = judge.table.values[:400].copy()
+    kept = judge.kept(Told(rows, codes), 1)
+    assert np.bincount(kept["given"]).tolist() == [64, 8]
+    assert np.array_equal(kept["samples"][64:], rows[380:388])
+
+
+def test_a_class_without_training_pictures_has_anchors(monkeypatch):
+    monkeypatch.setattr(features, "STEPS", 20)
+    some = labelled()
+    groups = np.where(some.labels == 0, np.arange(200), 1000)  # all light ones are of one group
+    judge = GivenPictures(Pictures(some.values, some.shape, "s", some.labels, some.classes, groups), given="label")
+    for seed in range(5):
+        for anchor in judge.anchors(seed, "test"):
+            assert len(anchor.answer.rows) == len(anchor.answer.codes) == judge.size(seed)
+
+
+def test_a_hole_in_pictures_keeps_their_classes(monkeypatch):
+    monkeypatch.setattr(features, "STEPS", 20)
+    judge = GivenPictures(labelled(400), given="label")
+    numbers = judge.rest[:200]
+    real = judge.compared(numbers)
+    for kind, size, points in judge.damaged(numbers, 0):
+        if kind == "hole":  # every picture beside its class is one of the real ones
+            assert (torch.cdist(points, real).amin(1) < 1e-6).all(), size
+
+
+def test_classes_keep_their_names_and_a_law_of_whole_rows_has_no_density_given_one():
+    rng = np.random.default_rng(0)
+    kind = np.array(["v1", "v1.0"])[np.arange(100) % 2]
+    names = Given.of(read({"x": rng.normal(size=100), "kind": kind}), "kind").names
+    assert names == ("v1", "v1.0")
+    choice = Choice("kind", names, (0.0, 1.0), (0.5, 0.5))
+    assert choice.asked(2, {"kind": "v1.0"}).tolist() == [1, 1]
+    assert Choice("n", ("3", "4"), (3.0, 4.0), (0.5, 0.5)).asked(1, {"n": 3.0}).tolist() == [0]
+    codes = np.array([10115, 20095, 80331])[rng.integers(0, 3, 200)]
+    judge = GivenJudge(read({"code": codes, "x": rng.normal(size=200), "y": rng.normal(size=200)}), given="code")
+    assert {a.log_likelihood for a in judge.anchors(1, "test")} == {None}
 
 
 def test_every_anchor_of_pictures_has_classes_and_the_wrong_class_costs(monkeypatch):

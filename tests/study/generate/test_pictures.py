@@ -77,3 +77,57 @@ def test_sizes_as_they_are_typed():
     assert side_of(None) is None and side_of("16") == 16 and side_of("24x16") == (24, 16)
     with pytest.raises(UserError, match="--size '16y': give one whole number"):
         side_of("16y")
+
+
+def test_simple_models_see_every_class_although_folders_come_class_by_class(monkeypatch):
+    from whichloss.study.generate import anchors
+
+    monkeypatch.setattr(anchors, "FIT", 60)
+    labels = np.repeat([0, 1], 120)
+    values = np.where(labels, 200, 20).astype(np.uint8)[:, None] + np.random.default_rng(0).integers(0, 30, (240, 64))
+    judge = PictureJudge(Pictures(values.astype(np.uint8), (1, 8, 8), "shades", labels, ("dark", "light")))
+    for anchor in judge.anchors(1, "test"):
+        bright = (anchor.answer > 120).mean()
+        assert 0.3 < bright < 0.7, anchor.name
+        first = anchor.answer[: len(anchor.answer) // 2].mean(1) > 120
+        assert 0 < first.mean() < 1 or anchor.name == "independent marginals", anchor.name
+
+
+def test_a_study_goes_on_with_the_features_it_has(tmp_path):
+    judge = PictureJudge(drawn())
+    other = Features((1, 8, 8), 4, "turns", judge.eyes.weights + 1, 0.5, 0.25)
+    other.save(tmp_path / "features.safetensors")
+    assert judge.resumed(tmp_path).eyes.fingerprint == other.fingerprint
+    (tmp_path / "features.safetensors").write_bytes(b"damaged")
+    assert judge.resumed(tmp_path) is judge and judge.resumed(tmp_path / "none") is judge
+
+
+def test_classes_that_hardly_any_picture_has_are_not_counted():
+    whole = drawn(labels=True)
+    one = np.zeros(len(whole), np.int64)
+    one[PictureJudge(whole).split(1).test[0]] = 1
+    judge = PictureJudge(Pictures(whole.values, whole.shape, "bars", one, ("lying", "upright")))
+    assert judge.counter is None and "class share difference" not in judge.shares(whole.values[:40], 1, "test")
+
+
+def test_pictures_that_were_seen_last_are_not_seen_again(monkeypatch):
+    judge, seen = PictureJudge(drawn()), []
+    of = Features.of
+    monkeypatch.setattr(Features, "of", lambda self, values: (seen.append(len(values)), of(self, values))[1])
+    rows = judge.table.values[:40].copy()
+    first = judge.place(rows)
+    assert judge.place(rows) is first and judge.place(rows.copy()) is not first and seen.count(40) == 2
+
+
+def test_a_refused_study_leaves_nothing_behind(tmp_path):
+    from whichloss.study.request import forget
+    from whichloss.study.run import claim
+    from whichloss.study.store import Store
+
+    asked = request(drawn(), out=tmp_path / "run", objectives=["gan"])
+    store = Store(tmp_path / "run")
+    with store.lock():
+        judge = claim(store, asked.plan, asked.judge, "")
+        assert (tmp_path / "run" / "features.safetensors").exists()
+        forget(tmp_path / "run", asked.plan, judge)
+    assert [path.name for path in (tmp_path / "run").iterdir()] in ([], [".lock"])

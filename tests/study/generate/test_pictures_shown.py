@@ -10,7 +10,7 @@ import torch
 from whichloss.data import Pictures
 from whichloss.study import goals, work
 from whichloss.study.generate import features
-from whichloss.study.generate.pictures import FRAMES, SHARE, PictureJudge, nearest_rows
+from whichloss.study.generate.pictures import FRAMES, SHARE, PictureJudge, floats, nearest
 from whichloss.study.plan import Group, Run
 from whichloss.study.store import Store
 
@@ -92,7 +92,9 @@ def test_nearest_rows_are_those_of_every_block(monkeypatch):
     rows, some = rng.integers(0, 256, (40, 5)).astype(np.uint8), rng.integers(0, 256, (6, 5)).astype(np.uint8)
     among = rng.permutation(40)[:30]
     apart = ((some[:, None].astype(float) - rows[among]) ** 2).sum(2)
-    assert nearest_rows(some, rows, among).tolist() == apart.argmin(1).tolist()
+    far, place = nearest(floats(some), among, lambda part: floats(rows[part]))
+    assert place.tolist() == apart.argmin(1).tolist()
+    assert far.numpy() == pytest.approx(np.sqrt(apart.min(1)))
 
 
 def test_shares_of_classes_are_counted_beside_real_ones(judge):

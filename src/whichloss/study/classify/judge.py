@@ -155,7 +155,7 @@ class LabelJudge(Judge):
     ) -> list[Prediction | None]:
         """Every lane's logits for its judging rows; None where a lane has diverged."""
         found = self.logits(lanes, encoders, seeds, weights, which)
-        if name != "judge":
+        if name == "look":
             return [Prediction(z) if np.isfinite(z).all() else None for z in found]
         known = self.logits(lanes, encoders, seeds, weights, "validation")
         return [

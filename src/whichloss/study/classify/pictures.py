@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...data import Column, Pictures, Scale, Schema
 from ...data.pictures import LABEL
-from ...data.pixels import marks, shrink
+from ...data.pixels import marks, shrunk
 from ...task import Task
 from ..judge import Which
 from .judge import LabelJudge
@@ -44,7 +44,11 @@ class PictureLabelJudge(LabelJudge):
         """What is done, a sentence each."""
         _, height, width = self.table.shape
         reduced = f"Simple models and the probe see pictures reduced to {SIDE} pixels a side; networks see them whole."
-        return (*super().method, *(reduced for _ in range(max(height, width) > SIDE)))
+        return (
+            "A row, in what follows, is a picture.",
+            *super().method,
+            *(reduced for _ in range(max(height, width) > SIDE)),
+        )
 
     @cached_property
     def labels(self) -> Target:
@@ -88,14 +92,11 @@ class PictureLabelJudge(LabelJudge):
     @cached_property
     def small(self) -> np.ndarray:
         """All pictures (n, C*h*w), bytes, with sides of at most SIDE."""
-        c, *sides = self.table.shape
-        height, width = size = min(sides[0], SIDE), min(sides[1], SIDE)
-        if list(size) == sides:
+        _, height, width = self.table.shape
+        size = min(height, SIDE), min(width, SIDE)
+        if size == (height, width):
             return self.table.values
-        out = np.empty((len(self.table), c * height * width), np.uint8)
-        for row, picture in enumerate(self.table.values):
-            out[row] = shrink(picture.reshape(self.table.shape), size).reshape(-1)
-        return out
+        return shrunk(self.table.values, self.table.shape, size)
 
     def plain(self, train: np.ndarray, *asked: np.ndarray) -> list[np.ndarray]:
         """What simple models see of the training pictures and of others."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...data import Column, Pictures, Table
-from ...data.write import texts
+from ...data.write import names_of
 from ...errors import DataUnfit, UserError
 from ...task import Labels
 
@@ -103,7 +103,7 @@ def _no_amounts(column: Column, values: np.ndarray) -> None:
 
 def _one(column: Column, values: np.ndarray) -> Target:
     found, codes, counts = np.unique(values, return_inverse=True, return_counts=True)
-    names = tuple(_names(column, found))
+    names = tuple(names_of(column, found))
     if len(found) < 2:
         raise DataUnfit(f"--target '{column.name}' is always '{names[0]}': nothing to predict.")
     rare = int(np.argmin(counts))
@@ -128,7 +128,7 @@ def _several(columns: list[Column], values: np.ndarray) -> np.ndarray:
         if column.kind == "category" or not set(found.tolist()) <= {0.0, 1.0}:
             raise UserError(
                 f"--target '{column.name}': with several label columns each must be 0 or 1 (or true and false); found "
-                f"{', '.join(_names(column, found[:3]))}. Give one column of classes, or make a 0/1 column of each."
+                f"{', '.join(names_of(column, found[:3]))}. Give one column of classes, or make a 0/1 column of each."
             )
         if len(found) < 2:
             raise DataUnfit(f"--target '{column.name}' is always {int(found[0])}: nothing to predict.")
@@ -142,9 +142,3 @@ def _enough(column: Column, what: str, rows: int, remedy: str) -> None:
             f"--target '{column.name}': {what} has {rows} row{'s' * (rows > 1)}; at least {FEWEST} are needed to "
             f"train, choose and judge. {remedy}"
         )
-
-
-def _names(column: Column, values: np.ndarray) -> list[str]:
-    """The user's words; whole numbers without a fraction (1, not 1.0)."""
-    said = texts(column, values)
-    return [text.removesuffix(".0") for text in said] if column.kind in ("integer", "boolean") else said

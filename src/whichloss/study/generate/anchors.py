@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...data import Encoder, Schema
+from ...data import Encoder, Schema, evenly
 from ...rng import key
 from ..judge import Anchor, Role
 
@@ -30,7 +30,7 @@ def anchors(schema: Schema, train: np.ndarray, fresh: np.ndarray, seed: int, lik
     generator = np.random.Generator(np.random.PCG64(key("anchors", seed)))
     yield Anchor("independent marginals", marginals(train, n, generator))
     encoder = Encoder.fit(schema, train)
-    x = encoder.encode(train[:FIT]).astype(np.float64)
+    x = encoder.encode(evenly(train, FIT)).astype(np.float64)
     x += encoder.jitter * (generator.random(x.shape) - 0.5)
     for name, components in (("Gaussian", (1,)), ("Gaussian mixture", COMPONENTS)):
         model = mixture(x, components, seed)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...data.pixels import blocks_of
+from ...metrics.copies import COPYING
 from ...rng import key
 from .anchors import marginals
 
@@ -23,29 +24,32 @@ BLUR = (0.25, 0.35, 0.5, 0.7, 1.0)  # standard deviations of a Gaussian, in pixe
 SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
 HOLE = (0.05, 0.1, 0.2, 0.4)  # shares of the pictures missing round one picture
 KIND = 0.1  # of the pictures, where they have no labels: those around one are of its kind
-COUNT, COPIED = 1000, 0.01  # pictures in the copy test; its p below which copies show
+COUNT = 1000  # pictures in the copy test
 
 
-def planted(judge: "PictureJudge", numbers: np.ndarray, draw: int) -> Iterator[tuple[str, float, Tensor]]:
-    """(kind, size, points (n, k)): these real pictures with every harm, gentle ones first."""
+def planted(judge: "PictureJudge", numbers: np.ndarray, draw: int) -> Iterator[tuple[str, float, Tensor, np.ndarray]]:
+    """(kind, size, points (n, k), places (n,)): these real pictures with every harm, gentle ones first; what is shown
+    in a picture's place came from that place, unless it was exchanged for another kind."""
     rows, points = judge.table.values[numbers], judge.at(numbers)
     generator = np.random.Generator(np.random.PCG64(key("damage", draw)))
-    order = generator.random(len(rows))
+    order, places = generator.random(len(rows)), np.arange(len(rows))
     for level in GRAIN:
         same = np.random.Generator(np.random.PCG64(key("grain", draw)))  # noise at every level
-        yield "grain", level, seen(judge, (grainy(block, level, same) for block in blocks_of(rows)))
+        yield "grain", level, seen(judge, (grainy(block, level, same) for block in blocks_of(rows))), places
     for width in BLUR:
-        yield "blur", width, seen(judge, (blurred(block, judge.table.shape, width) for block in blocks_of(rows)))
+        blocks = (blurred(block, judge.table.shape, width) for block in blocks_of(rows))
+        yield "blur", width, seen(judge, blocks), places
     others = {
         "pixels": judge.place(marginals(rows, len(rows), generator)),
         "one kind": judge.at(alike(judge, len(rows), generator)),
     }
     for kind, instead in others.items():
         for share in SHARES:
-            yield kind, share, torch.where(torch.from_numpy(order < share)[:, None], instead, points)
+            yield kind, share, torch.where(torch.from_numpy(order < share)[:, None], instead, points), places
     near = (points - points[generator.integers(len(points))]).square().sum(1).argsort(stable=True).numpy()
     for share in HOLE:
-        yield "hole", share, points[generator.choice(near[int(share * len(near)) :], len(near))]
+        left = generator.choice(near[int(share * len(near)) :], len(near))
+        yield "hole", share, points[left], left
 
 
 def alike(judge: "PictureJudge", count: int, generator: np.random.Generator) -> np.ndarray:
@@ -60,16 +64,16 @@ def alike(judge: "PictureJudge", count: int, generator: np.random.Generator) -> 
     return generator.choice(same, count)
 
 
-def copies(judge: "PictureJudge", seed: int = 1) -> Iterator[tuple[float, float, bool]]:
+def copies(judge: "PictureJudge") -> Iterator[tuple[float, float, bool]]:
     """(share, z, seen): validation pictures, that share of them exchanged for training pictures, in the copy test."""
-    parts, generator = judge.split(seed), np.random.Generator(np.random.PCG64(key("copies")))
-    count = min(judge.size(seed), COUNT)
+    parts, generator = judge.split(1), np.random.Generator(np.random.PCG64(key("copies")))
+    count = min(judge.size(1), COUNT)
     chosen = generator.permutation(parts.validation)[:count], generator.choice(parts.train, count)
     fresh, taken = (judge.versions(judge.table.values[numbers]) for numbers in chosen)
     for share in SHARES:
         many = round(share * count)
-        found = judge.copying(torch.cat([taken[:many], fresh[many:]]), seed)
-        yield share, found.z, found.p < COPIED
+        found = judge.copying(torch.cat([taken[:many], fresh[many:]]), 1)
+        yield share, found.z, found.p < COPYING
 
 
 def seen(judge: "PictureJudge", blocks: Iterable[np.ndarray]) -> Tensor:

@@ -17,21 +17,22 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from ... import metrics
-from ...data import Column, Encoder, Pictures, Schema, Split, Table, split
+from ...data import Column, Encoder, Pictures, Schema, Split, Table, evenly, split
 from ...data.pictures import LABEL
-from ...data.write import texts
+from ...data.write import names_of
 from ...errors import DataUnfit, UserError, nearest
 from ...objectives import Nets
 from ...objectives.base import Objective
 from ...task import Task
 from ...train import Lanes
 from ..judge import Anchor, Scored, Weights, Which
-from . import anchors
+from . import anchors, damages
 from .judge import SampleJudge
 from .pictures import PictureJudge, simple
 
 MOST, FEWEST = 100, 10  # classes; rows that each needs: some to learn from, to choose by, and to be judged by
 MOST_WHOLE = 20  # whole numbers with more distinct values are amounts, not classes
+EACH = 8  # pictures of every class kept for the report
 JUDGED = 4  # rows of a class on each side, below which nothing is said of it
 NEIGHBOURS, KNOWN = 5, 5000  # training rows that say what a row looks like; how many are asked
 
@@ -66,10 +67,11 @@ class Given:
                 "or leave --given out."
             )
         if counts.min() < FEWEST:
+            what = "picture" if isinstance(data, Pictures) else "row"
             rare, fewest = found.names[int(counts.argmin())], int(counts.min())
             raise DataUnfit(
-                f"--given '{name}': the class '{rare}' has {fewest} row{'s' * (fewest != 1)}; at least "
-                f"{FEWEST} are needed to train, choose and judge. Join rare classes, or leave their rows out."
+                f"--given '{name}': the class '{rare}' has {fewest} {what}{'s' * (fewest != 1)}; at least "
+                f"{FEWEST} are needed to train, choose and judge. Join rare classes, or leave their {what}s out."
             )
         return found
 
@@ -103,8 +105,7 @@ def _column(table: Table, name: str) -> Given:
             f"--given '{name}': {gone.sum():,} of {len(gone):,} rows have none (the first is row "
             f"{int(np.argmax(gone)) + 1}). Leave these rows out, or give them a class."
         )
-    names = [text.removesuffix(".0") for text in texts(column, found)]
-    return Given(name, tuple(names), codes.astype(np.int64), tuple(found.tolist()), column)
+    return Given(name, tuple(names_of(column, found)), codes.astype(np.int64), tuple(found.tolist()), column)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +122,11 @@ class GivenJudge(SampleJudge):
     @property
     def method(self) -> tuple[str, ...]:  # type: ignore[override]
         """What is done, a sentence each."""
+        free = self.table.groups is None and self.table.times is None
         return (
             *super().method,
             f"Every network is told the {self.given} of a row, one-hot, and draws the rest; {self.given} is asked for "
-            "in the shares of the training rows, and every part of the rows keeps these shares.",
+            f"in the shares of the training rows{', which every part of the rows keeps' * free}.",
             f"Agreement: the share of rows whose {NEIGHBOURS} nearest training rows are mostly of the class that was "
             "asked for.",
         )
@@ -232,14 +234,13 @@ class GivenJudge(SampleJudge):
     @lru_cache(maxsize=MOST)  # noqa: B019
     def widths_of(self, k: int) -> tuple[float, float, float]:
         """The bandwidths for rows of one class, from those that are not test rows."""
-        rows = self.points_of(self.rest[self.classes.codes[self.rest] == k][:KNOWN])
+        rows = self.points_of(evenly(self.rest[self.classes.codes[self.rest] == k], KNOWN))
         return metrics.bandwidths(rows) if (rows != rows[0]).any() else self.widths
 
     @lru_cache(maxsize=8)  # noqa: B019
     def known(self, seed: int) -> tuple[Tensor, Tensor]:
         """Training rows as points, and their classes, one-hot."""
-        train = self.split(seed).train
-        some = train[np.linspace(0, len(train) - 1, min(len(train), KNOWN)).astype(int)]
+        some = evenly(self.split(seed).train, KNOWN)
         return self.points_of(some), self.told(some)
 
     def looks_like(self, x: Tensor, seed: int) -> np.ndarray:
@@ -341,8 +342,8 @@ class GivenPictures(GivenJudge, PictureJudge):
 
     def damaged(self, numbers: np.ndarray, draw: int) -> Iterator[tuple[str, float, Tensor]]:
         """Every planted damage; what is exchanged for others keeps the class that was asked for."""
-        for kind, size, points in super().damaged(numbers, draw):
-            yield kind, size, self.beside(points, self.classes.codes[numbers])
+        for kind, size, points, places in damages.planted(self, numbers, draw):
+            yield kind, size, self.beside(points, self.classes.codes[numbers[places]])
 
     def score(self, answer: Any, seed: int, which: Which) -> Scored:
         """The primary metric, of pictures beside the classes that were asked for."""
@@ -352,6 +353,14 @@ class GivenPictures(GivenJudge, PictureJudge):
     def glimpse(self, answer: Any) -> np.ndarray:
         """The first pictures."""
         return super().glimpse(self.parts(answer)[0])
+
+    def kept(self, answer: Any, seed: int) -> dict[str, np.ndarray]:
+        """Some pictures, their classes, and some more, so that the report can show some of every class."""
+        kept, codes = super().kept(answer, seed), answer.codes
+        each = np.concatenate([np.flatnonzero(codes == k)[:EACH] for k in np.unique(codes)])
+        more = np.setdiff1d(each, np.arange(len(kept["samples"])))
+        own = {"samples": answer.rows[more], "given": codes[more]}
+        return kept | {name: np.concatenate([kept[name], values]) for name, values in own.items()}
 
     def maps(self, lanes: Lanes, encoder: Any, weights: Weights) -> dict[str, np.ndarray]:
         """Ways between pictures of one class, and what is rebuilt."""
@@ -363,7 +372,9 @@ class GivenPictures(GivenJudge, PictureJudge):
         codes, learnt = self.classes.codes[fresh], self.classes.codes[parts.train]
         found = {name: np.empty((len(fresh), self.space.dim), np.uint8) for name in self.roles}
         for k in np.unique(codes):
-            own, train = codes == k, parts.train[learnt == k][: anchors.FIT]
-            for anchor in simple(self.table.values[train], self.table.values[fresh[own]], self.space, seed):
+            own, train = codes == k, parts.train[learnt == k]
+            train = train if len(train) > 1 else parts.train  # groups may part a class from training
+            known, real = self.table.values[evenly(train, anchors.FIT)], self.table.values[fresh[own]]
+            for anchor in simple(known, real, self.space, seed):
                 found[anchor.name][own] = anchor.answer
         return [Anchor(name, Told(rows, codes)) for name, rows in found.items()]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ... import metrics
-from ...data import Encoder, find_toy
+from ...data import Encoder, evenly, find_toy
 from ...objectives import Generative, Nets
 from ...objectives.base import Objective
 from ...rng import Rng, key
@@ -27,6 +27,7 @@ from . import anchors, power
 
 MOST = 2000  # rows on each side of a comparison
 DESCRIBED = 1000  # rows on each side of the descriptive metrics, whose cost grows with the square
+GROUPED = 2000  # rows that groups are found among
 MATCHED = 500  # rows on each side of the exact assignment, whose cost grows with the cube
 DIRECTIONS = 256  # of the sliced distance, shared by all objectives
 KEPT = 1000  # sampled rows kept for the report
@@ -119,7 +120,7 @@ class SampleJudge(Judge):
     @cached_property
     def groups(self) -> metrics.Groups | None:
         """The well separated groups of the rows that are not test rows, if there are two."""
-        return metrics.groups(self.at(self.rest))
+        return metrics.groups(self.at(evenly(self.rest, GROUPED)))
 
     @lru_cache(maxsize=16)  # noqa: B019
     def real(self, seed: int, which: Which) -> metrics.MmdReference:
@@ -133,8 +134,8 @@ class SampleJudge(Judge):
     def describe(self, answer: np.ndarray, seed: int, which: Which) -> dict[str, float]:
         """The descriptive metrics of sampled rows against the judging rows."""
         y = self.at(self.numbers(seed, which, min(len(answer), DESCRIBED)))
-        some = answer[np.linspace(0, len(answer) - 1, len(y)).astype(int)]
-        x = self.place(some)
+        some = evenly(np.arange(len(answer)), len(y))
+        x = self.place(answer)[some]
         near = metrics.neighbours(x, y)
         found = {
             "energy distance": metrics.energy_distance(x, y),
@@ -151,7 +152,7 @@ class SampleJudge(Judge):
             found["correlation difference"] = metrics.correlation_difference(x, y)
         if self.space.dim <= 3:
             found["exact W2"] = metrics.exact_w2(x[:MATCHED], y[:MATCHED])
-        return found | self.shares(answer, seed, which) | self.copies(some, seed) | self.toy(answer)
+        return found | self.shares(answer, seed, which) | self.copies(answer[some], seed) | self.toy(answer)
 
     def shares(self, answer: np.ndarray, seed: int, which: Which) -> dict[str, float]:
         """How rows share themselves out over the groups of the data, if it has any: all rows, since chance is large."""
@@ -197,15 +198,18 @@ class SampleJudge(Judge):
         """The first rows."""
         return {"samples": answer[:KEPT]}
 
+    def fresh(self, seed: int) -> np.ndarray:
+        """The rows of validation that stand for fresh real ones: as many as are scored, in no order."""
+        generator = np.random.Generator(np.random.PCG64(key("fresh", seed)))
+        return generator.permutation(evenly(self.split(seed).validation, self.size(seed)))
+
     def anchors(self, seed: int, which: Which) -> list[Anchor]:
         """Simple models, fresh real rows, and copies of training rows."""
 
         def likely(encoder: Encoder, log_p: Callable[[Tensor], Tensor]) -> float | None:
             return self.log_likelihood(encoder, seed, which, log_p)
 
-        parts = self.split(seed)
-        fresh = parts.validation[np.linspace(0, len(parts.validation) - 1, self.size(seed)).astype(int)]
-        train, real = self.table.values[parts.train], self.table.values[fresh]
+        train, real = self.table.values[self.split(seed).train], self.table.values[self.fresh(seed)]
         return list(anchors.anchors(self.table.schema, train, real, seed, likely))
 
     def extras(
@@ -213,7 +217,7 @@ class SampleJudge(Judge):
     ) -> dict[str, float | None]:
         """What one sampled row costs; how far the loss went; log-likelihood of the judging rows."""
         (objective, nets), likely = lanes.trained(weights), None
-        seen = lanes.read(lanes.data[0, : int(lanes.sizes[0])][:SKILLED])
+        seen = lanes.some(0, SKILLED)
         if isinstance(objective, Generative) and objective.scores == "log density":
             own = nets.told(self.told(self.numbers(seed, which)))
             likely = self.log_likelihood(encoder, seed, which, lambda x: objective.score(own, x))
@@ -288,8 +292,9 @@ class SampleJudge(Judge):
     def log_likelihood(
         self, encoder: Encoder, seed: int, which: Which, density: Callable[[Tensor], Tensor]
     ) -> float | None:
-        """Mean log p of the judging rows, as a density over the judge's space; None if a column is discrete."""
-        if encoder.jitter.any() or any(c.missing for c in encoder.schema.columns):
+        """Mean log p of the judging rows, as a density over the judge's space; None if a column is discrete, or for a
+        law of whole rows where a part of them is given."""
+        if encoder.dim != self.bare.dim or encoder.jitter.any() or any(c.missing for c in encoder.schema.columns):
             return None
         rows = self.inputs[self.numbers(seed, which)]
         x, y = encoder.encode(rows), self.bare.encode(rows)

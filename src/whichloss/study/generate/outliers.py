@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...data import Encoder, Table, read
+from ...data import Encoder, Table, evenly, read
 from ...errors import UserError, nearest
 from ...metrics.outliers import auroc_error, detection
 from ...objectives import Generative, available, find
@@ -200,7 +200,7 @@ def detectors(train: np.ndarray, judged: np.ndarray, seed: int) -> Iterator[tupl
     from sklearn.ensemble import IsolationForest
     from sklearn.neighbors import NearestNeighbors
 
-    x, y = train[: anchors.FIT].astype(np.float64), judged.astype(np.float64)
+    x, y = evenly(train, anchors.FIT).astype(np.float64), judged.astype(np.float64)
     for name, components in (("Gaussian", (1,)), ("Gaussian mixture", anchors.COMPONENTS)):
         yield name, -anchors.mixture(x, components, seed).score_samples(y)
     near = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(x))).fit(x)

@@ -1,8 +1,10 @@
 """How sampled pictures are judged: rounded to the levels that a picture holds, compared in features of them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,10 @@ import torch
 from torch import Tensor
 
 from ... import metrics
-from ...data import Pictures, Scale
+from ...data import Pictures, Scale, evenly
 from ...data.pixels import blocks_of, let_go
 from ...data.toys import CHANNELS
+from ...errors import UserError
 from ...rng import key
 from ...task import Task
 from ...train import Lanes
@@ -68,6 +71,12 @@ class PictureJudge(SampleJudge):
         """The features, trained where they are not given."""
         return self.features or learned(self.table, self.rest, self.see)
 
+    def resumed(self, folder: Path) -> "PictureJudge":
+        """With the features in the folder: trained again elsewhere, they might differ in a bit."""
+        with suppress(UserError):  # missing or damaged
+            return replace(self, features=Features.load(folder / "features.safetensors"))
+        return self
+
     @property
     def score_name(self) -> str:  # type: ignore[override]
         """The score, with the name of the features it is taken in."""
@@ -76,7 +85,7 @@ class PictureJudge(SampleJudge):
     @property
     def method(self) -> tuple[str, ...]:  # type: ignore[override]
         """What is done, and what the pictures are compared by."""
-        return (*SampleJudge.method, self.eyes.said)
+        return ("A row, in what follows, is a picture.", *SampleJudge.method, self.eyes.said)
 
     @property
     def labelled(self) -> bool:
@@ -109,17 +118,25 @@ class PictureJudge(SampleJudge):
     def answers(
         self, lanes: Lanes, encoders: Sequence[Any], seeds: Sequence[int], weights: Weights, which: Which, name: str
     ) -> list[Any]:
-        """Pictures drawn by every lane, fewer and in fewer steps for a point of a curve; None where it has diverged."""
-        if name != "look":
+        """Pictures drawn by every lane, fewer for what only describes, and in fewer steps for a point of a curve; None
+        where it has diverged."""
+        if name == "judge":
             return super().answers(lanes, encoders, seeds, weights, which, name)
-        rough: Mapping[str, Any] = getattr(lanes.objective, "rough", {})
+        rough: Mapping[str, Any] = getattr(lanes.objective, "rough", {}) if name == "look" else {}
         lanes = replace(lanes, objective=replace(lanes.objective, **rough))
         drawn = lanes.sample(weights, min(LOOK, self.size(seeds[0])), name).numpy()
         return [e.decode(x) if np.isfinite(x).all() else None for e, x in zip(encoders, drawn, strict=True)]
 
     def place(self, values: np.ndarray) -> Tensor:
-        """Features (n, k) of pictures (n, d)."""
-        return self.eyes.of(values.astype(np.uint8))
+        """Features (n, k) of pictures uint8 (n, d); those of the last ones are kept: every metric asks for them."""
+        if self._last[0] is not values:
+            self._last[:] = values, self.eyes.of(values)
+        found: Tensor = self._last[1]
+        return found
+
+    @cached_property
+    def _last(self) -> list[Any]:
+        return [None, None]
 
     @cached_property
     def placed(self) -> Tensor:
@@ -161,13 +178,12 @@ class PictureJudge(SampleJudge):
 
     def copies(self, rows: np.ndarray, seed: int) -> dict[str, float]:
         """The copy test: are the pictures nearer to training pictures than held-out ones are?"""
-        some = rows[np.linspace(0, len(rows) - 1, min(len(rows), COPIED)).astype(int)]
-        found = self.copying(self.versions(some), seed)
+        found = self.copying(self.versions(evenly(rows, COPIED)), seed)
         return {"copy test p": found.p, "copied share": found.share}
 
     def damaged(self, numbers: np.ndarray, draw: int) -> Iterator[tuple[str, float, Tensor]]:
         """(kind, size, points): real pictures with every planted damage."""
-        return damages.planted(self, numbers, draw)
+        return ((kind, size, points) for kind, size, points, _ in damages.planted(self, numbers, draw))
 
     def copied(self) -> Iterator[tuple[float, float, bool]]:
         """(share, z, seen): what the copy test sees of planted copies."""
@@ -175,12 +191,12 @@ class PictureJudge(SampleJudge):
 
     def glimpse(self, answer: np.ndarray) -> np.ndarray:
         """The first pictures; their noise is that of every look."""
-        return answer[:FRAMES].astype(np.uint8)
+        return answer[:FRAMES]
 
     def describe(self, answer: np.ndarray, seed: int, which: Which) -> dict[str, float]:
         """The descriptive metrics, in features named in their names."""
         two = self.at(self.numbers(seed, which, min(len(answer), DESCRIBED)))
-        one = self.place(answer[np.linspace(0, len(answer) - 1, len(two)).astype(int)])
+        one = self.place(answer)[evenly(np.arange(len(answer)), len(two))]
         named = self.eyes.name
         return super().describe(answer, seed, which) | {
             f"Frechet distance ({named})": metrics.frechet(one, two),
@@ -194,10 +210,17 @@ class PictureJudge(SampleJudge):
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        labels, learnt = self.table.labels, self.rest[:: max(1, len(self.rest) // COUNTED)]
-        if labels is None or not self.labelled or len(self.table.classes) > MOST_CLASSES:
+        labels, learnt = self.table.labels, evenly(self.rest, COUNTED)
+        if labels is None or len(self.table.classes) > MOST_CLASSES or len(np.unique(labels[learnt])) < 2:
             return None
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(self.at(learnt), labels[learnt])
+
+    @cached_property
+    def told_right(self) -> float:
+        """How often the counter is right, on test pictures."""
+        assert self.counter is not None and self.table.labels is not None
+        test = self.split(0).test
+        return float(self.counter.score(self.at(test), self.table.labels[test]))
 
     def counts(self, points: Tensor) -> np.ndarray:
         """The share (K,) of every class among pictures with these features, as the counter sees them."""
@@ -208,14 +231,13 @@ class PictureJudge(SampleJudge):
         """How pictures share themselves out over the classes, and how far that is from real ones, which are counted
         in the same way, so that what is mistaken there is mistaken here."""
         found = super().shares(answer, seed, which)
-        if self.counter is None or self.table.labels is None:
+        if self.counter is None:
             return found
         drawn, real = self.counts(self.place(answer)), self.counts(self.at(self.numbers(seed, which)))
-        test = self.split(0).test
         found |= {f"{SHARE}{name}": float(s) for name, s in zip(self.table.classes, drawn, strict=True)}
         return found | {
             "class share difference": float(np.abs(drawn - real).sum()) / 2,
-            "classes told right": float(self.counter.score(self.at(test), self.table.labels[test])),
+            "classes told right": self.told_right,
         }
 
     def toy(self, values: np.ndarray) -> dict[str, float]:
@@ -223,7 +245,7 @@ class PictureJudge(SampleJudge):
         if self.eyes.kind != "channels":
             return {}
         base = self.eyes.classes
-        modes = self.eyes.told(values.astype(np.uint8)) @ base ** np.arange(CHANNELS)[::-1]
+        modes = self.eyes.told(values) @ base ** np.arange(CHANNELS)[::-1]
         found = metrics.mode_shares(modes, base**CHANNELS)
         return {
             "modes covered": float(found.covered),
@@ -236,27 +258,27 @@ class PictureJudge(SampleJudge):
 
     def kept(self, answer: np.ndarray, seed: int) -> dict[str, np.ndarray]:
         """Some pictures, for the report, and the nearest training pictures of the first: in features, in pixels."""
-        some, train = answer[:SHOWN].astype(np.uint8), self.split(seed).train
-        known = self.at(train)
-        apart = torch.cdist(self.place(some[:FRAMES]), known)
-        others = self.at(self.numbers(seed, "test", COPIED)).split(FRAMES)  # at once: half a gigabyte of distances
-        held_out = torch.cat([torch.cdist(part, known).amin(1) for part in others]).median()
+        some, train = answer[:SHOWN], self.split(seed).train
+        apart, near = nearest(self.place(answer)[:FRAMES], train, self.at)
+        held_out = nearest(self.at(self.numbers(seed, "test", COPIED)), train, self.at)[0].median()
+        in_pixels = nearest(floats(some[:FRAMES]), train, self.levels)[1]
         return {
             "samples": some,
-            "near": train[apart.argmin(1).numpy()],
-            "near in pixels": train[nearest_rows(some[:FRAMES], self.table.values, train)],
-            "distance": (apart.amin(1) / held_out).numpy(),
+            "near": train[near.numpy()],
+            "near in pixels": train[in_pixels.numpy()],
+            "distance": (apart / held_out).numpy(),
         }
 
-    def fresh(self, seed: int) -> np.ndarray:
-        """Which pictures of validation stand for fresh real ones: as many as are scored."""
-        validation = self.split(seed).validation
-        return np.asarray(validation[np.linspace(0, len(validation) - 1, self.size(seed)).astype(int)])
+    def levels(self, numbers: np.ndarray) -> Tensor:
+        """The pixels of real pictures (n, d)."""
+        found = floats(self.table.values[numbers])
+        let_go(self.table.values)
+        return found
 
     def anchors(self, seed: int, which: Which) -> list[Anchor]:
         """Simple models of pictures, fresh real ones, and copies of training pictures."""
         parts = self.split(seed)
-        fresh, train = self.fresh(seed), self.table.values[parts.train[: anchors.FIT]]
+        fresh, train = self.fresh(seed), self.table.values[evenly(parts.train, anchors.FIT)]
         return list(simple(np.asarray(train), np.asarray(self.table.values[fresh]), self.space, seed))
 
     def examined(self, lanes: Lanes, encoder: Any, seed: int, weights: Weights, which: Which) -> dict[str, float]:
@@ -284,18 +306,21 @@ class PictureJudge(SampleJudge):
         return None
 
 
-def nearest_rows(some: np.ndarray, rows: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """The places in `among` of the rows nearest to each of some (m, d) in pixels."""
-    x = torch.from_numpy(some.astype(np.float32))
-    best, place = torch.full((len(x),), torch.inf), torch.zeros(len(x), dtype=torch.int64)
-    block = max(1, BLOCK // rows.shape[1])
-    for start in range(0, len(among), block):
-        y = torch.from_numpy(rows[among[start : start + block]].astype(np.float32))
-        let_go(rows)
-        found = torch.cdist(x, y).min(1)
+def floats(rows: np.ndarray) -> Tensor:
+    """Pictures as numbers that distances can be taken of."""
+    return torch.from_numpy(rows.astype(np.float32))
+
+
+def nearest(x: Tensor, numbers: np.ndarray, of: Callable[[np.ndarray], Tensor]) -> tuple[Tensor, Tensor]:
+    """How far the nearest of the rows of(numbers) is from each of x (m, k), and its place among them; in blocks, since
+    all distances at once would take gigabytes."""
+    best, place = torch.full((len(x),), torch.inf, dtype=x.dtype), torch.zeros(len(x), dtype=torch.int64)
+    block = max(1, BLOCK // max(x.shape))
+    for start in range(0, len(numbers), block):
+        found = torch.cdist(x, of(numbers[start : start + block])).min(1)
         place = torch.where(found.values < best, start + found.indices, place)
         best = torch.minimum(best, found.values)
-    return place.numpy()
+    return best, place
 
 
 def principal(x: np.ndarray, count: int) -> np.ndarray:
@@ -312,7 +337,7 @@ def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Itera
     n = len(fresh)
     generator = np.random.Generator(np.random.PCG64(key("anchors", seed)))
     yield Anchor("independent marginals", anchors.marginals(train, n, generator))
-    x = scale.encode(train[: max(2 * AXES, NUMBERS // train.shape[1])])
+    x = scale.encode(evenly(train, max(2 * AXES, NUMBERS // train.shape[1])))
     mean = x.mean(0)
     axes = principal(x - mean, min(AXES, len(train) - 1))
     z = np.concatenate([(scale.encode(part) - mean) @ axes.T for part in np.array_split(train, -(-len(train) // 100))])

@@ -74,7 +74,7 @@ def between(lanes: Lanes, weights: Weights, real: Tensor, y: Tensor) -> dict[str
     try:
         return {"between": lanes.map(drawn, dict(weights), lanes.told(LINES).repeat_interleave(STEPS, dim=1))[0]}
     except SeveralDraws:
-        if not rebuilds(lanes):
+        if not rebuilds(lanes) or len(real) < 2 * LINES:
             return {}
         return {"between codes": lanes.map(decoded, dict(weights), real[None], y[None])[0]}
 
