@@ -19,6 +19,7 @@ Energy = Callable[[Tensor], Tensor]
 TARGET = 0.574  # the acceptance at which an adjusted Langevin step goes furthest (Roberts & Rosenthal, 1998)
 GAIN = 2.0  # of the step's length: e^(GAIN (acceptance - TARGET)) after every move
 HALVINGS = 20
+WIDE = 1 << 20  # numbers in all rows that go together, beyond which more than those asked for would take gigabytes
 
 
 _At = tuple[Tensor, Tensor, Tensor]  # rows (n, d), their energies (n,) and slopes (n, d)
@@ -92,13 +93,13 @@ def annealed_rows(
     temperatures: int = 32,
     given: Tensor | None = None,
 ) -> tuple[Tensor, Info]:
-    """`shape` = (n, d) rows of exp(-E) / Z, of at least `particles` that go through `annealed` together.
+    """`shape` = (n, d) rows of exp(-E) / Z, of at least `particles` (fewer where d is large) that go together.
 
     Of more rows than asked for every k-th is kept, since neighbours may be copies. given (n, K): their classes. Errors,
     info: as `annealed`.
     """
     n, d = shape
-    every = -(-particles // n)
+    every = -(-min(particles, max(n, WIDE // d)) // n)
     x, info = annealed(energy, sd * rng.normal("x", (every * n, d)), rng, sd=sd, temperatures=temperatures, given=given)
     if given is None:
         return x[::every], info

@@ -20,7 +20,13 @@ from . import optimise
 from .place import back, device, there
 
 FIRST = 1 << 24  # numbers in the pictures from which an objective makes its memory, at most
+SAMPLED = 1 << 20  # numbers in the pictures that are drawn at once
 CONVOLUTIONS = torch.nn.modules.conv._ConvNd
+
+
+def sampled(task: Task) -> int | None:
+    """How many pictures are drawn at once: maps of all of them, and slopes through these, would take gigabytes."""
+    return max(1, SAMPLED // task.dim) if task.shape else None
 
 
 def first_pictures(batch: int, dim: int) -> int:
@@ -256,12 +262,18 @@ class Lanes:
     def sample(self, weights: Mapping[str, Tensor], n: int, name: str) -> Tensor:
         """n rows drawn by every lane's networks: (S, n, d); row i is of the class that `told` says."""
 
+        parts = self.told(n).split(sampled(self.task) or n, dim=1)
+        keys: list[tuple[str | int, ...]] = [(name, k) if k else (name,) for k in range(len(parts))]
+        return torch.cat([self._drawn(weights, y, key) for y, key in zip(parts, keys, strict=True)], dim=1)
+
+    def _drawn(self, weights: Mapping[str, Tensor], y: Tensor, key: tuple[str | int, ...]) -> Tensor:
         def work(objective: Any, rng: Rng, weights: Mapping[str, Tensor], y: Tensor) -> Tensor:
-            shape = (n, self.task.dim)
-            rows: Tensor = objective.sample(self.nets(weights, y), shape, rng["sample"][name])
+            for part in ("sample", *key):
+                rng = rng[part]
+            rows: Tensor = objective.sample(self.nets(weights, y), (len(y), self.task.dim), rng)
             return rows
 
-        return self.map(work, dict(weights), self.told(n))  # type: ignore[no-any-return]
+        return self.map(work, dict(weights), y)  # type: ignore[no-any-return]
 
     def watch(self, state: State, steps: int) -> dict[str, Tensor]:
         """The objective's named numbers on a fresh batch, each (S,)."""
