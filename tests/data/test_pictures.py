@@ -794,3 +794,14 @@ def test_stacked_pictures_of_ones_own(tmp_path):
 def test_fashion_mnist_is_read_with_its_labels():
     pictures = read_pictures(fashion_mnist() / "t10k-images-idx3-ubyte.gz", size=14)
     assert pictures.shape == (1, 14, 14) and np.bincount(pictures.labels).tolist() == [1000] * 10
+
+
+def test_rows_are_taken_in_blocks_as_they_are_at_once(tmp_path, monkeypatch):
+    values = np.random.default_rng(0).integers(0, 256, (300, 12)).astype(np.uint8)
+    values.tofile(tmp_path / "bytes")
+    mapped = np.memmap(tmp_path / "bytes", np.uint8, "r", shape=values.shape)
+    numbers = np.random.default_rng(1).integers(0, 300, 1000)
+    monkeypatch.setattr(pixels, "BLOCK", 7 << 16)
+    for source in (values, mapped):
+        assert np.array_equal(pixels.taken(source, numbers), values[numbers])
+    assert pixels.taken(values, numbers[:0]).shape == (0, 12)

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from ..study.records import Row, Study
-from .lookup import level, of_role, rope, span
+from .lookup import level, of_role, rope, span, unbiased
 
 # Colours are the page's CSS variables, so charts turn dark, and print, with the page.
 INK, SOFT, FAINT, PAPER = "var(--ink)", "var(--soft)", "var(--faint)", "var(--paper)"
@@ -152,5 +152,5 @@ def axis_of(study: Study, found: Sequence[float]) -> Axis:
     """The axis that holds these scores and 0; scores that cannot be negative start there."""
     known, noise = [0.0, *(x for x in found if math.isfinite(x))], rope(study)
     low, high = min(known), max(known)
-    below = 0.0 if study.score_name != "MMD^2" and low >= 0 else min(low, -2 * noise) * 1.05
+    below = 0.0 if not unbiased(study) and low >= 0 else min(low, -2 * noise) * 1.05
     return Axis(noise, below, max(high, 4 * noise) * 1.05)

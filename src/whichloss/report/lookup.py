@@ -40,9 +40,14 @@ def wanted(study: Study) -> str:
     return say_needed(seeds, rows, study.answer.differences[0]["rows"], study.overlap > 0)
 
 
+def unbiased(study: Study) -> bool:
+    """Is the score an unbiased MMD², whatever it is taken in? Then it may be negative by chance."""
+    return study.score_name.startswith("MMD^2")
+
+
 def span(study: Study, row: Row) -> tuple[float, float]:
     """The 95 % interval, cut off where no score can be: MMD² and the debiased calibration error may be negative."""
-    floor = float("-inf") if study.score_name in ("MMD^2", "calibration") else 0.0
+    floor = float("-inf") if unbiased(study) or study.score_name == "calibration" else 0.0
     return max(row.low, floor), max(row.high, floor)
 
 

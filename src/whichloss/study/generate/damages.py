@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...data.pixels import blocks_of
+from ...data.pixels import blocks_of, taken
 from ...metrics.copies import COPYING
 from ...rng import key
 from .anchors import marginals
@@ -30,7 +30,7 @@ COUNT = 1000  # pictures in the copy test
 def planted(judge: "PictureJudge", numbers: np.ndarray, draw: int) -> Iterator[tuple[str, float, Tensor, np.ndarray]]:
     """(kind, size, points (n, k), places (n,)): these real pictures with every harm, gentle ones first; what is shown
     in a picture's place came from that place, unless it was exchanged for another kind."""
-    rows, points = judge.table.values[numbers], judge.at(numbers)
+    rows, points = taken(judge.table.values, numbers), judge.at(numbers)
     generator = np.random.Generator(np.random.PCG64(key("damage", draw)))
     order, places = generator.random(len(rows)), np.arange(len(rows))
     for level in GRAIN:
@@ -69,10 +69,10 @@ def copies(judge: "PictureJudge") -> Iterator[tuple[float, float, bool]]:
     parts, generator = judge.split(1), np.random.Generator(np.random.PCG64(key("copies")))
     count = min(judge.size(1), COUNT)
     chosen = generator.permutation(parts.validation)[:count], generator.choice(parts.train, count)
-    fresh, taken = (judge.versions(judge.table.values[numbers]) for numbers in chosen)
+    fresh, known = (judge.versions(taken(judge.table.values, numbers)) for numbers in chosen)
     for share in SHARES:
         many = round(share * count)
-        found = judge.copying(torch.cat([taken[:many], fresh[many:]]), 1)
+        found = judge.copying(torch.cat([known[:many], fresh[many:]]), 1)
         yield share, found.z, found.p < COPYING
 
 

@@ -27,7 +27,7 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from ...data import Pictures, Scale
-from ...data.pixels import let_go
+from ...data.pixels import taken
 from ...data.toys import CHANNELS, STACKED
 from ...data.write import aside
 from ...errors import UserError, nearest
@@ -215,8 +215,7 @@ def recipe(pictures: Pictures, rows: np.ndarray, held: np.ndarray, kind: str) ->
 
 def example(pictures: Pictures, rows: np.ndarray, kind: str) -> tuple[np.ndarray, np.ndarray, int]:
     """What a network learns from: pictures (m, d), what it has to tell of them (m,), one of how many."""
-    values = np.asarray(pictures.values[np.sort(rows)])
-    let_go(pictures.values)
+    values = taken(pictures.values, np.sort(rows))
     if kind in ("turns", "random"):
         return *turned(values, pictures.shape), 4
     assert pictures.labels is not None

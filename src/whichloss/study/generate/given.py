@@ -19,6 +19,7 @@ from torch.nn.functional import one_hot
 from ... import metrics
 from ...data import Column, Encoder, Pictures, Schema, Split, Table, evenly, split
 from ...data.pictures import LABEL
+from ...data.pixels import taken
 from ...data.write import names_of
 from ...errors import DataUnfit, UserError, nearest
 from ...objectives import Nets
@@ -374,7 +375,7 @@ class GivenPictures(GivenJudge, PictureJudge):
         for k in np.unique(codes):
             own, train = codes == k, parts.train[learnt == k]
             train = train if len(train) > 1 else parts.train  # groups may part a class from training
-            known, real = self.table.values[evenly(train, anchors.FIT)], self.table.values[fresh[own]]
+            known, real = (taken(self.table.values, n) for n in (evenly(train, anchors.FIT), fresh[own]))
             for anchor in simple(known, real, self.space, seed):
                 found[anchor.name][own] = anchor.answer
         return [Anchor(name, Told(rows, codes)) for name, rows in found.items()]

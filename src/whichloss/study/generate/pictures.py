@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ... import metrics
 from ...data import Pictures, Scale, evenly
-from ...data.pixels import blocks_of, let_go
+from ...data.pixels import blocks_of, taken
 from ...data.toys import CHANNELS
 from ...errors import UserError
 from ...rng import key
@@ -170,7 +170,7 @@ class PictureJudge(SampleJudge):
     @cached_property
     def held_out(self) -> Tensor:
         """All versions of some test pictures."""
-        return self.versions(self.table.values[self.numbers(0, "test", COPIED)])
+        return self.versions(taken(self.table.values, self.numbers(0, "test", COPIED)))
 
     def copying(self, versions: Tensor, seed: int) -> metrics.CopyTest:
         """The copy test of pictures in all versions."""
@@ -271,15 +271,13 @@ class PictureJudge(SampleJudge):
 
     def levels(self, numbers: np.ndarray) -> Tensor:
         """The pixels of real pictures (n, d)."""
-        found = floats(self.table.values[numbers])
-        let_go(self.table.values)
-        return found
+        return floats(taken(self.table.values, numbers))
 
     def anchors(self, seed: int, which: Which) -> list[Anchor]:
         """Simple models of pictures, fresh real ones, and copies of training pictures."""
         parts = self.split(seed)
-        fresh, train = self.fresh(seed), self.table.values[evenly(parts.train, anchors.FIT)]
-        return list(simple(np.asarray(train), np.asarray(self.table.values[fresh]), self.space, seed))
+        train, fresh = (taken(self.table.values, n) for n in (evenly(parts.train, anchors.FIT), self.fresh(seed)))
+        return list(simple(train, fresh, self.space, seed))
 
     def examined(self, lanes: Lanes, encoder: Any, seed: int, weights: Weights, which: Which) -> dict[str, float]:
         """Nothing: bytes have no density."""
