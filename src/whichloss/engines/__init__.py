@@ -1,5 +1,5 @@
 """How work is spread over processes."""
 
-from .local import Failure, Local, Outcome
+from .local import Failure, Local, Outcome, trim
 
-__all__ = ["Failure", "Local", "Outcome"]
+__all__ = ["Failure", "Local", "Outcome", "trim"]

@@ -5,6 +5,7 @@ notebooks work. A worker that dies is replaced and its piece of work done once m
 failure with the reason. Workers end when their parent does, however it ends.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -20,13 +21,19 @@ import cloudpickle
 
 Item = TypeVar("Item")
 TRIES = 2
-# Large blocks stay in the process instead of going back to the system after every operation.
+# The blocks of a step stay in the process instead of going back to the system after every operation.
 MEMORY = {
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 28),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 26),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
     "MALLOC_TOP_PAD_": str(1 << 26),
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def trim() -> None:
+    """Give what is free back to the system, where the allocator can (glibc)."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from typing import Any
 
 import cloudpickle
 
+from .local import trim
+
 
 def serve(link: Connection) -> None:
     """Work until the parent is gone. An exception is an answer, not an end."""
@@ -41,6 +43,8 @@ def serve(link: Connection) -> None:
             send("failure", (str(error) if own else f"{kind}: {error}", kind))
         else:
             send("result", result)
+            del result
+        trim()
 
 
 def end_with(parent: int) -> None:

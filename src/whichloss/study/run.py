@@ -12,7 +12,7 @@ import msgspec
 
 from ..data import Pictures, Table
 from ..doctor import check_contracts
-from ..engines import Failure, Local
+from ..engines import Failure, Local, trim
 from ..errors import DataUnfit, StudyError, UserError
 from ..objectives import available, find
 from ..task import Finding, Task
@@ -286,6 +286,7 @@ def claim(store: Store, plan: Plan, judge: Judge, command: str) -> Judge:
             known = ""  # missing or damaged
         if known != table.fingerprint:
             table.save(path)
+    trim()  # what the features learned from
     return judge
 
 
