@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...data import evenly
 from ...data.pixels import blocks_of, taken
 from ...metrics.copies import COPYING
 from ...rng import key
@@ -25,6 +26,7 @@ SHARES = (0.05, 0.1, 0.2, 0.5, 1.0)
 HOLE = (0.05, 0.1, 0.2, 0.4)  # shares of the pictures missing round one picture
 KIND = 0.1  # of the pictures, where they have no labels: those around one are of its kind
 COUNT = 1000  # pictures in the copy test
+AMONG = 10_000  # pictures among which those of one kind are sought
 
 
 def planted(judge: "PictureJudge", numbers: np.ndarray, draw: int) -> Iterator[tuple[str, float, Tensor, np.ndarray]]:
@@ -54,7 +56,7 @@ def planted(judge: "PictureJudge", numbers: np.ndarray, draw: int) -> Iterator[t
 
 def alike(judge: "PictureJudge", count: int, generator: np.random.Generator) -> np.ndarray:
     """The numbers of so many real pictures of one class, or of the tenth of them that lie around one."""
-    labels, rest = judge.table.labels, judge.rest
+    labels, rest = judge.table.labels, evenly(judge.rest, AMONG)
     centre = generator.choice(rest)
     if labels is not None and judge.labelled:
         same = rest[labels[rest] == labels[centre]]
