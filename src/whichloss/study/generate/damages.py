@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...data import evenly
 from ...data.pixels import blocks_of, taken
+from ...engines import trim
 from ...metrics.copies import COPYING
 from ...rng import key
 from .anchors import marginals
@@ -80,7 +81,9 @@ def copies(judge: "PictureJudge") -> Iterator[tuple[float, float, bool]]:
 
 def seen(judge: "PictureJudge", blocks: Iterable[np.ndarray]) -> Tensor:
     """Features (n, k) of pictures in blocks: harm is done in floats, which take four times the memory or more."""
-    return torch.cat([judge.place(block) for block in blocks])
+    found = torch.cat([judge.place(block) for block in blocks])
+    trim()
+    return found
 
 
 def grainy(rows: np.ndarray, level: float, generator: np.random.Generator) -> np.ndarray:

@@ -15,6 +15,7 @@ from ... import metrics
 from ...data import Pictures, Scale, evenly
 from ...data.pixels import blocks_of, taken
 from ...data.toys import CHANNELS
+from ...engines import trim
 from ...errors import UserError
 from ...rng import key
 from ...task import Task
@@ -141,7 +142,9 @@ class PictureJudge(SampleJudge):
     @cached_property
     def placed(self) -> Tensor:
         """Features (N, k) of all real pictures, float32: seen once, in one order, so that no bit depends on when."""
-        return torch.cat([self.eyes.of(block).float() for block in blocks_of(self.table.values)])
+        found = torch.cat([self.eyes.of(block).float() for block in blocks_of(self.table.values)])
+        trim()  # the maps that the features came from; they are not needed again
+        return found
 
     def at(self, numbers: np.ndarray) -> Tensor:
         """Features of real pictures."""
@@ -157,7 +160,9 @@ class PictureJudge(SampleJudge):
     @cached_property
     def small(self) -> Tensor:
         """All real pictures as thumbnails."""
-        return torch.cat([self.thumbs(block) for block in blocks_of(self.table.values)])
+        found = torch.cat([self.thumbs(block) for block in blocks_of(self.table.values)])
+        trim()
+        return found
 
     def versions(self, rows: np.ndarray) -> Tensor:
         """Thumbnails (n, v, t) of pictures as they are, mirrored, and moved by one pixel."""
@@ -277,7 +282,9 @@ class PictureJudge(SampleJudge):
         """Simple models of pictures, fresh real ones, and copies of training pictures."""
         parts = self.split(seed)
         train, fresh = (taken(self.table.values, n) for n in (evenly(parts.train, anchors.FIT), self.fresh(seed)))
-        return list(simple(train, fresh, self.space, seed))
+        found = list(simple(train, fresh, self.space, seed))
+        trim()
+        return found
 
     def examined(self, lanes: Lanes, encoder: Any, seed: int, weights: Weights, which: Which) -> dict[str, float]:
         """Nothing: bytes have no density."""
