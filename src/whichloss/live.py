@@ -24,8 +24,8 @@ from .study.store import Store
 from .study.verdict import listed
 from .task import Finding
 
-SPEED, CONVOLUTIONS = 2.5e10, 7e10  # operations per second and core, for a first guess at the time
-START = 10.0  # seconds for starting workers, checks, anchors and the report
+SPEED, CONVOLUTIONS = 2.5e10, 6e10  # operations per second and core, for a first guess at the time
+START, SEEING = 10.0, 90.0  # seconds for starting workers, checks, anchors and the report; for pictures, features too
 STAGES = {
     "tune": "settings tried, one seed each, half the compute",
     "screen": "every objective, chosen setting",
@@ -57,7 +57,8 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = Non
     stages = [stage for stage in plan.stages() if stage[1]]
     for name, runs, flops in stages:
         lines.append(f"  {name:10} {runs:4} runs  {plain(flops, 2):>7} operations  {STAGES[name]}")
-    seconds = START + total / (CONVOLUTIONS if pictures else SPEED) / min(workers or cores, cores)
+    start, speed = (SEEING, CONVOLUTIONS) if pictures else (START, SPEED)
+    seconds = start + total / speed / min(workers or cores, cores)
     by = f" with {workers} worker{'s' * (workers > 1)}" if workers else ""
     lines.append(
         f"  in all     {sum(runs for _, runs, _ in stages):4} runs  {plain(total, 2):>7} operations, about "
