@@ -145,7 +145,8 @@ def gone(pids, seconds=5.0):
 
 
 PARENT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
 sys.path.insert(0, {folder!r})
 import test_local
 from whichloss.engines import Local

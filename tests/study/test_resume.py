@@ -121,7 +121,8 @@ def test_only_the_damaged_trial_is_done_again_and_it_is_named(small, whole, tmp_
 
 def start(table_csv, mine, folder):
     typed = ["compare", table_csv, "--objectives", mine, "--budget", "6e8", "--seeds", "2"]
-    script = "from whichloss.cli import main; main()"
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # jobs in the background ignore it
+    script = f"{heed}; from whichloss.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, typed), "--out", "run", "--workers", "1"],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,

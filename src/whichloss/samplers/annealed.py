@@ -19,7 +19,6 @@ Energy = Callable[[Tensor], Tensor]
 TARGET = 0.574  # the acceptance at which an adjusted Langevin step goes furthest (Roberts & Rosenthal, 1998)
 GAIN = 2.0  # of the step's length: e^(GAIN (acceptance - TARGET)) after every move
 HALVINGS = 20
-WIDE = 1 << 20  # numbers in all rows that go together, beyond which more than those asked for would take gigabytes
 
 
 _At = tuple[Tensor, Tensor, Tensor]  # rows (n, d), their energies (n,) and slopes (n, d)
@@ -62,11 +61,12 @@ def annealed(
     acceptance = torch.ones_like(beta)
     for k in range(temperatures):
         ratio = at[0].square().sum(dim=1) / (2 * sd**2) - at[1]
-        level = ratio if given is None else _within(ratio, given)
-        gap = _gap(level, 1 - beta, share) if k < temperatures - 1 else 1 - beta
+        if given is not None:
+            ratio = _within(ratio, given)
+        gap = _gap(ratio, 1 - beta, share) if k < temperatures - 1 else 1 - beta
         log_w = gap * ratio
         log_z = log_z + torch.logsumexp(log_w, dim=0) - math.log(n)
-        least = torch.minimum(least, effective_share(gap * level))
+        least = torch.minimum(least, effective_share(log_w))
         beta = beta + gap
         chosen = resample(log_w, rng[k].uniform("u", ()), n, given)
         x, e, g = at
@@ -99,7 +99,7 @@ def annealed_rows(
     info: as `annealed`.
     """
     n, d = shape
-    every = -(-min(particles, max(n, WIDE // d)) // n)
+    every = -(-min(particles, max(n, (1 << 20) // d)) // n)  # more of wide rows would take gigabytes
     x, info = annealed(energy, sd * rng.normal("x", (every * n, d)), rng, sd=sd, temperatures=temperatures, given=given)
     if given is None:
         return x[::every], info
@@ -138,8 +138,7 @@ def _with_slope(energy: Callable[[Tensor], Tensor]) -> Callable[[Tensor], tuple[
 def _within(ratio: Tensor, given: Tensor) -> Tensor:
     """Ratios less the mean of their class, whose constant changes no draw: classes are drawn by themselves."""
     own = given.repeat(len(ratio) // len(given), 1).to(ratio)
-    finite = torch.where(ratio.isfinite(), ratio, 0)
-    return ratio - own @ (own.T @ finite / own.sum(dim=0).clamp(min=1))
+    return ratio - own @ (own.T @ ratio.nan_to_num(0.0, 0.0, 0.0) / own.sum(dim=0).clamp(min=1))
 
 
 def _gap(ratio: Tensor, most: Tensor, share: float) -> Tensor:
