@@ -263,7 +263,7 @@ class Lanes:
         """n rows drawn by every lane's networks: (S, n, d); row i is of the class that `told` says."""
 
         parts = self.told(n).split(sampled(self.task) or n, dim=1)
-        keys: list[tuple[str | int, ...]] = [(name, k) if k else (name,) for k in range(len(parts))]
+        keys: list[tuple[str | int, ...]] = [(name, "part", k) if k else (name,) for k in range(len(parts))]
         return torch.cat([self._drawn(weights, y, key) for y, key in zip(parts, keys, strict=True)], dim=1)
 
     def _drawn(self, weights: Mapping[str, Tensor], y: Tensor, key: tuple[str | int, ...]) -> Tensor:
