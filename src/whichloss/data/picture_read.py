@@ -36,6 +36,7 @@ from whichloss.data.pixels import (
     check_sizes,
     marks,
     on_disk,
+    shade,
 )
 from whichloss.data.raw import is_tensor, to_array
 from whichloss.data.toys import CHANNELS, digits, find_stacked, is_stacked, stack
@@ -136,7 +137,7 @@ def _read_like(source: Any, size: int | Size | None, like: Shape, labelled: bool
     except DataUnfit as error:
         raise UserError(str(error)) from error
     if found.shape[0] != like[0]:
-        is_, was = ("grey", "colour") if found.shape[0] == 1 else ("colour", "grey")
+        is_, was = shade(found.shape), shade(like)
         raise UserError(f"{label} has {is_} pictures, and the model learned from {was} ones. Convert them to {was}.")
     return Pictures(found.values, found.shape, label, found.labels, found.classes, notes=found.notes, files=found.files)
 

@@ -13,14 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from whichloss.data.picture_write import write_folder, write_npy, write_sheet
-from whichloss.data.pixels import (
-    LEAST_SIDE,
-    Size,
-    blocks_of,
-    resized,
-    shade,
-    shrunk,
-)
+from whichloss.data.pixels import LEAST_SIDE, Size, blocks_of, resized, said, shade, shrunk
 from whichloss.data.split import evenly, spread
 from whichloss.data.write import aside
 from whichloss.errors import UserError
@@ -66,9 +59,8 @@ class Pictures:
         return len(self.values)
 
     def __repr__(self) -> str:
-        _, height, width = self.shape
         labels = f", {len(self.classes)} classes" if self.labels is not None else ""
-        return f"Pictures({self.source}: {len(self):,} x {height} x {width} {shade(self.shape)}{labels})"
+        return f"Pictures({self.source}: {len(self):,} x {said(self.shape[1:])} {shade(self.shape)}{labels})"
 
     @cached_property
     def fingerprint(self) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from ..data import evenly
 from .charts import BLUE, COLOURS, INK, REAL, Figure, data, figure, small
 from .samples import Rows, Sample
 from .shapes import Shape
@@ -34,8 +35,7 @@ def scatter(rows: Rows, sample: Sample | None, values: np.ndarray, two: tuple[Sh
     inside = np.ones(len(values), bool)
     for j, shape in zip(at, two, strict=True):
         inside &= (values[:, j] >= shape.at[0]) & (values[:, j] <= shape.at[-1])
-    shown = values[inside]
-    shown = shown[np.linspace(0, len(shown) - 1, min(POINTS, len(shown))).astype(int)]
+    shown = evenly(values[inside], POINTS)
     points = [{"x": moment(two[0], x), "y": moment(two[1], y)} for x, y in shown[:, at]]
     colour = COLOURS[sample.row.role] if sample else INK
     chart = alt.Chart(data(points)).mark_circle(size=9, opacity=0.55, color=colour)

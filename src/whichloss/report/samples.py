@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..data import Table
+from ..data import Table, evenly
 from ..errors import StudyError
 from ..study.records import Row, Study
 from ..study.store import unpack
@@ -56,8 +56,7 @@ class Rows:
     @cached_property
     def real(self) -> np.ndarray:
         """The real rows that are drawn, at most MOST_REAL."""
-        count = min(len(self.table), MOST_REAL)
-        return np.asarray(self.table.values[np.linspace(0, len(self.table) - 1, count).astype(int)])
+        return evenly(self.table.values, MOST_REAL)
 
     def each(self, j: int) -> list[np.ndarray | None]:
         """One column: of the real rows, then of every sample."""
