@@ -39,7 +39,7 @@ class Notebook(Terminal):
     def planned(self, plan: Plan, judge: Judge, store: Store) -> None:
         """Draw the real rows first."""
         self.store = store
-        if judge.goal == "classify":  # no rows are drawn
+        if judge.goal != "generate":  # no rows are drawn
             self.draw()
             return
         if isinstance(judge.table, Pictures):

@@ -38,12 +38,14 @@ class Batch:
     """What one step sees: rows x (B, d), the objective's memory, how far the run is, a number in [0, 1], and labels.
 
     y: (B, K) of 0 and 1, one 1 a row or, where rows have several labels, any number; (B, 0) where rows have none.
+    shape: (C, H, W) where a row is a picture; only networks, and views of a row, look at it.
     """
 
     x: Tensor
     memory: Mapping[str, Tensor] = field(default_factory=dict)
     progress: Tensor = field(default_factory=lambda: torch.zeros(()))
     y: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
+    shape: tuple[int, ...] = ()
 
     @property
     def labels(self) -> Tensor:

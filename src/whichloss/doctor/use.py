@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from ..objectives.base import Classifier, Generative, Nets
+from ..objectives.base import Classifier, Embedder, Generative, Nets
 from ..task import Finding
 from ..train import Lanes, Loop
 from .bench import ROWS, Bench, generators, global_draws
@@ -75,6 +75,8 @@ def check_use(bench: Bench) -> Iterator[Finding]:
             yield from _check_sample(bench, objective, nets)
         if isinstance(objective, Classifier):
             yield from _check_logits(bench, objective, nets)
+        if isinstance(objective, Embedder):
+            yield from _check_embeddings(bench, objective, nets)
     except Exception as error:
         yield say.raised("Sampling, watching or scoring", error)
     if before != generators():
@@ -88,6 +90,17 @@ def _check_logits(bench: Bench, objective: Classifier, nets: Nets) -> Iterator[F
             "contract: logits",
             f"logits of {ROWS} rows have shape {tuple(z.shape)} or are not finite.",
             "`logits` gives one finite number per row and class.",
+            f"Return a tensor of shape {shape}.",
+        )
+
+
+def _check_embeddings(bench: Bench, objective: Embedder, nets: Nets) -> Iterator[Finding]:
+    z, shape = objective.embed(nets, bench.x()), (ROWS, objective.size)
+    if tuple(z.shape) != shape or not torch.isfinite(z).all():
+        yield bench.say.fault(
+            "contract: embeddings",
+            f"embeddings of {ROWS} rows have shape {tuple(z.shape)} or are not finite.",
+            f"`embed` gives {objective.size} finite numbers per row.",
             f"Return a tensor of shape {shape}.",
         )
 

@@ -1,12 +1,13 @@
 """One file and one card per objective; the folder is the registry and the file's name is the objective's name."""
 
-from .base import Adam, Build, Classifier, Generative, Nets, Objective, RMSprop, Update
+from .base import Adam, Build, Classifier, Embedder, Generative, Nets, Objective, RMSprop, Update
 from .find import available, find, start
 
 __all__ = [
     "Adam",
     "Build",
     "Classifier",
+    "Embedder",
     "Generative",
     "Nets",
     "Objective",

@@ -155,6 +155,18 @@ class Generative(Objective):
 
 
 @dataclass(frozen=True)
+class Embedder(Objective):
+    """An objective that learns where rows lie: similar ones close."""
+
+    goal = "embed"
+    size: ClassVar[int] = 64  # numbers in an embedding
+
+    @abstractmethod
+    def embed(self, nets: Nets, x: Tensor) -> Tensor:
+        """Rows (B, d) -> embeddings (B, size), whose directions count."""
+
+
+@dataclass(frozen=True)
 class Classifier(Objective):
     """An objective that learns the classes of rows."""
 

@@ -39,12 +39,21 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
         "logit-adjusted-gce",
         "ordinal",
     ),
+    "embed": (
+        "pair-contrastive",
+        "cosine-bce",
+        "triplet",
+        "simclr",
+        "supcon",
+        "vicreg",
+        "barlow-twins",
+    ),
 }
 
 
 def available(goal: str | None = None) -> tuple[str, ...]:
     """The names of all shipped objectives, or of those that serve a goal, sorted."""
-    stems = {path.stem for path in HERE.glob("*.py")} - {"__init__", "base", "boltzmann", "find", "own"}
+    stems = {path.stem for path in HERE.glob("*.py")} - {"__init__", "base", "boltzmann", "find", "own", "siamese"}
     names = sorted(stem.replace("_", "-") for stem in stems)
     return tuple(name for name in names if goal is None or find(name).goal == goal)
 

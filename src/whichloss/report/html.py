@@ -109,7 +109,7 @@ def everything(study: Study, folder: Path) -> dict[str, Any]:
         "score": wording(study).score.format(name=score_name(study)),
         "number": {name: i + 1 for i, name in enumerate(wording(study).sections)},
         "use": use(study),
-        **(predictions if study.goal == "classify" else drawn)(study, folder),
+        **{"generate": drawn, "classify": predictions, "embed": embedded}[study.goal](study, folder),
         "theory": [(row.name, card) for row in objectives if (card := in_report(row.name))],
         "style": text("style.css") + text("card.css"),
         "script": text("script.js"),
@@ -145,6 +145,21 @@ def predictions(study: Study, folder: Path) -> dict[str, Any]:
     }
     inputs = study.data.dim if study.data.shape else len(study.data.columns) - len(rows.judge.target)
     return {"predictions": found, "signal": signal(study), "metrics": labels.metrics(study), "inputs": inputs}
+
+
+def embedded(study: Study, folder: Path) -> dict[str, Any]:
+    """What only a study of embeddings has."""
+    from . import embeddings
+    from .signal import signal
+
+    judge: Any = judge_of(str(folder.resolve()))
+    return {
+        "embeddings": embeddings.section(study, folder),
+        "signal": signal(study),
+        "metrics": ranking.metrics(study),
+        "inputs": study.data.dim if study.data.shape else len(study.data.columns) - len(judge.target),
+        "predictions": {"target": target(judge.target, judge.labels.names, judge.labels.kind)},
+    }
 
 
 def target(columns: Sequence[str], classes: Sequence[str], kind: str) -> str:

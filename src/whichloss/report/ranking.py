@@ -69,6 +69,11 @@ OWN_HEADS = {
         ("AUROC", "of each class against the rest, averaged: the chance that a row of it ranks above another"),
         ("calibration error", "small: what a perfectly calibrated model with these probabilities would show"),
     ),
+    "embed": (
+        ("kNN accuracy", "share of classes that the nearest training rows tell right, mean over seeds"),
+        ("probe accuracy", "of logistic regression on the embeddings of the training rows"),
+        ("effective rank", "how many directions of the embedding are in use"),
+    ),
 }
 
 
@@ -100,7 +105,7 @@ def line(study: Study, row: Row, rank: int) -> Line:
     cells = (
         Cell(fixed(row.mean, digits), row.mean, under=within + ", validation rows" * (row.stage != "final")),
         *against(study, row, digits),
-        *(predicts(row, digits) if study.goal == "classify" else (gap(row),)),
+        *own(study, row, digits),
         failures(row),
         Cell(row.letters or NONE, ord(row.letters[0]) if row.letters else None),
         Cell(flop(row.training_flops).removesuffix("FLOP") if row.training_flops else NONE, row.training_flops or None),
@@ -109,6 +114,19 @@ def line(study: Study, row: Row, rank: int) -> Line:
         tuning(row, digits),
     )
     return Line(row, str(rank) if rank else "", mark, note, cells)
+
+
+def own(study: Study, row: Row, digits: int) -> tuple[Cell, ...]:
+    """The columns of the study's goal."""
+    if study.goal == "classify":
+        return predicts(row, digits)
+    return embeds(row) if study.goal == "embed" else (gap(row),)
+
+
+def embeds(row: Row) -> tuple[Cell, Cell, Cell]:
+    """Accuracy of neighbours and of a probe, effective rank."""
+    near, line, rank = (row.metrics.get(m, (None,))[0] for m in ("knn-accuracy", "probe-accuracy", "effective rank"))
+    return Cell(hundredths(near), near), Cell(hundredths(line), line), Cell(fixed(rank, 1), rank)
 
 
 def gap(row: Row) -> Cell:
@@ -248,6 +266,11 @@ METRICS: Sequence[tuple[str, str, int]] = (
     ("copied share", "copied share", 0),
     ("Stein discrepancy", "Stein discrepancy of real rows", -1),
     ("temperature of samples", "temperature of samples", 0),
+    ("knn-accuracy", "kNN accuracy", 1),
+    ("probe-accuracy", "linear probe accuracy", 1),
+    ("alignment", "alignment", -1),
+    ("uniformity", "uniformity", -1),
+    ("effective rank", "effective rank", 0),
 )
 
 

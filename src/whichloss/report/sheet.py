@@ -58,7 +58,8 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
     """The numbers under the answer."""
     row = study.row(study.answer.recommended)
     failed = sum(r.failures for r in of_role(study, "objective"))
-    out = predicted(study, row) if study.goal == "classify" else []
+    own = {"classify": predicted, "embed": embedded}.get(study.goal)
+    out = own(study, row) if own else []
     if row.skill is not None:
         out.append(("skill", fixed(row.skill, 2), "0 is the best simple baseline, 1 fresh real rows"))
     if "modes covered" in row.metrics and "modes" in row.metrics:
@@ -85,6 +86,13 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
             ("time", duration(study.clock["wall seconds"]), "of the last command; a resumed study takes longer in all")
         )
     return out
+
+
+def embedded(study: Study, row: Row) -> list[tuple[str, str, str]]:
+    """What the recommended objective's embeddings tell."""
+    mean = {name: pair[0] for name, pair in row.metrics.items()}
+    shown = (("kNN accuracy", "knn-accuracy", "classes that neighbours tell"), ("probe", "probe-accuracy", "linear"))
+    return [(title, hundredths(mean[name]), says) for title, name, says in shown if name in mean]
 
 
 def predicted(study: Study, row: Row) -> list[tuple[str, str, str]]:

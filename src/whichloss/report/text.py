@@ -3,8 +3,9 @@
 import html
 from typing import TYPE_CHECKING
 
+from ..objectives import Embedder
 from ..study.records import Row, Study
-from .lookup import of_role, several_labels, wanted
+from .lookup import of_role, several_labels, things, wanted
 from .ranking import skill
 from .wording import score_name
 from .words import NONE, duration, figures, fixed, flop, hundredths, listed, places, several
@@ -20,9 +21,14 @@ PREDICTED = (
     "* recommended. Score: {name}, lower is better; last: at the last epoch. Calib.: calibration error. A row: FLOP. "
     "v: on validation rows."
 )
+EMBEDDED = (
+    "* recommended. Score: {name}, lower is better. Probe: linear. Rank: effective, of {size}. A row: FLOP. v: on "
+    "validation rows."
+)
 HEADS = {
     "generate": ("", "objective", "score ± 95 %", "skill", "failed", "group", "a row"),
     "classify": ("", "objective", "score ± 95 %", "last", "acc. %", "AUROC", "calib.", "group", "a row"),
+    "embed": ("", "objective", "score ± 95 %", "kNN %", "probe %", "rank", "group", "a row"),
 }
 
 
@@ -30,6 +36,8 @@ def caption(study: Study) -> str:
     """What the columns of the table hold."""
     if study.goal == "classify":
         return PREDICTED.format(name=score_name(study))
+    if study.goal == "embed":
+        return EMBEDDED.format(name=score_name(study), size=Embedder.size)
     return DETECTED if study.score_name == "1 - auroc" else GENERATED
 
 
@@ -42,9 +50,9 @@ def lines(study: Study) -> list[tuple[Row, tuple[str, ...]]]:
         star = " *" if row.name == study.answer.recommended else ""
         failed = f"{row.failures} of {len(row.scores)}" if own else ""
         state, group = row.state, row.letters or ("screen" if row.stage == "screen" else "")
-        mark = "v" * (study.goal == "classify" and row.stage != "final")
-        if study.goal == "classify":
-            group, middle = row.letters, predicted(row, digits)
+        mark = "v" * (study.goal != "generate" and row.stage != "final")
+        if study.goal != "generate":
+            group, middle = row.letters, (predicted(row, digits) if study.goal == "classify" else embedded(row))
             state = "; ".join(filter(None, (state, f"{failed} failed" * bool(row.failures))))
         else:
             middle = (skill(row), failed)
@@ -69,6 +77,13 @@ def predicted(row: Row, digits: int) -> tuple[str, ...]:
         fixed(mean.get("auroc"), 3),
         fixed(mean.get("calibration error"), 3),
     )
+
+
+def embedded(row: Row) -> tuple[str, ...]:
+    """Accuracy of neighbours and of a linear probe, in hundredths; the effective rank."""
+    mean = {name: pair[0] for name, pair in row.metrics.items()}
+    right = [fixed(100 * mean[name], 1) if name in mean else NONE for name in ("knn-accuracy", "probe-accuracy")]
+    return (*right, fixed(mean.get("effective rank"), 1))
 
 
 def table(study: Study) -> "Table":
@@ -166,7 +181,7 @@ def why(study: Study) -> list[str]:
 def quality(study: Study) -> list[str]:
     """How well the recommended objective and the best simple baseline predict, or find outliers."""
     rows = [study.row(study.answer.recommended), *of_role(study, "baseline")[:1]]
-    tell = predicts if study.goal == "classify" else finds
+    tell = {"generate": finds, "classify": predicts, "embed": tells}[study.goal]
     return [f"{row.name}: {said}" for row in rows if (said := tell(study, row))]
 
 
@@ -178,6 +193,12 @@ def finds(study: Study, row: Row) -> str:
     auroc, precision, share = (fixed(mean[f"outlier {name}"], 3) for name in ("AUROC", "average precision", "share"))
     found = f"95 % of them at {hundredths(mean['outlier false alarms'])} false alarms"
     return f"outliers: AUROC {auroc}, {found}, average precision {precision} ({share} by chance)"
+
+
+def tells(study: Study, row: Row) -> str:
+    """its neighbours tell the class of 93 % of the rows, a linear probe of 94 %"""
+    right = embedded(row)
+    return f"neighbours tell the class of {right[0]} % of the {things(study)}, a linear probe of {right[1]} %"
 
 
 def predicts(study: Study, row: Row) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..metrics.copies import COPYING
+from ..objectives import Embedder
 from ..study.records import Row, Study
 from .lookup import clear, of_role, rope, several_labels, things
 from .ranking import setting
@@ -146,6 +147,28 @@ def stand(study: Study, row: Row) -> Iterator[str]:
         yield f"Its mean score is {figures(row.mean)}, {best} (lower is better)."
 
 
+def lies(study: Study, row: Row) -> Iterator[str]:
+    """What its embeddings tell, beside the best simple baseline."""
+    if row.stage != "final":
+        yield screened(study, row)
+        return
+    right = {name: pair[0] for name, pair in row.metrics.items()}
+    simple, of = of_role(study, "baseline"), things(study)
+    if {"knn-accuracy", "probe-accuracy"} <= set(right):
+        line = f"a linear probe that of {hundredths(right['probe-accuracy'])}"
+        yield f"Its neighbours tell the class of {hundredths(right['knn-accuracy'])} of the {of}, {line}."
+    if simple:
+        yield f"The best simple baseline, {simple[0].name}, scores {figures(simple[0].mean)}, it {figures(row.mean)}."
+
+
+def collapse(study: Study, row: Row) -> Iterator[str]:
+    """How much of the sphere is in use."""
+    rank = row.metrics.get("effective rank")
+    if rank and rank[0] < FEW_DIRECTIONS:
+        yield f"Its embeddings use {figures(rank[0])} of {Embedder.size} directions: they have all but collapsed."
+
+
+FEW_DIRECTIONS = 2.0
 NOISE = ("gce", "symmetric-ce", "logit-adjusted-gce")  # made for labels that are wrong
 TAILS = (
     "weighted-cross-entropy",
@@ -217,6 +240,7 @@ Fact = Callable[[Study, Row], Iterator[str]]
 FACTS: Mapping[str, tuple[Fact, ...]] = {
     "generate": (failed, place, copying, state, modes, spread, told_apart, tuning, learning),
     "classify": (failed, stand, purpose, state, sureness, tuning, learning),
+    "embed": (failed, lies, collapse, state, tuning, learning),
 }
 
 

@@ -34,7 +34,14 @@ CLASSIFY = Wording(
     use="predicted",
     limits="Probabilities hold for {things} that come as these did, with classes as frequent as here.",
 )
-
+EMBED = Wording(
+    sections=("answer", "signal", "ranking", "evidence", "why", "embeddings", "budget", "health", "data", "method"),
+    score="{name}: the share of {things} that nothing was trained on whose class their place tells wrong",
+    noise=CLASSIFY.noise,
+    band=CLASSIFY.band,
+    use="embedded",
+    limits="{things} are alike here if their labels are equal; another sense of alike needs other labels.",
+)
 DETECT = replace(
     GENERATE,
     score="the share of pairs in which a row looks more unlikely than an outlier (1 - AUROC)",
@@ -47,13 +54,16 @@ WITH_OUTLIERS = ("answer", "ranking", "evidence", "why", "outliers", *GENERATE.s
 
 def wording(study: Study) -> Wording:
     """The words of a study's goal."""
-    found = CLASSIFY if study.goal == "classify" else DETECT if study.score_name == "1 - auroc" else GENERATE
+    found = {"classify": CLASSIFY, "embed": EMBED}.get(study.goal, GENERATE)
+    found = DETECT if study.score_name == "1 - auroc" and study.goal == "generate" else found
     found = replace(found, sections=WITH_OUTLIERS) if outliers(study) else found
     named = {f: getattr(found, f).replace("{things}", things(study)) for f in ("score", "noise", "band", "limits")}
     return replace(found, **named)
 
 
 SCORES = {
+    "1 - knn-accuracy": "kNN error (1 - accuracy)",
+    "1 - probe-accuracy": "linear probe error (1 - accuracy)",
     "1 - accuracy": "error rate (1 - accuracy)",
     "1 - balanced-accuracy": "balanced error rate (1 - balanced accuracy)",
     "1 - macro-f1": "macro-F1 error (1 - macro-F1)",

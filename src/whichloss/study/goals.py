@@ -11,6 +11,7 @@ from ..data import Pictures, Table
 from ..errors import StudyError
 from .classify.judge import LabelJudge
 from .classify.pictures import PictureLabelJudge
+from .embed.judge import EmbedJudge, PictureEmbedJudge
 from .generate.features import Features
 from .generate.given import GivenJudge, GivenPictures
 from .generate.judge import SampleJudge
@@ -18,7 +19,8 @@ from .generate.outliers import OutlierJudge
 from .generate.pictures import PictureJudge
 from .judge import Judge
 
-JUDGES: dict[str, type[Judge]] = {"generate": SampleJudge, "classify": LabelJudge}
+JUDGES: dict[str, type[Judge]] = {"generate": SampleJudge, "classify": LabelJudge, "embed": EmbedJudge}
+LABELLED = {"classify": PictureLabelJudge, "embed": PictureEmbedJudge}  # goals that learn from the labels of pictures
 GOALS = tuple(JUDGES)
 
 
@@ -31,8 +33,8 @@ def make_judge(
 ) -> Judge:
     """The judge of a goal; `asked` is what the judge's own property of that name returned."""
     given = asked.get("given", "")
-    if isinstance(table, Pictures) and goal == "classify":
-        return PictureLabelJudge(table, metric=asked["metric"])
+    if isinstance(table, Pictures) and goal in LABELLED:
+        return LABELLED[goal](table, metric=asked["metric"])
     if isinstance(table, Pictures):
         see = asked.get("features")
         return GivenPictures(table, features, see, given=given) if given else PictureJudge(table, features, see)
@@ -51,7 +53,7 @@ def judge_of(folder: str) -> Judge:
     except (OSError, KeyError, msgspec.MsgspecError) as error:
         raise StudyError(f"'{folder}' has no sound plan.json ({error}). Run the same comparison again.") from error
     table, outliers = Path(folder) / "data.safetensors", Path(folder) / "outliers.safetensors"
-    if "shape" in plan["asked"] and plan["goal"] == "classify":
+    if "shape" in plan["asked"] and plan["goal"] in LABELLED:
         return make_judge(Pictures.load(table), plan["goal"], plan["asked"])
     if "shape" in plan["asked"]:
         eyes = Features.load(Path(folder) / "features.safetensors")

@@ -1,6 +1,6 @@
 """The trained model, ready to use: RUN/best/ holds its weights, its encoding, what it is, and how it was made."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from ..data import Column, Encoder, Pictures, Scale, Schema, Table, read, read_p
 from ..data.later import surprises
 from ..errors import StudyError, UserError
 from ..metrics.outliers import free_energy
-from ..objectives import Classifier, Generative, Nets, available, find
+from ..objectives import Classifier, Embedder, Generative, Nets, available, find
 from ..rng import Rng
 from ..task import Task
 from ..train import Lanes
@@ -69,7 +69,7 @@ class Model:
         have the shares of the training rows. Raises UserError for a class or a column that the model does not know.
         """
         if not isinstance(self.objective, Generative):
-            raise UserError(f"{self.run.objective} predicts labels and draws no rows; use predict.")
+            raise UserError(f"{self.run.objective} {self.does} and draws no rows; use {self.verb}.")
         if n < 1:
             raise UserError(f"The number of rows to sample must be at least 1; got {n}.")
         blocks, places = [], self.choice.asked(n, where)
@@ -82,6 +82,16 @@ class Model:
             labels = places.numpy() if self.choice.name else None
             return Pictures(values, self.shape, source, labels, self.choice.classes)
         return Table(self.schema, self.choice.beside(values, places), source)
+
+    @property
+    def does(self) -> str:
+        """What the model does to rows, for messages."""
+        return {"generate": "draws rows", "classify": "predicts labels", "embed": "embeds rows"}[self.task.goal]
+
+    @property
+    def verb(self) -> str:
+        """The method that does it."""
+        return {"generate": "sample or score", "classify": "predict", "embed": "embed"}[self.task.goal]
 
     @property
     def schema(self) -> Schema:
@@ -182,6 +192,27 @@ class Model:
         assert isinstance(self.objective, Generative)
         return self.objective.unlike(*self._told(x))
 
+    def embed(self, source: object, size: Side = None) -> Table:
+        """Where new rows lie: columns z1 .. ze of length 1, whose inner product is the cosine.
+
+        Columns are found by name, as in `predict`. Raises UserError for missing columns and unknown categories, and if
+        the objective embeds nothing.
+        """
+        if not isinstance(self.objective, Embedder):
+            raise UserError(f"{self.run.objective} {self.does} and embeds nothing; use {self.verb}.")
+        table = self.read(source, size)
+        with torch.no_grad():
+            z = torch.cat([self.objective.embed(self.nets, x) for x in self.blocks(table)])
+        names, which = named(table)
+        found = np.concatenate([which, torch.nn.functional.normalize(z.double(), dim=1).numpy()], axis=1)
+        places = [Column(f"z{i + 1}", "number") for i in range(z.shape[1])]
+        return Table(Schema((*names, *places)), found, f"{self.run.objective} embeddings", notes=table.notes)
+
+    def blocks(self, table: Table | Pictures) -> Iterator[Tensor]:
+        """Rows in the model's encoding, some at a time."""
+        for start in range(0, len(table), self.block):
+            yield torch.from_numpy(self.encoder.encode(table.values[start : start + self.block]))
+
     def predict(self, source: object, size: Side = None) -> Table:
         """The labels of new rows and their calibrated probabilities: `predicted ...`, and one `p(...)` a class.
 
@@ -189,12 +220,10 @@ class Model:
         are noted. Raises UserError for missing columns and unknown categories, naming them.
         """
         if not isinstance(self.objective, Classifier):
-            raise UserError(f"{self.run.objective} draws rows and predicts no labels; use sample or score.")
+            raise UserError(f"{self.run.objective} {self.does} and predicts no labels; use {self.verb}.")
         table, several = self.read(source, size), self.task.labels == "several"
-        starts = range(0, len(table), self.block)
         with torch.no_grad():
-            x = (torch.from_numpy(self.encoder.encode(table.values[i : i + self.block])) for i in starts)
-            z = torch.cat([self.objective.logits(self.nets, rows, self.task) for rows in x]).double()
+            z = torch.cat([self.objective.logits(self.nets, x, self.task) for x in self.blocks(table)]).double()
         z = z / self.record["temperature"]
         p = (z.sigmoid() if several else z.softmax(1)).numpy()
         values = (p > 0.5).astype(np.float64) if several else np.array(self.record["values"])[p.argmax(1)][:, None]

@@ -17,6 +17,7 @@ from ..errors import DataUnfit, StudyError, UserError, nearest
 from ..metrics.labels import SCORES
 from .budget import Budget, budget
 from .classify.target import Target
+from .embed.judge import METRICS as EMBEDDED
 from .finish import make_study, save_best
 from .generate.features import check_asked
 from .generate.given import Given
@@ -30,7 +31,8 @@ from .run import Runner, Watcher, claim, default_folder, make_plan
 from .store import Store, write
 
 NO_PICTURES = "--size is the side of pictures; this data is a table. Leave it out."
-COMING = ("embed", "align")
+COMING = ("align",)
+DECIDES = {"classify": "log-loss", "embed": EMBEDDED[0]}  # the score that decides unless another is asked for
 QUICK_PICTURES, QUICK_SIDE = 10_000, 16  # what the budget "quick" takes of larger pictures, and of more of them
 
 
@@ -151,13 +153,14 @@ def of_pictures(
             f"--target '{','.join(target)}': pictures have one label, '{LABEL}': their sub-folder, or their number in "
             "an IDX file of labels. Leave --target out, and give --goal classify."
         )
-    if goal == "classify" or (goal is None and target):
+    if goal in DECIDES or (goal is None and target):
+        goal = goal or "classify"
         if given is not None:
-            asked_given(given, "classify", pictures, {}, None)
+            asked_given(given, goal, pictures, {}, None)
         if features is not None:
-            raise UserError("--features belong to the goal 'generate'; 'classify' compares no pictures. Leave it out.")
+            raise UserError(f"--features belong to the goal 'generate'; '{goal}' compares no pictures. Leave it out.")
         Target.of_pictures(pictures)  # raises where there are no labels
-        return make_judge(pictures, "classify", {"metric": known_metric(metric) or "log-loss"})
+        return make_judge(pictures, goal, {"metric": known_metric(goal, metric)})
     for name, value in (("target", target), ("metric", metric)):
         if value:
             raise UserError(f"--{name} belongs to the goal 'classify'; 'generate' learns pictures whole. Leave it out.")
@@ -200,7 +203,12 @@ def understood(
     if not columns:
         raise UserError(f"--goal {goal} needs --target: the column of labels, or several 0/1 columns with commas.")
     check_labels(columns, table, taken)
-    return goal, {"target": columns, "metric": known_metric(metric) or "log-loss"}
+    if goal == "embed" and len(columns) > 1:
+        raise UserError(
+            f"--target '{','.join(columns)}': embeddings are judged by one column of classes; name one of them, or "
+            "--goal classify for several."
+        )
+    return goal, {"target": columns, "metric": known_metric(goal, metric)}
 
 
 def drawn(columns: tuple[str, ...], metric: str | None, table: Table, outliers: Table | None) -> dict[str, Any]:
@@ -280,11 +288,12 @@ def enough_rows(table: Table) -> None:
         )
 
 
-def known_metric(metric: str | None) -> str | None:
-    """The score that decides between classifiers, if it is one."""
-    if metric is not None and metric not in SCORES:
-        raise UserError(f"--metric '{metric}': {nearest(metric, tuple(SCORES))}")
-    return metric
+def known_metric(goal: str, metric: str | None) -> str:
+    """The score that decides between classifiers, or between embeddings."""
+    known = EMBEDDED if goal == "embed" else tuple(SCORES)
+    if metric is not None and metric not in known:
+        raise UserError(f"--metric '{metric}', of the goal '{goal}': {nearest(metric, known)}")
+    return metric or DECIDES[goal]
 
 
 def known_goal(goal: str | None) -> None:

@@ -248,7 +248,7 @@ class Lanes:
         x, y = rows[:, : self.task.dim], rows[:, self.task.dim :]
         if self.task.labels in ("one", "ordered"):
             y = (y == torch.arange(self.task.classes, dtype=y.dtype)).to(y.dtype)
-        return Batch(x, memory or {}, torch.zeros(()) if progress is None else progress, y)
+        return Batch(x, memory or {}, torch.zeros(()) if progress is None else progress, y, self.task.shape)
 
     def told(self, n: int) -> Tensor:
         """The classes (S, n, K), one-hot, of n rows to be drawn, in the shares of each lane's training rows."""

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...data import Column, Encoder, Schema, Split, split
 from ...metrics import labels as measure
-from ...objectives import Classifier
+from ...objectives import Classifier, Nets
 from ...task import Task
 from ...train import Lanes, count
 from ..judge import Anchor, Judge, Weights, Which
@@ -64,6 +64,11 @@ class LabelJudge(Judge):
     def score_name(self) -> str:  # type: ignore[override]
         """The score that decides, lower is better."""
         return f"1 - {self.metric}" if self.metric in measure.MEANS_OF_GAINS else self.metric
+
+    @property
+    def noise_score(self) -> str:
+        """The score of predicted labels that is as noisy as the one that decides."""
+        return self.metric
 
     @property
     def method(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -113,7 +118,7 @@ class LabelJudge(Judge):
     @property
     def task(self) -> Task:
         """The width of an encoded row, the number of rows that may be learned from, and the labels."""
-        return Task("classify", self.schema.dim, len(self.rest), len(self.labels.names), self.labels.kind)
+        return Task(self.goal, self.schema.dim, len(self.rest), len(self.labels.names), self.labels.kind)
 
     def preflight(self) -> signal.Signal:
         """Is there anything to learn, does a column give the labels away, how many labels look wrong?"""
@@ -129,9 +134,9 @@ class LabelJudge(Judge):
         x = torch.from_numpy(encoder.encode(self.inputs[rows]))
         return encoder, torch.cat([x, torch.from_numpy(self.labels.columns[rows]).float()], dim=1)
 
-    def rows(self, encoder: Encoder, seed: int, which: Which) -> Tensor:
-        """The judging rows in an encoding (m, d)."""
-        return torch.from_numpy(encoder.encode(self.inputs[self.numbers(seed, which)]))
+    def seen(self, encoder: Encoder, rows: np.ndarray) -> Tensor:
+        """These rows in an encoding (m, d), as a lane's data holds them."""
+        return torch.from_numpy(encoder.encode(self.inputs[rows]))
 
     def plain(self, train: np.ndarray, *asked: np.ndarray) -> list[np.ndarray]:
         """What simple models see of the training rows and of others: all in the encoding that the first fit."""
@@ -167,18 +172,25 @@ class LabelJudge(Judge):
         self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which
     ) -> list[np.ndarray]:
         """(m, K) of every lane."""
-        rows = [self.rows(e, seed, which) for e, seed in zip(encoders, seeds, strict=True)]
-        x = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        z = self.asked_of(lanes, weights, x).numpy()
+        rows = [self.seen(e, self.numbers(seed, which)) for e, seed in zip(encoders, seeds, strict=True)]
+        return self.told_of(lanes, weights, rows)
+
+    def told_of(self, lanes: Lanes, weights: Weights, rows: Sequence[Tensor]) -> list[np.ndarray]:
+        """What every lane says of its own rows (m, d): (m, K) each."""
+        z = self.asked_of(lanes, weights, torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)).numpy()
         return [z[k, : len(r)] for k, r in enumerate(rows)]
 
     def asked_of(self, lanes: Lanes, weights: Weights, x: Tensor) -> Tensor:
-        """The logits (S, m, K) of every lane for its rows x (S, m, d), as its data holds them, block by block."""
+        """What every lane says of its rows x (S, m, d), as its data holds them, block by block: (S, m, K)."""
 
-        def work(objective: Classifier, rng: object, weights: Weights, x: Tensor) -> Tensor:
-            return objective.logits(lanes.nets(weights), lanes.read(x), self.task)
+        def work(objective: Any, rng: object, weights: Weights, x: Tensor) -> Tensor:
+            return self.use(objective, lanes.nets(weights), lanes.read(x))
 
         return torch.cat([lanes.map(work, dict(weights), part) for part in torch.split(x, self.block, dim=1)], dim=1)
+
+    def use(self, objective: Classifier, nets: Nets, x: Tensor) -> Tensor:
+        """The logits (m, K) of rows x (m, d)."""
+        return objective.logits(nets, x, self.task)
 
     def temperature(self, logits: np.ndarray, seed: int) -> float:
         """The temperature that suits the validation rows."""

@@ -69,7 +69,7 @@ class PictureLabelJudge(LabelJudge):
     def task(self) -> Task:
         """The width of a picture as a row, how many may be learned from, the labels, and its shape."""
         names = self.labels.names
-        return Task("classify", self.inputs.shape[1], len(self.rest), len(names), "one", shape=self.table.shape)
+        return Task(self.goal, self.inputs.shape[1], len(self.rest), len(names), "one", shape=self.table.shape)
 
     @property
     def label_columns(self) -> list[Column]:
@@ -81,9 +81,9 @@ class PictureLabelJudge(LabelJudge):
         numbered = np.stack([rows, self.labels.codes[rows]], axis=1)
         return Scale(self.table.shape), torch.from_numpy(numbered.astype(np.float64))
 
-    def rows(self, encoder: Any, seed: int, which: Which) -> Tensor:
-        """The numbers of the judging pictures (m, 1)."""
-        return torch.from_numpy(self.numbers(seed, which).astype(np.float64))[:, None]
+    def seen(self, encoder: Any, rows: np.ndarray) -> Tensor:
+        """The numbers of these pictures (m, 1)."""
+        return torch.from_numpy(rows.astype(np.float64))[:, None]
 
     def jitter(self, encoder: Any) -> np.ndarray:
         """None: what is drawn needs a density, what is predicted does not."""

@@ -203,7 +203,7 @@ def rope(judge: "LabelJudge", generator: np.random.Generator) -> float:
     rows = np.sort(generator.permutation(judge.split(1).train)[:ROPE_ROWS])
     x, asked = judge.plain(rows, judge.numbers(1, "test"))
     (z,) = logits("logistic regression", x, judge.labels.codes[rows], len(judge.labels.names), [asked], 1)
-    return scores.score(judge.metric, scores.predicted(torch.from_numpy(z), judge.truth(1, "test"))).se
+    return scores.score(judge.noise_score, scores.predicted(torch.from_numpy(z), judge.truth(1, "test"))).se
 
 
 def ones(judge: "LabelJudge", rows: np.ndarray) -> np.ndarray:

@@ -1,0 +1,44 @@
+"""Views of rows: what an embedding must not tell apart when there are no labels to say so.
+
+A view is a function of the rows and of keyed draws, so that it can be traced, and of lanes side by side.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from ..rng import Rng
+
+LEAST = 0.6  # of a picture's side, in a crop
+SHADE = 0.4  # by how much contrast and brightness vary, either way
+SWAPPED = 0.3  # of a row's numbers, in a view of it
+
+
+def view(x: Tensor, rng: Rng, shape: tuple[int, ...] = ()) -> Tensor:
+    """Another look at rows (B, d): of pictures (C, H, W) a crop in another light, of vectors a partial exchange."""
+    return shaded(cropped(x, rng, shape), rng) if shape else exchanged(x, rng)
+
+
+def cropped(x: Tensor, rng: Rng, shape: tuple[int, ...], least: float = LEAST) -> Tensor:
+    """A random square part of each picture (B, C H W), of `least` to 1 of its sides, enlarged to its size."""
+    n = len(x)
+    share = least + (1 - least) * rng.uniform("share", (n,))
+    middle = (1 - share)[:, None] * (2 * rng.uniform("middle", (n, 2)) - 1)  # [-1, 1]^2 is the picture
+    nothing = torch.zeros_like(share)
+    rows = [torch.stack([share, nothing, middle[:, 0]], 1), torch.stack([nothing, share, middle[:, 1]], 1)]
+    grid = affine_grid(torch.stack(rows, 1), [n, *shape], align_corners=False)
+    seen = grid_sample(x.reshape(n, *shape), grid.to(x), padding_mode="border", align_corners=False)
+    return seen.reshape(n, -1)
+
+
+def shaded(x: Tensor, rng: Rng, most: float = SHADE) -> Tensor:
+    """Contrast around the mean times 1 +- most, brightness +- most, of each picture (B, d), whose levels lie in [-1, 1]."""
+    contrast, light = (most * (2 * rng.uniform(name, (len(x), 1)) - 1) for name in ("contrast", "light"))
+    mean = x.mean(dim=1, keepdim=True)
+    return mean + (x - mean) * (1 + contrast) + light
+
+
+def exchanged(x: Tensor, rng: Rng, share: float = SWAPPED) -> Tensor:
+    """A share of every row's numbers (B, d), drawn anew from the other rows of the batch (Bahri et al., 2022)."""
+    other = x.gather(0, rng.integers("other", tuple(x.shape), len(x)))
+    return torch.where(rng.uniform("kept", tuple(x.shape)) < share, other, x)

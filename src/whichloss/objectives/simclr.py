@@ -1,0 +1,22 @@
+"""SimCLR: two views of a row find each other among those of all others (Chen et al., 2020)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..losses.contrastive import nt_xent
+from ..rng import Rng
+from ..task import Batch
+from .base import Nets
+from .siamese import Projected
+
+
+@dataclass(frozen=True)
+class SimCLR(Projected):
+    """min_{F,H} E -log softmax of cos(z_i, z_i') / T among the 2B - 1 other views."""
+
+    temperature: float = 0.2
+    search = {"lr": (3e-4, 1e-3, 3e-3), "temperature": (0.1, 0.2, 0.5)}
+
+    def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
+        return nt_xent(*self.projected(nets, batch, rng), self.temperature).mean()

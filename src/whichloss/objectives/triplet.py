@@ -1,0 +1,23 @@
+"""Triplet loss: a row lies nearer to one of its kind than to any other, by a margin (Schroff et al., 2015)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..losses.metric_learning import mined_triplets
+from ..rng import Rng
+from ..task import Batch
+from .base import Nets
+from .siamese import Siamese
+
+
+@dataclass(frozen=True)
+class Triplet(Siamese):
+    """min_F E [|z - z_p| - |z - z_n| + margin]^+ on the sphere, z_p the farthest of its kind, z_n mined."""
+
+    margin: float = 0.2
+    search = {"lr": (3e-4, 1e-3, 3e-3), "margin": (0.1, 0.2, 0.5)}
+
+    def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
+        x, kinds = self.grouped(batch, rng)
+        return mined_triplets(nets.F(x), kinds, self.margin).mean()

@@ -1,0 +1,199 @@
+"""How embeddings are judged: do rows that nothing was trained on lie among those of their class?
+
+Labels are what the study knows of likeness. The classes of an embedded row's nearest training rows, or a linear probe
+on these, predict its own: the share of wrong predictions is the score.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...data import Encoder, evenly
+from ...metrics import embeddings as measure
+from ...metrics.labels import Outcome
+from ...objectives import Embedder, Nets, find
+from ...rng import Rng
+from ...train import Lanes, count
+from ..classify.judge import LabelJudge
+from ..classify.pictures import PictureLabelJudge
+from ..judge import Anchor, Role, Weights, Which
+from ..nets import network_builder
+
+METRICS = ("knn-accuracy", "probe-accuracy")
+KNOWN = 10_000  # training rows among which neighbours are looked for, at most
+COSTED = 256  # rows embedded together to count what one costs
+DRAWN = 2000  # embedded rows that the report draws
+WIDTH = 64  # of the untrained network
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Where the judging rows lie (m, e), and the training rows (n, e) whose classes are known."""
+
+    z: np.ndarray
+    known: np.ndarray
+
+
+class Embeds(LabelJudge):
+    """What judging embeddings adds to knowing labels."""
+
+    goal = "embed"
+    roles: ClassVar[Mapping[str, Role]] = {
+        "chance": "baseline",
+        "rows as they are": "baseline",
+        "principal components": "baseline",
+        "untrained network": "baseline",
+    }
+    derived: ClassVar[Mapping[str, str]] = {}
+    both_ends = False
+
+    @property
+    def noise_score(self) -> str:
+        """The score of predicted labels that is as noisy as this one."""
+        return "accuracy"
+
+    @property
+    def score_name(self) -> str:  # type: ignore[override]
+        """The score that decides, lower is better."""
+        return f"1 - {self.metric}"
+
+    @property
+    def method(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is done, a sentence each."""
+        how = {
+            "knn-accuracy": f"the classes of its {measure.NEIGHBOURS} nearest training rows by cosine",
+            "probe-accuracy": "logistic regression on the embeddings of the training rows",
+        }[self.metric]
+        return (
+            "Every objective gets the same rows, network, number of settings and training compute, which is counted, "
+            "tuning included.",
+            f"An embedding is judged by whether {how} tell the class of a row that nothing was trained on.",
+            "Objectives that use no labels see two views of every row instead: the others know what is asked for.",
+            "Settings and snapshots are chosen on validation rows; finalists are judged on test rows with seeds "
+            "nothing was chosen on.",
+            "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
+            "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
+        )
+
+    def known(self, seed: int) -> np.ndarray:
+        """The numbers of the training rows whose classes are looked up."""
+        return evenly(self.split(seed).train, KNOWN)
+
+    def answers(  # type: ignore[override]
+        self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str
+    ) -> list[Embedded | None]:
+        """Where every lane puts its judging rows and its training rows; None where it has diverged."""
+        asked = [(self.numbers(seed, which), self.known(seed)) for seed in seeds]
+        rows = [torch.cat([self.seen(e, n) for n in pair]) for e, pair in zip(encoders, asked, strict=True)]
+        z = self.told_of(lanes, weights, rows)
+        parts = [np.split(all_of, [len(pair[0])]) for all_of, pair in zip(z, asked, strict=True)]
+        return [Embedded(*part) if all(np.isfinite(p).all() for p in part) else None for part in parts]
+
+    def use(self, objective: Embedder, nets: Nets, x: Tensor) -> Tensor:  # type: ignore[override]
+        """The embeddings (m, e) of rows x (m, d)."""
+        return objective.embed(nets, x)
+
+    def codes(self, rows: np.ndarray) -> Tensor:
+        """The classes of these rows."""
+        return torch.from_numpy(self.labels.codes[rows])
+
+    def score(self, answer: Embedded, seed: int, which: Which) -> Outcome:
+        """The share of wrong classes."""
+        return self.wrong(self.metric, answer, seed, which)
+
+    def wrong(self, metric: str, answer: Embedded, seed: int, which: Which) -> Outcome:
+        """The share of classes that neighbours, or a probe, tell wrong."""
+        z, known = torch.from_numpy(answer.z), torch.from_numpy(answer.known)
+        tell = measure.neighbours if metric == "knn-accuracy" else measure.probe
+        return measure.share_wrong(tell(known, self.codes(self.known(seed)), z), self.truth(seed, which))
+
+    def describe(self, answer: Embedded, seed: int, which: Which) -> dict[str, float]:
+        """Both accuracies, and how the embeddings fill the sphere."""
+        z, codes = torch.from_numpy(answer.z), self.truth(seed, which)
+        right = {name: 1 - self.wrong(name, answer, seed, which).value for name in METRICS}
+        return right | {
+            "alignment": measure.alignment(z, codes),
+            "uniformity": measure.uniformity(z),
+            "effective rank": measure.effective_rank(z),
+        }
+
+    def anchors(self, seed: int, which: Which) -> list[Anchor]:
+        """Chance, the rows themselves, their principal components, a network that has learned nothing."""
+        return [Anchor(name, Embedded(*pair)) for name, pair in self.simple(seed, which)]
+
+    def simple(self, seed: int, which: Which) -> Iterator[tuple[str, Sequence[np.ndarray]]]:
+        """(name, [judging rows, training rows] embedded) of every anchor."""
+        size, asked = Embedder.size, [self.numbers(seed, which), self.known(seed)]
+        generator = np.random.Generator(np.random.PCG64(seed))
+        yield "chance", [generator.standard_normal((len(rows), size)) for rows in asked]
+        known, judged = self.plain(asked[1], asked[0])
+        middle = known.mean(axis=0)
+        yield "rows as they are", [nonzero(x - middle) for x in (judged, known)]
+        _, _, axes = np.linalg.svd(known[:: max(1, len(known) // DRAWN)] - middle, full_matrices=False)
+        yield "principal components", [nonzero((x - middle) @ axes[:size].T) for x in (judged, known)]
+        encoder, encoded = self.encoded(self.split(seed).train)
+        lanes = self.untrained(encoded, seed)
+        z = [self.asked_of(lanes, lanes.start().weights, self.seen(encoder, rows)[None])[0] for rows in asked]
+        yield "untrained network", [part.numpy() for part in z]
+
+    def untrained(self, rows: Tensor, seed: int) -> Lanes:
+        """One lane of the network that objectives without a head train, at its start."""
+        return Lanes(
+            find("triplet")(),
+            self.task,
+            network_builder(self.task, WIDTH),
+            Rng(Rng.of(seed).key.reshape(-1)),
+            rows[None],
+            torch.tensor([len(rows)]),
+            torch.zeros(1, self.task.dim),
+            pixels=self.pixels,
+        )
+
+    def derive(self, name: str, arrays: Mapping[str, np.ndarray], seed: int) -> Embedded:  # type: ignore[override]
+        """Nothing is derived."""
+        raise AssertionError(name)
+
+    def extras(
+        self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
+    ) -> dict[str, float | None]:
+        """What embedding one row costs."""
+        x = self.seen(encoder, self.known(seed)[:COSTED])[None]
+        return {"use flops": count(lambda: self.asked_of(lanes, weights, x)) / x.shape[1]}
+
+    def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
+        """The label and its classes."""
+        found = super().about({"temperature": np.ones(1)})
+        return {name: value for name, value in found.items() if name != "temperature"}
+
+    def kept(self, answer: Embedded, seed: int) -> dict[str, np.ndarray]:  # type: ignore[override]
+        """The two directions in which the judging rows differ most, for the report's map."""
+        z = measure.directions("z", torch.from_numpy(answer.z[:DRAWN])).numpy()
+        z = z - z.mean(axis=0)
+        _, s, axes = np.linalg.svd(z, full_matrices=False)
+        share = np.square(s[:2]).sum() / max(np.square(s).sum(), 1e-12)
+        return {"map": (z @ axes[:2].T).astype(np.float32), "map share": np.array([share])}
+
+
+def nonzero(x: np.ndarray) -> np.ndarray:
+    """Rows at the middle have no direction; they get the first one."""
+    x = np.array(x, dtype=np.float64)
+    x[~x.any(axis=1), 0] = 1.0
+    return x
+
+
+@dataclass(frozen=True, eq=False)
+class EmbedJudge(Embeds):
+    """The rows of a table, and their labels."""
+
+    metric: str = METRICS[0]
+
+
+@dataclass(frozen=True, eq=False)
+class PictureEmbedJudge(Embeds, PictureLabelJudge):
+    """The pictures of a study, and their labels."""
+
+    metric: str = METRICS[0]
