@@ -7,21 +7,28 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, normalize, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, normalize, softplus
 
 from ..errors import UserError
+from ._pairs import need_alike, need_labels, need_pairs
+
+LOG_SCALE = math.log(1 / 0.07)  # where CLIP starts the logarithm of its scale 1 / T
+LOG_SCALE_MOST = math.log(100.0)  # and where it stops it
 
 
-def cosine_bce(a: Tensor, b: Tensor, target: Tensor) -> Tensor:
-    """log(1 + e^c) - t c of pairs, c = cos(a_i, b_i) the logit, t in [0, 1]: a, b (B, d), target (B,) -> (B,).
+def cosine_bce(
+    a: Tensor, b: Tensor, target: Tensor, scale: Tensor | float = 1.0, bias: Tensor | float = 0.0
+) -> Tensor:
+    """log(1 + e^l) - t l of pairs, l = scale cos(a_i, b_i) + bias, t in [0, 1]: a, b (B, d), target (B,) -> (B,).
 
-    As a logit c lies in [-1, 1], so the probability stays in [.269, .731] and the loss above `cosine_bce_least()`.
+    As it is, a raw cosine is the logit: it lies in [-1, 1], so the probability stays in [.269, .731] and the loss above
+    `cosine_bce_least()`. A scale of 10 to 30, or a learnt one, and a bias take that bound away.
     """
-    _alike("cosine_bce", a, b)
+    need_alike("cosine_bce", a, b)
     if target.shape != a.shape[:1]:
         raise UserError(f"cosine_bce: 'target' must be ({len(a)},), one per pair; got {tuple(target.shape)}.")
-    cosine = (normalize(a, dim=1) * normalize(b, dim=1)).sum(dim=1)
-    return binary_cross_entropy_with_logits(cosine, target.to(cosine.dtype), reduction="none")
+    logit = scale * (normalize(a, dim=1) * normalize(b, dim=1)).sum(dim=1) + bias
+    return binary_cross_entropy_with_logits(logit, target.to(logit.dtype), reduction="none")
 
 
 def cosine_bce_least(classes: int = 2, positives: float = 0.5, *, encoders: int = 1) -> float:
@@ -55,20 +62,105 @@ def info_nce(a: Tensor, b: Tensor, temperature: Tensor | float) -> Tensor:
     Row i of b is the positive of row i of a, all others are negatives (van den Oord et al., 2018; CLIP: Radford et al.,
     2021). log B where all embeddings are equal, at any T; I(a; b) >= log B - E[loss]. Raises UserError for one pair.
     """
-    _alike("info_nce", a, b)
-    if len(a) < 2:
-        raise UserError("info_nce: a single pair has no negatives, so its loss is always 0; use larger batches.")
-    s = normalize(a, dim=1) @ normalize(b, dim=1).T / temperature
+    s = _cosines("info_nce", a, b) / temperature
     return (_behind(s) + _behind(s.T)) / 2
+
+
+def info_nce_one_way(a: Tensor, b: Tensor, temperature: Tensor | float) -> Tensor:
+    """-log softmax of s_ii among row i alone, s = cos(a_i, b_j) / T: rows of a choose among b; a, b (B, d) -> (B,).
+
+    The loss of 2018: half of `info_nce`, and the half that trains b as answers only. Raises UserError for one pair.
+    """
+    return _behind((_cosines("info_nce_one_way", a, b) / temperature).T)
+
+
+def clip_log_scale(log_scale: Tensor) -> Tensor:
+    """min(l, ln 100), to be put back into the learnt l after each step: T = e^-l >= .01 (Radford et al., 2021).
+
+    Clipped inside the loss instead, l would have no gradient beyond the bound and stay there. It starts at LOG_SCALE.
+    """
+    return log_scale.clamp(max=LOG_SCALE_MOST)
+
+
+def nt_xent(a: Tensor, b: Tensor, temperature: Tensor | float) -> Tensor:
+    """-log softmax of the other view among all 2 B - 1 others, mean of a pair's two anchors: a, b (B, d) -> (B,).
+
+    s = cos / T over the rows of [a; b]: views of one side are negatives too (SimCLR: Chen et al., 2020).
+    log(2 B - 1) where all embeddings are equal. Raises UserError for one pair.
+    """
+    return softplus(_among_views("nt_xent", a, b, temperature)).mean(dim=0)
+
+
+def decoupled_info_nce(a: Tensor, b: Tensor, temperature: Tensor | float) -> Tensor:
+    """-s_ii + log of the sum of e^s over the 2 B - 2 negatives, mean of a pair's two anchors: a, b (B, d) -> (B,).
+
+    `nt_xent` without the positive in its denominator, so that an easy positive still pulls (Yeh et al., 2022): no floor
+    at 0; log(2 B - 2) where all embeddings are equal. Raises UserError for one pair.
+    """
+    return _among_views("decoupled_info_nce", a, b, temperature).mean(dim=0)
+
+
+def sup_con(z: Tensor, labels: Tensor, temperature: Tensor | float) -> Tensor:
+    """-mean over p in P(i) of log(e^s_ip / sum_{k != i} e^s_ik), s = cos / T: z (B, d), labels (B,) -> (B,).
+
+    P(i) are the other rows with label i (Khosla et al., 2020: the mean outside the logarithm, without the factor
+    T / .07 of their code). An anchor without positives yields 0, always: divide the sum by the number of anchors with
+    some where labels are rare. log(B - 1) at collapse; never below log|P(i)|. Raises UserError for wrong shapes.
+    """
+    need_labels("sup_con", z, labels)
+    unit, own = normalize(z, dim=1), _own(len(z), z)
+    s = unit @ unit.T / temperature
+    same = labels.unsqueeze(1) == labels
+    positive = same & ~own
+    count = positive.sum(dim=1)
+    s = s - ((s * positive).sum(dim=1) / count.clamp(min=1)).unsqueeze(1)
+    none = torch.finfo(s.dtype).min / 4  # finite: a row without a negative keeps a gradient, of 0
+    among = s.masked_fill(~positive, none).logsumexp(dim=1)
+    others = s.masked_fill(same, none).logsumexp(dim=1)
+    return torch.where(count > 0, among + softplus(others - among), 0.0)
+
+
+def siglip(a: Tensor, b: Tensor, scale: Tensor | float, bias: Tensor | float) -> Tensor:
+    """sum over j of log(1 + e^(-y_ij l_ij)), l = scale cos(a_i, b_j) + bias, y = 1 if i = j, else -1: (B, d) -> (B,).
+
+    Every pair of rows is a question of its own; no softmax (Zhai et al., 2023). Its bias starts at `siglip_bias(B)`.
+    Raises UserError for one pair.
+    """
+    l = scale * _cosines("siglip", a, b) + bias
+    y = torch.where(_own(len(l), l), 1.0, -1.0)
+    return -logsigmoid(y * l).sum(dim=1)
+
+
+def siglip_bias(n: int) -> float:
+    """-log(B - 1), the bias of least loss where cosines are 0: one pair in B is a positive.
+
+    The paper starts at -10, which is log(1 / 22,026): far too low for small batches, and AdamW moves it by a step of
+    the learning rate at a time. Raises UserError for one pair.
+    """
+    if n < 2:
+        raise UserError(f"siglip_bias: the bias of {n} pairs is not defined; use batches of 2 pairs or more.")
+    return -math.log(n - 1)
 
 
 def _behind(s: Tensor) -> Tensor:
     """-log softmax of s_jj in column j, as log(1 + sum_{i != j} e^(s_ij - s_jj)): a solved pair keeps its digits."""
-    own = torch.eye(len(s), dtype=torch.bool, device=s.device)
-    return softplus((s - s.diagonal()).masked_fill(own, -torch.inf).logsumexp(0))
+    return softplus((s - s.diagonal()).masked_fill(_own(len(s), s), -torch.inf).logsumexp(0))
 
 
-def _alike(loss: str, a: Tensor, b: Tensor) -> None:
-    if a.shape != b.shape or a.ndim != 2:
-        shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
-        raise UserError(f"{loss}: 'a' and 'b' must both be (B, d), pair by pair; got {shapes}.")
+def _among_views(loss: str, a: Tensor, b: Tensor, temperature: Tensor | float) -> Tensor:
+    """log sum over the 2 B - 2 negatives of e^(s - s_positive), of the anchors in a and in b: (2, B)."""
+    need_pairs(loss, a, b)
+    unit = normalize(torch.cat([a, b]), dim=1)
+    s = unit @ unit.T / temperature
+    positive = s.diagonal(len(a)).repeat(2)
+    return (s - positive).masked_fill(_own(len(a), s).repeat(2, 2), -torch.inf).logsumexp(0).view(2, -1)
+
+
+def _own(n: int, like: Tensor) -> Tensor:
+    return torch.eye(n, dtype=torch.bool, device=like.device)
+
+
+def _cosines(loss: str, a: Tensor, b: Tensor) -> Tensor:
+    need_pairs(loss, a, b)
+    return normalize(a, dim=1) @ normalize(b, dim=1).T
+
