@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
 from ..errors import UserError
+from ..losses.redundancy import uniformity
 from .labels import Outcome
 
 BLOCK = 1 << 24  # cosines held at once
@@ -59,7 +60,7 @@ def directions(name: str, z: Tensor) -> Tensor:
 
 
 def retrieve(queries: Tensor, gallery: Tensor, wanted: Tensor, groups: Tensor) -> Retrieval:
-    """Search a gallery (n, e) by cosine for queries (m, e); right answers of query i are all j with groups_j = wanted_i.
+    """Search a gallery (n, e) by cosine for queries (m, e); right for query i are all j with groups_j = wanted_i.
 
     Cosines that differ by less than rounding stand level: embeddings that have collapsed find nothing. Raises
     UserError for shapes, numbers that are not finite, and a query without a right answer.
@@ -119,12 +120,9 @@ def mean_of(losses: Tensor) -> Outcome:
     return Outcome(float(mean), float(losses.std() / len(losses) ** 0.5), losses - mean)
 
 
-def uniformity(z: Tensor) -> float:
-    """log E exp(-2 |z_i - z_j|^2), i != j: 0 where all are equal, about -4 + 8 / e where they fill the sphere evenly
-    (Wang & Isola, 2020)."""
-    d = directions("z", z)[:FEW]
-    squares = (2 - 2 * d @ d.T)[~torch.eye(len(d), dtype=torch.bool)]
-    return float((-2 * squares).logsumexp(0) - np.log(len(squares)))
+def spread_evenly(z: Tensor) -> float:
+    """The uniformity of some rows: 0 where all are equal, about -4 + 8 / e where they fill the sphere evenly."""
+    return float(uniformity(directions("z", z)[:FEW]))
 
 
 def alignment(z: Tensor, codes: Tensor) -> float:
@@ -142,4 +140,3 @@ def effective_rank(z: Tensor) -> float:
         return 1.0
     p = s / s.sum()
     return float(torch.exp(-torch.xlogy(p, p).sum()))
-

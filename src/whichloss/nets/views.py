@@ -32,7 +32,7 @@ def cropped(x: Tensor, rng: Rng, shape: tuple[int, ...], least: float = LEAST) -
 
 
 def shaded(x: Tensor, rng: Rng, most: float = SHADE) -> Tensor:
-    """Contrast around the mean times 1 +- most, brightness +- most, of each picture (B, d), whose levels lie in [-1, 1]."""
+    """Contrast around the mean times 1 +- most, brightness +- most, of each picture (B, d), levels in [-1, 1]."""
     contrast, light = (most * (2 * rng.uniform(name, (len(x), 1)) - 1) for name in ("contrast", "light"))
     mean = x.mean(dim=1, keepdim=True)
     return mean + (x - mean) * (1 + contrast) + light

@@ -44,7 +44,7 @@ class Siamese(Embedder):
         return torch.cat(self.views(batch, rng)), torch.cat([rows, rows])
 
     def pairs(self, nets: Nets, batch: Batch, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
-        """F(x) of pairs of rows (n PARTNERS, size) twice, and whether these are alike, 0 or 1: every row with those that
+        """F(x) of both rows of pairs, (p, size) each, and whether they are alike, 0 or 1: every row with those that
         follow it in the batch, and with the one half a batch away, which without classes is its other view."""
         x, kinds = self.grouped(batch, rng)
         z, n = nets.F(x), len(x)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn.functional import normalize
 
-from ..losses.metric_learning import mined_triplets
+from ..losses.metric_learning import batch_hard_triplet
 from ..rng import Rng
 from ..task import Batch
 from .base import Nets
@@ -13,11 +14,11 @@ from .siamese import Siamese
 
 @dataclass(frozen=True)
 class Triplet(Siamese):
-    """min_F E [|z - z_p| - |z - z_n| + margin]^+ on the sphere, z_p the farthest of its kind, z_n mined."""
+    """min_F E [|z - z_p| - |z - z_n| + margin]^+ on the sphere, the farthest z_p and the nearest z_n of the batch."""
 
     margin: float = 0.2
     search = {"lr": (3e-4, 1e-3, 3e-3), "margin": (0.1, 0.2, 0.5)}
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         x, kinds = self.grouped(batch, rng)
-        return mined_triplets(nets.F(x), kinds, self.margin).mean()
+        return batch_hard_triplet(normalize(nets.F(x), dim=1), kinds, self.margin).mean()

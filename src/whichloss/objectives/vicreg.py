@@ -21,5 +21,5 @@ class VICReg(Projected):
     search = {"lr": (3e-4, 1e-3, 3e-3), "covariance": (1.0, 5.0)}
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
-        agreed, varied, apart = vicreg(*self.projected(nets, batch, rng))
-        return self.invariance * agreed.mean() + self.variance * varied + self.covariance * apart
+        a, b = self.projected(nets, batch, rng)
+        return vicreg(a, b, self.invariance, self.variance, self.covariance).mean()

@@ -77,7 +77,12 @@ def drawn(i: int, found: Map) -> Figure:
     chart = (
         alt.Chart(data(points))
         .mark_circle(size=14, opacity=0.8)
-        .encode(alt.X("x:Q", scale=scale, axis=axis), alt.Y("y:Q", scale=scale, axis=axis), colour, tooltip=hover({"c": "class"}, {}))
+        .encode(
+            alt.X("x:Q", scale=scale, axis=axis),
+            alt.Y("y:Q", scale=scale, axis=axis),
+            colour,
+            tooltip=hover({"c": "class"}, {}),
+        )
     )
     share = f"{percent(found.share)} of the variance"
     says = f"Map of the embeddings of {found.row.name}: {len(found.at)} rows of {len(names)} classes, {share}"

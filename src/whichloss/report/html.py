@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ..study.finish import use
+from ..study.goals import judge_of
 from ..study.records import Study
 from ..study.store import write as write_file
 from . import health, lookup, ranking, sheet, why, words

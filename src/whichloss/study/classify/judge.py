@@ -5,6 +5,7 @@ predicted probabilities on the judging rows; which one decides is asked for, log
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from ...data import Column, Encoder, Schema, Split, split
 from ...metrics import labels as measure
-from ...objectives import Classifier, Nets
+from ...objectives import Nets
 from ...task import Task
 from ...train import Lanes, count
 from ..judge import Anchor, Judge, Weights, Which
@@ -38,17 +39,13 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelJudge(Judge):
-    """The rows of a study, their labels, and the score that decides."""
+class Labelled(Judge):
+    """The rows of a study and their labels: what judging predictions and judging embeddings share."""
 
     target: tuple[str, ...] = ()
-    metric: str = "log-loss"
-    goal = "classify"
+    metric: str = ""
     measures = signal.Signal
-    roles = anchors.ROLES
-    derived = {ADJUSTED: "cross-entropy"}
-    both_ends = True
-    block: ClassVar[int] = 4096  # rows predicted at once
+    block: ClassVar[int] = 4096  # rows answered at once
 
     @property
     def most(self) -> int:
@@ -61,33 +58,9 @@ class LabelJudge(Judge):
         return {"target": list(self.target), "metric": self.metric}
 
     @property
-    def score_name(self) -> str:  # type: ignore[override]
-        """The score that decides, lower is better."""
-        return f"1 - {self.metric}" if self.metric in measure.MEANS_OF_GAINS else self.metric
-
-    @property
     def noise_score(self) -> str:
         """The score of predicted labels that is as noisy as the one that decides."""
         return self.metric
-
-    @property
-    def method(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What is done, a sentence each."""
-        free = self.table.times is None and self.table.groups is None
-        positive = f"Average precision is that of '{self.labels.names[self.labels.positive]}', the rarer class."
-        return (
-            "Every objective gets the same rows, network, number of settings and training compute, which is counted, "
-            "tuning included.",
-            *("Test rows keep the shares of the classes." for _ in range(free)),
-            "Settings and snapshots are chosen on validation rows; finalists are judged on test rows with seeds "
-            "nothing was chosen on.",
-            *(positive for _ in range(self.labels.two)),
-            "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
-            "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
-            "Simple baselines learn from a random part of the rows where all would take minutes: nearest neighbours "
-            f"from {anchors.MOST_NEIGHBOURS:,} at most, boosted trees and logistic regression from fewer the more "
-            "columns and classes there are.",
-        )
 
     @cached_property
     def labels(self) -> Target:
@@ -124,10 +97,6 @@ class LabelJudge(Judge):
         """Is there anything to learn, does a column give the labels away, how many labels look wrong?"""
         return signal.measure(self)
 
-    def looks(self, steps: int) -> list[int]:
-        """Two in every doubling of the steps: a network may know the training rows by heart after few."""
-        return [math.ceil(steps * 2 ** (-k / 2)) for k in range(2 * DOUBLINGS)]
-
     def encoded(self, rows: np.ndarray) -> tuple[Encoder, Tensor]:
         """The encoding fitted on these rows, and the rows in it, labels last."""
         encoder = Encoder.fit(self.schema, self.inputs[rows])
@@ -155,6 +124,62 @@ class LabelJudge(Judge):
         """The labels of the judging rows."""
         return torch.from_numpy(self.labels.codes[self.numbers(seed, which)])
 
+    def told_of(self, lanes: Lanes, weights: Weights, rows: Sequence[Tensor]) -> list[np.ndarray]:
+        """What every lane says of its own rows (m, d): (m, K) each."""
+        z = self.asked_of(lanes, weights, torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)).numpy()
+        return [z[k, : len(r)] for k, r in enumerate(rows)]
+
+    def asked_of(self, lanes: Lanes, weights: Weights, x: Tensor) -> Tensor:
+        """What every lane says of its rows x (S, m, d), as its data holds them, block by block: (S, m, K)."""
+
+        def work(objective: Any, rng: object, weights: Weights, x: Tensor) -> Tensor:
+            return self.use(objective, lanes.nets(weights), lanes.read(x))
+
+        return torch.cat([lanes.map(work, dict(weights), part) for part in torch.split(x, self.block, dim=1)], dim=1)
+
+    @abstractmethod
+    def use(self, objective: Any, nets: Nets, x: Tensor) -> Tensor:
+        """What an objective says of rows x (m, d): (m, K)."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelJudge(Labelled):
+    """Predictions for the judging rows, and the score that decides."""
+
+    metric: str = "log-loss"
+    goal = "classify"
+    roles = anchors.ROLES
+    derived = {ADJUSTED: "cross-entropy"}
+    both_ends = True
+
+    @property
+    def score_name(self) -> str:  # type: ignore[override]
+        """The score that decides, lower is better."""
+        return f"1 - {self.metric}" if self.metric in measure.MEANS_OF_GAINS else self.metric
+
+    @property
+    def method(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is done, a sentence each."""
+        free = self.table.times is None and self.table.groups is None
+        positive = f"Average precision is that of '{self.labels.names[self.labels.positive]}', the rarer class."
+        return (
+            "Every objective gets the same rows, network, number of settings and training compute, which is counted, "
+            "tuning included.",
+            *("Test rows keep the shares of the classes." for _ in range(free)),
+            "Settings and snapshots are chosen on validation rows; finalists are judged on test rows with seeds "
+            "nothing was chosen on.",
+            *(positive for _ in range(self.labels.two)),
+            "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
+            "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
+            "Simple baselines learn from a random part of the rows where all would take minutes: nearest neighbours "
+            f"from {anchors.MOST_NEIGHBOURS:,} at most, boosted trees and logistic regression from fewer the more "
+            "columns and classes there are.",
+        )
+
+    def looks(self, steps: int) -> list[int]:
+        """Two in every doubling of the steps: a network may know the training rows by heart after few."""
+        return [math.ceil(steps * 2 ** (-k / 2)) for k in range(2 * DOUBLINGS)]
+
     def answers(
         self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str
     ) -> list[Prediction | None]:
@@ -175,22 +200,10 @@ class LabelJudge(Judge):
         rows = [self.seen(e, self.numbers(seed, which)) for e, seed in zip(encoders, seeds, strict=True)]
         return self.told_of(lanes, weights, rows)
 
-    def told_of(self, lanes: Lanes, weights: Weights, rows: Sequence[Tensor]) -> list[np.ndarray]:
-        """What every lane says of its own rows (m, d): (m, K) each."""
-        z = self.asked_of(lanes, weights, torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)).numpy()
-        return [z[k, : len(r)] for k, r in enumerate(rows)]
-
-    def asked_of(self, lanes: Lanes, weights: Weights, x: Tensor) -> Tensor:
-        """What every lane says of its rows x (S, m, d), as its data holds them, block by block: (S, m, K)."""
-
-        def work(objective: Any, rng: object, weights: Weights, x: Tensor) -> Tensor:
-            return self.use(objective, lanes.nets(weights), lanes.read(x))
-
-        return torch.cat([lanes.map(work, dict(weights), part) for part in torch.split(x, self.block, dim=1)], dim=1)
-
-    def use(self, objective: Classifier, nets: Nets, x: Tensor) -> Tensor:
+    def use(self, objective: Any, nets: Nets, x: Tensor) -> Tensor:
         """The logits (m, K) of rows x (m, d)."""
-        return objective.logits(nets, x, self.task)
+        z: Tensor = objective.logits(nets, x, self.task)
+        return z
 
     def temperature(self, logits: np.ndarray, seed: int) -> float:
         """The temperature that suits the validation rows."""

@@ -13,16 +13,15 @@ from ...data import Column, Pictures, Scale, Schema
 from ...data.pictures import LABEL
 from ...data.pixels import marks, shrunk
 from ...task import Task
-from ..judge import Which
-from .judge import LabelJudge
+from .judge import LabelJudge, Labelled
 from .target import Target
 
 SIDE = 16  # of the pictures that simple models and the probe see
 
 
 @dataclass(frozen=True, eq=False)
-class PictureLabelJudge(LabelJudge):
-    """The pictures of a study, their labels, and the score that decides."""
+class Pictured(Labelled):
+    """The pictures of a study and their labels."""
 
     table: Pictures  # type: ignore[assignment]  # its sibling: rows of bytes, not of columns
     target: tuple[str, ...] = (LABEL,)
@@ -110,3 +109,8 @@ class PictureLabelJudge(LabelJudge):
     def marks(self) -> np.ndarray:
         """64 bits of each picture."""
         return marks(self.table.values)
+
+
+@dataclass(frozen=True, eq=False)
+class PictureLabelJudge(Pictured, LabelJudge):
+    """Predictions for the judging pictures, and the score that decides."""

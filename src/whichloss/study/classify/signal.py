@@ -23,7 +23,7 @@ from ..judge import Judge, Preflight
 from .anchors import logits
 
 if TYPE_CHECKING:
-    from .judge import LabelJudge
+    from .judge import Labelled
 
 PROBED = 1500  # rows of the probe, at most; half of it beyond FEW_CLASSES classes
 FEW_CLASSES = 20
@@ -166,7 +166,7 @@ class Signal(Preflight, frozen=True, kw_only=True):
         return super().facts() | {"why": list(self.why()), "imbalance": self.imbalance}
 
 
-def measure(judge: "LabelJudge") -> Signal:
+def measure(judge: "Labelled") -> Signal:
     """All of it, on samples of the rows that are not test rows; only duplicates are looked for among all."""
     labels, rest = judge.labels, judge.rest
     generator = np.random.Generator(np.random.PCG64(key("signal")))
@@ -198,7 +198,7 @@ def measure(judge: "LabelJudge") -> Signal:
     )  # fmt: skip
 
 
-def rope(judge: "LabelJudge", generator: np.random.Generator) -> float:
+def rope(judge: "Labelled", generator: np.random.Generator) -> float:
     """The noise of the score: what another test set of this size would change, for logistic regression."""
     rows = np.sort(generator.permutation(judge.split(1).train)[:ROPE_ROWS])
     x, asked = judge.plain(rows, judge.numbers(1, "test"))
@@ -206,13 +206,13 @@ def rope(judge: "LabelJudge", generator: np.random.Generator) -> float:
     return scores.score(judge.noise_score, scores.predicted(torch.from_numpy(z), judge.truth(1, "test"))).se
 
 
-def ones(judge: "LabelJudge", rows: np.ndarray) -> np.ndarray:
+def ones(judge: "Labelled", rows: np.ndarray) -> np.ndarray:
     """The labels of these rows as (n, K) of 0 and 1."""
     codes = judge.labels.codes[rows]
     return np.asarray(np.eye(len(judge.labels.names))[codes] if codes.ndim == 1 else codes)
 
 
-def exchangeable(judge: "LabelJudge", generator: np.random.Generator) -> np.ndarray:
+def exchangeable(judge: "Labelled", generator: np.random.Generator) -> np.ndarray:
     """The rows that are not test rows; one of each group, where there are enough: a group's rows may share a label."""
     if judge.table.groups is None:
         return judge.rest
@@ -230,7 +230,7 @@ def balanced(strata: np.ndarray, most: int, generator: np.random.Generator) -> n
     return np.sort(order[np.argsort(turn, kind="stable")[:most]])
 
 
-def folds(judge: "LabelJudge", rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def folds(judge: "Labelled", rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """The fold of each row; groups stay whole."""
     groups = np.arange(len(rows)) if judge.table.groups is None else judge.table.groups[rows]
     names, place = np.unique(groups, return_inverse=True)
@@ -291,7 +291,7 @@ def _accuracy(said: np.ndarray, y: np.ndarray) -> float:
     return float(np.mean([right[y[:, c] == v, c].mean() for c in range(y.shape[1]) for v in (0, 1)]))
 
 
-def label_noise(judge: "LabelJudge", rows: np.ndarray, h: np.ndarray) -> tuple[float, tuple[Suspect, ...]]:
+def label_noise(judge: "Labelled", rows: np.ndarray, h: np.ndarray) -> tuple[float, tuple[Suspect, ...]]:
     """(share of wrong labels, the most suspect rows), from cross-fitted probabilities.
 
     The share that contradicts the probe on the quarter of the rows where it is surest: nearly all of it is noise unless
@@ -327,7 +327,7 @@ def label_noise(judge: "LabelJudge", rows: np.ndarray, h: np.ndarray) -> tuple[f
     )
 
 
-def duplicates(judge: "LabelJudge") -> tuple[int, int]:
+def duplicates(judge: "Labelled") -> tuple[int, int]:
     """(test rows that are equal to a row outside, those of them with another label)."""
     rows, test, rest = judge.marks(), judge.split(1).test, judge.rest
     with_label = hashed(judge.labels.columns.astype(np.float64), rows)
@@ -347,7 +347,7 @@ def hashed(values: np.ndarray, seed: np.ndarray | int = 0) -> np.ndarray:
     return out
 
 
-def leaks(judge: "LabelJudge", generator: np.random.Generator) -> Iterator[Leak]:
+def leaks(judge: "Labelled", generator: np.random.Generator) -> Iterator[Leak]:
     """Columns, and differences of two number columns, from which the label of a row is read off its neighbours."""
     columns = judge.schema.columns
     for name, codes, classes in _labels(judge) if columns else ():
@@ -369,7 +369,7 @@ def leaks(judge: "LabelJudge", generator: np.random.Generator) -> Iterator[Leak]
                 yield Leak((columns[a].name, columns[b].name), float(v), name)
 
 
-def _labels(judge: "LabelJudge") -> list[tuple[str, np.ndarray, int]]:
+def _labels(judge: "Labelled") -> list[tuple[str, np.ndarray, int]]:
     """(name, codes (n,), classes) of the label, or of each of several."""
     target = judge.labels
     if target.codes.ndim == 1:
@@ -419,7 +419,7 @@ def is_clock(column: np.ndarray) -> bool:
     return bool(fits.all() and len(np.unique(known)) >= 50)
 
 
-def absences(judge: "LabelJudge") -> Iterator[Absence]:
+def absences(judge: "Labelled") -> Iterator[Absence]:
     """Columns whose missing values tell the label: so many have the same that chance is out of the question."""
     for j, column in enumerate(judge.schema.columns):
         gone = np.isnan(judge.inputs[judge.rest, j])

@@ -6,8 +6,9 @@ on these, predict its own: the share of wrong predictions is the score.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,8 +19,8 @@ from ...metrics.labels import Outcome
 from ...objectives import Embedder, Nets, find
 from ...rng import Rng
 from ...train import Lanes, count
-from ..classify.judge import LabelJudge
-from ..classify.pictures import PictureLabelJudge
+from ..classify.judge import Labelled
+from ..classify.pictures import Pictured
 from ..judge import Anchor, Role, Weights, Which
 from ..nets import network_builder
 
@@ -38,7 +39,7 @@ class Embedded:
     known: np.ndarray
 
 
-class Embeds(LabelJudge):
+class Embeds(Labelled):
     """What judging embeddings adds to knowing labels."""
 
     goal = "embed"
@@ -48,8 +49,6 @@ class Embeds(LabelJudge):
         "principal components": "baseline",
         "untrained network": "baseline",
     }
-    derived: ClassVar[Mapping[str, str]] = {}
-    both_ends = False
 
     @property
     def noise_score(self) -> str:
@@ -83,7 +82,7 @@ class Embeds(LabelJudge):
         """The numbers of the training rows whose classes are looked up."""
         return evenly(self.split(seed).train, KNOWN)
 
-    def answers(  # type: ignore[override]
+    def answers(
         self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str
     ) -> list[Embedded | None]:
         """Where every lane puts its judging rows and its training rows; None where it has diverged."""
@@ -93,9 +92,10 @@ class Embeds(LabelJudge):
         parts = [np.split(all_of, [len(pair[0])]) for all_of, pair in zip(z, asked, strict=True)]
         return [Embedded(*part) if all(np.isfinite(p).all() for p in part) else None for part in parts]
 
-    def use(self, objective: Embedder, nets: Nets, x: Tensor) -> Tensor:  # type: ignore[override]
+    def use(self, objective: Any, nets: Nets, x: Tensor) -> Tensor:
         """The embeddings (m, e) of rows x (m, d)."""
-        return objective.embed(nets, x)
+        z: Tensor = objective.embed(nets, x)
+        return z
 
     def codes(self, rows: np.ndarray) -> Tensor:
         """The classes of these rows."""
@@ -117,7 +117,7 @@ class Embeds(LabelJudge):
         right = {name: 1 - self.wrong(name, answer, seed, which).value for name in METRICS}
         return right | {
             "alignment": measure.alignment(z, codes),
-            "uniformity": measure.uniformity(z),
+            "uniformity": measure.spread_evenly(z),
             "effective rank": measure.effective_rank(z),
         }
 
@@ -153,10 +153,6 @@ class Embeds(LabelJudge):
             pixels=self.pixels,
         )
 
-    def derive(self, name: str, arrays: Mapping[str, np.ndarray], seed: int) -> Embedded:  # type: ignore[override]
-        """Nothing is derived."""
-        raise AssertionError(name)
-
     def extras(
         self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
     ) -> dict[str, float | None]:
@@ -166,10 +162,9 @@ class Embeds(LabelJudge):
 
     def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
         """The label and its classes."""
-        found = super().about({"temperature": np.ones(1)})
-        return {name: value for name, value in found.items() if name != "temperature"}
+        return {"target": msgspec.to_builtins(self.label_columns), "classes": list(self.labels.names)}
 
-    def kept(self, answer: Embedded, seed: int) -> dict[str, np.ndarray]:  # type: ignore[override]
+    def kept(self, answer: Embedded, seed: int) -> dict[str, np.ndarray]:
         """The two directions in which the judging rows differ most, for the report's map."""
         z = measure.directions("z", torch.from_numpy(answer.z[:DRAWN])).numpy()
         z = z - z.mean(axis=0)
@@ -193,7 +188,7 @@ class EmbedJudge(Embeds):
 
 
 @dataclass(frozen=True, eq=False)
-class PictureEmbedJudge(Embeds, PictureLabelJudge):
+class PictureEmbedJudge(Embeds, Pictured):
     """The pictures of a study, and their labels."""
 
     metric: str = METRICS[0]
