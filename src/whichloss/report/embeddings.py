@@ -54,13 +54,13 @@ def read(row: Row, folder: Path) -> Map | None:
         return None
     run, suffix = record.get("run") or {}, array.removeprefix("samples")
     which: Which = "test" if run.get("judge", "test") == "test" else "validation"
-    labels: Any = judge.labels  # type: ignore[attr-defined]
-    codes = labels.codes[judge.numbers(run.get("seed", 1), which)][:DRAWN]
-    at = arrays.get(f"map{suffix}")
-    if at is None or len(at) != len(codes):
+    at, rows = arrays.get(f"map{suffix}"), judge.numbers(run.get("seed", 1), which)[:DRAWN]
+    if at is None or len(at) != len(rows):
         return None
     some = np.unique(np.linspace(0, len(at) - 1, min(POINTS, len(at))).astype(int))
-    return Map(row, at[some], [labels.names[c] for c in codes[some]], float(arrays[f"map share{suffix}"][0]))
+    labels: Any = getattr(judge, "labels", None)
+    names = [labels.names[c] for c in labels.codes[rows[some]]] if labels else ["all"] * len(some)
+    return Map(row, at[some], names, float(arrays[f"map share{suffix}"][0]))
 
 
 def drawn(i: int, found: Map) -> Figure:

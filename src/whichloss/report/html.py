@@ -154,12 +154,16 @@ def embedded(study: Study, folder: Path) -> dict[str, Any]:
     from .signal import signal
 
     judge: Any = judge_of(str(folder.resolve()))
+    columns = getattr(judge, "target", ())
+    alike = (
+        f"{things(study)} of equal " + target(columns, judge.labels.names, judge.labels.kind) if columns else "views"
+    )
     return {
         "embeddings": embeddings.section(study, folder),
         "signal": signal(study),
         "metrics": ranking.metrics(study),
-        "inputs": study.data.dim if study.data.shape else len(study.data.columns) - len(judge.target),
-        "predictions": {"target": target(judge.target, judge.labels.names, judge.labels.kind)},
+        "inputs": study.data.dim if study.data.shape else len(study.data.columns) - len(columns),
+        "predictions": {"target": alike},
     }
 
 

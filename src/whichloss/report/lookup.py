@@ -27,6 +27,11 @@ def things(study: Study) -> str:
     return "pictures" if study.data.shape else "rows"
 
 
+def searched(study: Study) -> bool:
+    """Are embeddings judged by searching among them?"""
+    return any("recall@1" in row.metrics for row in study.rows)
+
+
 def outliers(study: Study) -> bool:
     """Were outliers given, and did anything score them?"""
     return any("outlier AUROC" in row.metrics for row in study.rows)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..study.records import Row, Study
-from .lookup import of_role, rope, span
+from .lookup import of_role, rope, searched, span
 from .wording import score_name, wording
 from .words import NONE, figures, fixed, flop, hundredths, percent, places
 
@@ -50,7 +50,7 @@ def heads(study: Study) -> tuple[tuple[str, str], ...]:
         ("score (95 % interval)", f"{score}, mean over seeds: lower is better; the interval is over seeds, {TEST}"),
         ("behind the leader (95 % interval)", f"paired difference to the leader; its interval is {OVER}"),
         ("P(beats leader)", "estimated probability that it scores better than the leader on a new seed"),
-        *OWN_HEADS[study.goal],
+        *OWN_HEADS["search" if searched(study) else study.goal],
         ("failed", "failed runs, each counted at the baseline's score or worse; Wilson's 95 % interval on pointing"),
         ("group", "finalists that share a letter cannot be told apart"),
         ("training (FLOP)", "counted floating-point operations of one run"),
@@ -72,6 +72,11 @@ OWN_HEADS = {
     "embed": (
         ("kNN accuracy", "share of classes that the nearest training rows tell right, mean over seeds"),
         ("probe accuracy", "of logistic regression on the embeddings of the training rows"),
+        ("effective rank", "how many directions of the embedding are in use"),
+    ),
+    "search": (
+        ("recall@1", "how often what belongs to it is found first, mean over seeds and both ways"),
+        ("recall@10", "how often it is among the first ten"),
         ("effective rank", "how many directions of the embedding are in use"),
     ),
 }
@@ -124,9 +129,10 @@ def own(study: Study, row: Row, digits: int) -> tuple[Cell, ...]:
 
 
 def embeds(row: Row) -> tuple[Cell, Cell, Cell]:
-    """Accuracy of neighbours and of a probe, effective rank."""
-    near, line, rank = (row.metrics.get(m, (None,))[0] for m in ("knn-accuracy", "probe-accuracy", "effective rank"))
-    return Cell(hundredths(near), near), Cell(hundredths(line), line), Cell(fixed(rank, 1), rank)
+    """Two accuracies and the effective rank."""
+    names = ("recall@1", "recall@10") if "recall@1" in row.metrics else ("knn-accuracy", "probe-accuracy")
+    one, other, rank = (row.metrics.get(name, (None,))[0] for name in (*names, "effective rank"))
+    return Cell(hundredths(one), one), Cell(hundredths(other), other), Cell(fixed(rank, 1), rank)
 
 
 def gap(row: Row) -> Cell:
@@ -268,6 +274,11 @@ METRICS: Sequence[tuple[str, str, int]] = (
     ("temperature of samples", "temperature of samples", 0),
     ("knn-accuracy", "kNN accuracy", 1),
     ("probe-accuracy", "linear probe accuracy", 1),
+    ("recall@1", "recall@1", 1),
+    ("recall@5", "recall@5", 1),
+    ("recall@10", "recall@10", 1),
+    ("chance of recall@1", "chance", 0),
+    ("median rank", "median rank", -1),
     ("alignment", "alignment", -1),
     ("uniformity", "uniformity", -1),
     ("effective rank", "effective rank", 0),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ..objectives import Embedder
 from ..study.records import Row, Study
-from .lookup import of_role, several_labels, things, wanted
+from .lookup import of_role, searched, several_labels, things, wanted
 from .ranking import skill
 from .wording import score_name
 from .words import NONE, duration, figures, fixed, flop, hundredths, listed, places, several
@@ -21,15 +21,18 @@ PREDICTED = (
     "* recommended. Score: {name}, lower is better; last: at the last epoch. Calib.: calibration error. A row: FLOP. "
     "v: on validation rows."
 )
-EMBEDDED = (
-    "* recommended. Score: {name}, lower is better. Probe: linear. Rank: effective, of {size}. A row: FLOP. v: on "
-    "validation rows."
-)
+EMBEDDED = "* recommended. Score: {name}, lower is better. {means}. Rank: effective, of {size}. v: on validation rows."
 HEADS = {
     "generate": ("", "objective", "score ± 95 %", "skill", "failed", "group", "a row"),
     "classify": ("", "objective", "score ± 95 %", "last", "acc. %", "AUROC", "calib.", "group", "a row"),
     "embed": ("", "objective", "score ± 95 %", "kNN %", "probe %", "rank", "group", "a row"),
+    "search": ("", "objective", "score ± 95 %", "R@1 %", "R@10 %", "rank", "group", "a row"),
 }
+
+
+def heads(study: Study) -> tuple[str, ...]:
+    """The columns of the table."""
+    return HEADS["search" if searched(study) else study.goal]
 
 
 def caption(study: Study) -> str:
@@ -37,7 +40,8 @@ def caption(study: Study) -> str:
     if study.goal == "classify":
         return PREDICTED.format(name=score_name(study))
     if study.goal == "embed":
-        return EMBEDDED.format(name=score_name(study), size=Embedder.size)
+        means = "R@k: recall among k" if searched(study) else "Probe: linear"
+        return EMBEDDED.format(name=score_name(study), means=means, size=Embedder.size)
     return DETECTED if study.score_name == "1 - auroc" else GENERATED
 
 
@@ -80,9 +84,10 @@ def predicted(row: Row, digits: int) -> tuple[str, ...]:
 
 
 def embedded(row: Row) -> tuple[str, ...]:
-    """Accuracy of neighbours and of a linear probe, in hundredths; the effective rank."""
+    """Two accuracies, in hundredths, and the effective rank."""
     mean = {name: pair[0] for name, pair in row.metrics.items()}
-    right = [fixed(100 * mean[name], 1) if name in mean else NONE for name in ("knn-accuracy", "probe-accuracy")]
+    names = ("recall@1", "recall@10") if "recall@1" in mean else ("knn-accuracy", "probe-accuracy")
+    right = [fixed(100 * mean[name], 1) if name in mean else NONE for name in names]
     return (*right, fixed(mean.get("effective rank"), 1))
 
 
@@ -100,9 +105,9 @@ def table(study: Study) -> "Table":
         caption_justify="left",
         caption_style="dim",
     )
-    grid.caption, heads = caption(study), HEADS[study.goal]
+    grid.caption, columns = caption(study), heads(study)
     longest = min(28 if gap == 2 else 17, max(len(row.name) for row in study.rows))
-    for head in heads:
+    for head in columns:
         left, wide = head in ("objective", "group"), head == "objective"
         width = longest if wide else None
         grid.add_column(head, justify="left" if left else "right", no_wrap=not wide, min_width=width)
@@ -110,7 +115,7 @@ def table(study: Study) -> "Table":
     for row, cells in lines(study):
         section = row.role if row.role == "objective" else "anchor"
         if stage and stage != section:
-            grid.add_row(*[""] * len(heads))
+            grid.add_row(*[""] * len(columns))
         stage = section
         style = "bold" if row.name == study.answer.recommended else None if section == "objective" else "dim"
         grid.add_row(*map(escape, cells), style=style)
@@ -198,6 +203,9 @@ def finds(study: Study, row: Row) -> str:
 def tells(study: Study, row: Row) -> str:
     """its neighbours tell the class of 93 % of the rows, a linear probe of 94 %"""
     right = embedded(row)
+    if searched(study):
+        found = f"a view of a row finds its other view first {right[0]} % of the time, among ten {right[1]} %"
+        return found.replace("row", things(study)[:-1])
     return f"neighbours tell the class of {right[0]} % of the {things(study)}, a linear probe of {right[1]} %"
 
 
@@ -248,7 +256,7 @@ STYLE = (
 def notebook(study: Study) -> str:
     """The answer and the ranking table as a small piece of HTML."""
     answer = study.answer
-    heads = "".join(f"<th>{html.escape(head)}</th>" for head in HEADS[study.goal])
+    titles = "".join(f"<th>{html.escape(head)}</th>" for head in heads(study))
     body = "".join(
         f'<tr class="{"" if row.role == "objective" else "anchor"}">'
         + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
@@ -258,7 +266,7 @@ def notebook(study: Study) -> str:
     said = "".join(f"<p>{html.escape(text)}</p>" for text in (answer.sentence, answer.reason, answer.caution) if text)
     tied = html.escape(listed(answer.tied) or NONE)
     name, kind, note = html.escape(answer.recommended), html.escape(answer.kind), html.escape(caption(study))
-    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<table><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>"
     return (
         f'{STYLE}<div class="whichloss"><p><b>{name}</b> ({kind}: {tied})</p>{said}{table}'
         f"<p><small>{note}</small></p></div>"

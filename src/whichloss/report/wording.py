@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from ..study.records import Study
-from .lookup import outliers, things
+from .lookup import outliers, searched, things
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ EMBED = Wording(
     use="embedded",
     limits="{things} are alike here if their labels are equal; another sense of alike needs other labels.",
 )
+SEARCH = replace(
+    EMBED,
+    sections=tuple(name for name in EMBED.sections if name != "signal"),
+    score="{name}: how often a view of one of the {things} does not find its other view first",
+    limits="Without labels each of the {things} is like itself only, in the sense of these views.",
+)
 DETECT = replace(
     GENERATE,
     score="the share of pairs in which a row looks more unlikely than an outlier (1 - AUROC)",
@@ -54,7 +60,7 @@ WITH_OUTLIERS = ("answer", "ranking", "evidence", "why", "outliers", *GENERATE.s
 
 def wording(study: Study) -> Wording:
     """The words of a study's goal."""
-    found = {"classify": CLASSIFY, "embed": EMBED}.get(study.goal, GENERATE)
+    found = {"classify": CLASSIFY, "embed": SEARCH if searched(study) else EMBED}.get(study.goal, GENERATE)
     found = DETECT if study.score_name == "1 - auroc" and study.goal == "generate" else found
     found = replace(found, sections=WITH_OUTLIERS) if outliers(study) else found
     named = {f: getattr(found, f).replace("{things}", things(study)) for f in ("score", "noise", "band", "limits")}

@@ -12,6 +12,7 @@ from ..errors import StudyError
 from .classify.judge import LabelJudge
 from .classify.pictures import PictureLabelJudge
 from .embed.judge import EmbedJudge, PictureEmbedJudge
+from .embed.views import METRIC, PictureViewJudge, ViewJudge
 from .generate.features import Features
 from .generate.given import GivenJudge, GivenPictures
 from .generate.judge import SampleJudge
@@ -33,6 +34,8 @@ def make_judge(
 ) -> Judge:
     """The judge of a goal; `asked` is what the judge's own property of that name returned."""
     given = asked.get("given", "")
+    if asked.get("metric") == METRIC:
+        return PictureViewJudge(table) if isinstance(table, Pictures) else ViewJudge(table)
     if isinstance(table, Pictures) and goal in LABELLED:
         return LABELLED[goal](table, metric=asked["metric"])
     if isinstance(table, Pictures):

@@ -18,6 +18,7 @@ from ..metrics.labels import SCORES
 from .budget import Budget, budget
 from .classify.target import Target
 from .embed.judge import METRICS as EMBEDDED
+from .embed.views import METRIC as VIEWED
 from .finish import make_study, save_best
 from .generate.features import check_asked
 from .generate.given import Given
@@ -159,6 +160,8 @@ def of_pictures(
             asked_given(given, goal, pictures, {}, None)
         if features is not None:
             raise UserError(f"--features belong to the goal 'generate'; '{goal}' compares no pictures. Leave it out.")
+        if goal == "embed" and (metric == VIEWED or (metric is None and pictures.labels is None)):
+            return make_judge(pictures, goal, {"metric": VIEWED})
         Target.of_pictures(pictures)  # raises where there are no labels
         return make_judge(pictures, goal, {"metric": known_metric(goal, metric)})
     for name, value in (("target", target), ("metric", metric)):
@@ -200,6 +203,10 @@ def understood(
         return goal, drawn(columns, metric, table, outliers)
     if outliers is not None:
         raise UserError(f"--outliers belongs to the goal 'generate'; '{goal}' predicts labels. Leave it out.")
+    if goal == "embed" and not columns and metric in (None, VIEWED):
+        return goal, {"metric": VIEWED}
+    if goal == "embed" and not columns:
+        raise UserError(f"--metric '{metric}' needs --target, the column of classes; without one {VIEWED} judges.")
     if not columns:
         raise UserError(f"--goal {goal} needs --target: the column of labels, or several 0/1 columns with commas.")
     check_labels(columns, table, taken)
@@ -290,6 +297,8 @@ def enough_rows(table: Table) -> None:
 
 def known_metric(goal: str, metric: str | None) -> str:
     """The score that decides between classifiers, or between embeddings."""
+    if goal == "embed" and metric == VIEWED:
+        raise UserError(f"--metric {VIEWED} judges without labels: leave --target out.")
     known = EMBEDDED if goal == "embed" else tuple(SCORES)
     if metric is not None and metric not in known:
         raise UserError(f"--metric '{metric}', of the goal '{goal}': {nearest(metric, known)}")

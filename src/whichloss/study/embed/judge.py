@@ -4,9 +4,9 @@ Labels are what the study knows of likeness. The classes of an embedded row's ne
 on these, predict its own: the share of wrong predictions is the score.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,19 +16,17 @@ from torch import Tensor
 from ...data import Encoder, evenly
 from ...metrics import embeddings as measure
 from ...metrics.labels import Outcome
-from ...objectives import Embedder, Nets, find
-from ...rng import Rng
+from ...objectives import Nets
 from ...train import Lanes, count
 from ..classify.judge import Labelled
 from ..classify.pictures import Pictured
-from ..judge import Anchor, Role, Weights, Which
-from ..nets import network_builder
+from ..judge import Anchor, Weights, Which
+from . import simple
 
 METRICS = ("knn-accuracy", "probe-accuracy")
 KNOWN = 10_000  # training rows among which neighbours are looked for, at most
 COSTED = 256  # rows embedded together to count what one costs
 DRAWN = 2000  # embedded rows that the report draws
-WIDTH = 64  # of the untrained network
 
 
 @dataclass(frozen=True)
@@ -43,12 +41,7 @@ class Embeds(Labelled):
     """What judging embeddings adds to knowing labels."""
 
     goal = "embed"
-    roles: ClassVar[Mapping[str, Role]] = {
-        "chance": "baseline",
-        "rows as they are": "baseline",
-        "principal components": "baseline",
-        "untrained network": "baseline",
-    }
+    roles = simple.ROLES
 
     @property
     def noise_score(self) -> str:
@@ -123,35 +116,14 @@ class Embeds(Labelled):
 
     def anchors(self, seed: int, which: Which) -> list[Anchor]:
         """Chance, the rows themselves, their principal components, a network that has learned nothing."""
-        return [Anchor(name, Embedded(*pair)) for name, pair in self.simple(seed, which)]
-
-    def simple(self, seed: int, which: Which) -> Iterator[tuple[str, Sequence[np.ndarray]]]:
-        """(name, [judging rows, training rows] embedded) of every anchor."""
-        size, asked = Embedder.size, [self.numbers(seed, which), self.known(seed)]
-        generator = np.random.Generator(np.random.PCG64(seed))
-        yield "chance", [generator.standard_normal((len(rows), size)) for rows in asked]
+        asked = [self.numbers(seed, which), self.known(seed)]
         known, judged = self.plain(asked[1], asked[0])
-        middle = known.mean(axis=0)
-        yield "rows as they are", [nonzero(x - middle) for x in (judged, known)]
-        _, _, axes = np.linalg.svd(known[:: max(1, len(known) // DRAWN)] - middle, full_matrices=False)
-        yield "principal components", [nonzero((x - middle) @ axes[:size].T) for x in (judged, known)]
         encoder, encoded = self.encoded(self.split(seed).train)
-        lanes = self.untrained(encoded, seed)
-        z = [self.asked_of(lanes, lanes.start().weights, self.seen(encoder, rows)[None])[0] for rows in asked]
-        yield "untrained network", [part.numpy() for part in z]
-
-    def untrained(self, rows: Tensor, seed: int) -> Lanes:
-        """One lane of the network that objectives without a head train, at its start."""
-        return Lanes(
-            find("triplet")(),
-            self.task,
-            network_builder(self.task, WIDTH),
-            Rng(Rng.of(seed).key.reshape(-1)),
-            rows[None],
-            torch.tensor([len(rows)]),
-            torch.zeros(1, self.task.dim),
-            pixels=self.pixels,
-        )
+        lanes = simple.untrained(self, encoded, seed)
+        start = lanes.start().weights
+        z = [self.told_of(lanes, start, [self.seen(encoder, rows)])[0] for rows in asked]
+        found = [*simple.plain(seed, [judged, known], known), ("untrained network", z)]
+        return [Anchor(name, Embedded(*parts)) for name, parts in found]
 
     def extras(
         self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
@@ -165,19 +137,17 @@ class Embeds(Labelled):
         return {"target": msgspec.to_builtins(self.label_columns), "classes": list(self.labels.names)}
 
     def kept(self, answer: Embedded, seed: int) -> dict[str, np.ndarray]:
-        """The two directions in which the judging rows differ most, for the report's map."""
-        z = measure.directions("z", torch.from_numpy(answer.z[:DRAWN])).numpy()
-        z = z - z.mean(axis=0)
-        _, s, axes = np.linalg.svd(z, full_matrices=False)
-        share = np.square(s[:2]).sum() / max(np.square(s).sum(), 1e-12)
-        return {"map": (z @ axes[:2].T).astype(np.float32), "map share": np.array([share])}
+        """A map of the judging rows, for the report."""
+        return drawn(answer.z)
 
 
-def nonzero(x: np.ndarray) -> np.ndarray:
-    """Rows at the middle have no direction; they get the first one."""
-    x = np.array(x, dtype=np.float64)
-    x[~x.any(axis=1), 0] = 1.0
-    return x
+def drawn(z: np.ndarray) -> dict[str, np.ndarray]:
+    """The first rows of embeddings (m, e) in the two directions in which they differ most, and their share in that."""
+    d = measure.directions("z", torch.from_numpy(z[:DRAWN])).numpy()
+    d = d - d.mean(axis=0)
+    _, s, axes = np.linalg.svd(d, full_matrices=False)
+    share = np.square(s[:2]).sum() / max(np.square(s).sum(), 1e-12)
+    return {"map": (d @ axes[:2].T).astype(np.float32), "map share": np.array([share])}
 
 
 @dataclass(frozen=True, eq=False)

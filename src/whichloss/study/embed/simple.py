@@ -1,0 +1,56 @@
+"""Embeddings that need no training: the rows themselves, their principal components, a network at its start."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...objectives import Embedder, find
+from ...rng import Rng
+from ...train import Lanes
+from ..judge import Judge, Role
+from ..nets import network_builder
+
+ROLES: dict[str, Role] = {
+    "chance": "baseline",
+    "rows as they are": "baseline",
+    "principal components": "baseline",
+    "untrained network": "baseline",
+}
+WIDTH = 64  # of the untrained network
+SEEN = 2000  # rows that tell the principal directions
+
+
+def plain(seed: int, rows: Sequence[np.ndarray], known: np.ndarray) -> list[tuple[str, list[np.ndarray]]]:
+    """(name, embeddings of each array of rows (m, d)) of the first three; `known` (n, d) tells the middle."""
+    generator, size = np.random.Generator(np.random.PCG64(seed)), Embedder.size
+    middle = known.mean(axis=0)
+    some = known[:: max(1, len(known) // SEEN)]
+    axes = np.linalg.svd(some - middle, full_matrices=False)[2][:size]
+    return [
+        ("chance", [generator.standard_normal((len(x), size)) for x in rows]),
+        ("rows as they are", [directed(x - middle) for x in rows]),
+        ("principal components", [directed((x - middle) @ axes.T) for x in rows]),
+    ]
+
+
+def directed(x: np.ndarray) -> np.ndarray:
+    """Rows at the middle have no direction; they get the first one."""
+    x = np.array(x, dtype=np.float64)
+    x[~x.any(axis=1), 0] = 1.0
+    return x
+
+
+def untrained(judge: Judge, rows: Tensor, seed: int) -> Lanes:
+    """One lane of the network that objectives without a head train, at its start; `rows` as its data holds them."""
+    return Lanes(
+        find("triplet")(),
+        judge.task,
+        network_builder(judge.task, WIDTH),
+        Rng(Rng.of(seed).key.reshape(-1)),
+        rows[None],
+        torch.tensor([len(rows)]),
+        torch.zeros(1, judge.task.dim),
+        pixels=judge.pixels,
+    )
