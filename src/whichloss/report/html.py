@@ -155,9 +155,9 @@ def embedded(study: Study, folder: Path) -> dict[str, Any]:
 
     judge: Any = judge_of(str(folder.resolve()))
     columns = getattr(judge, "target", ())
-    alike = (
-        f"{things(study)} of equal " + target(columns, judge.labels.names, judge.labels.kind) if columns else "views"
-    )
+    alike = "two views of each"
+    if columns:
+        alike = f"{things(study)} of equal {target(columns, judge.labels.names, judge.labels.kind)}"
     return {
         "embeddings": embeddings.section(study, folder),
         "signal": signal(study),

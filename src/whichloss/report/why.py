@@ -156,7 +156,8 @@ def lies(study: Study, row: Row) -> Iterator[str]:
     simple, of = of_role(study, "baseline"), things(study)
     if "recall@1" in right:
         ten = f"{hundredths(right['recall@10'])} of the time it is among ten"
-        yield f"A view finds the other view of the same {of[:-1]} first {hundredths(right['recall@1'])} of the time; {ten}."
+        first = hundredths(right["recall@1"])
+        yield f"A view finds the other view of the same {of[:-1]} first {first} of the time; {ten}."
     if {"knn-accuracy", "probe-accuracy"} <= set(right):
         line = f"a linear probe that of {hundredths(right['probe-accuracy'])}"
         yield f"Its neighbours tell the class of {hundredths(right['knn-accuracy'])} of the {of}, {line}."
