@@ -43,13 +43,19 @@ Drop = Annotated[list[str] | None, typer.Option(help="Leave this column out. May
 @app.command()
 def compare(
     data: Source,
-    goal: Annotated[str | None, typer.Option(help="generate (the default), or classify (with --target).")] = None,
+    goal: Annotated[
+        str | None, typer.Option(help="generate (the default), classify (with --target), or embed.")
+    ] = None,
     target: Annotated[
-        str | None, typer.Option(help="The column of labels to predict, or several 0/1 columns with commas.")
+        str | None,
+        typer.Option(help="The column of labels to predict, or several 0/1 columns with commas; embed: what is alike."),
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option(help="What decides between classifiers: log-loss, accuracy ...; auroc with --outliers."),
+        typer.Option(
+            help="What decides between classifiers: log-loss, accuracy ...; between embeddings: knn-accuracy, "
+            "probe-accuracy, view-recall; auroc with --outliers."
+        ),
     ] = None,
     outliers: Annotated[
         str | None, typer.Option(help="Rows that do not belong, a file or a 0/1 column: which objective finds them?")
@@ -253,6 +259,27 @@ def predict(
     for note in rows.notes:
         typer.echo(f"note: {note}")
     typer.echo(f"{len(rows):,} predictions written to {output}")
+
+
+@app.command()
+def embed(
+    run: RunFolder,
+    data: Source,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .csv or .parquet file.")] = Path("embedded.csv"),
+    size: Size = None,
+    nets: Annotated[Path | None, typer.Option(help="The file with your own networks, if the run used one.")] = None,
+) -> None:
+    """Write where every row of DATA lies: columns z1, z2 ... whose inner products are cosines."""
+    from .comparison import side_of
+
+    _writer(output)
+    model = _load(run, nets)
+    _spare(output, data, model.record["source"])
+    rows = model.embed(data, side_of(size))
+    _write_table(rows, output)
+    for note in rows.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"{len(rows):,} embeddings written to {output}")
 
 
 @app.command()

@@ -43,13 +43,16 @@ def triplet(
 def batch_hard_triplet(z: Tensor, labels: Tensor, margin: Tensor | float | None = 1.0) -> Tensor:
     """`triplet` of each row with its farthest positive and its nearest negative: z (B, d), labels (B,) -> (B,).
 
-    Hermans et al. (2017). A row without a positive or without a negative yields 0.
+    Hermans et al. (2017). A row without a positive or without a negative yields 0. No (B, B, d) is held: products
+    choose, up to their rounding; the distances of those chosen are exact.
     """
     need_labels("batch_hard_triplet", z, labels)
-    d, same, positive = _among(z, labels)
-    farthest = d.masked_fill(~positive, -torch.inf).amax(dim=1)
-    nearest = d.masked_fill(same, torch.inf).amin(dim=1)
-    return _hinge(farthest - nearest, margin)  # -inf, that is 0, where there is none
+    same, other = _alike(labels)
+    c = z.detach()
+    order = c.square().sum(dim=1) - 2 * c @ c.T  # d_ij^2 - |z_i|^2
+    farthest = z[order.masked_fill(~other, -torch.inf).argmax(dim=1)]
+    nearest = z[order.masked_fill(same, torch.inf).argmin(dim=1)]
+    return torch.where(other.any(dim=1) & ~same.all(dim=1), triplet(z, farthest, nearest, margin), 0.0)
 
 
 def semi_hard_triplet(z: Tensor, labels: Tensor, margin: Tensor | float | None = 1.0) -> Tensor:
@@ -73,8 +76,13 @@ def _hinge(gap: Tensor, margin: Tensor | float | None) -> Tensor:
 
 def _among(z: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Distances, by differences so that near rows keep their digits; who has the same label; and who else has."""
+    return _length(z.unsqueeze(1) - z), *_alike(labels)
+
+
+def _alike(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Who has the same label, and who else has."""
     same = labels.unsqueeze(1) == labels
-    return _length(z.unsqueeze(1) - z), same, same & ~torch.eye(len(z), dtype=torch.bool, device=z.device)
+    return same, same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
 
 
 def _length(difference: Tensor) -> Tensor:

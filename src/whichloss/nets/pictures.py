@@ -7,7 +7,7 @@ what goes in and what comes out:
     few -> d                       generator, decoder
     d (and conditioning) -> d, 2d  U-Net: noise, velocity, score; the conditioning (the time) enters every block
     d (and conditioning) -> k d    U-Net of half the channels: the splines of one of a flow's four couplings
-    anything else                  perceptron: energies of codes
+    anything else                  perceptron: energies of codes, heads of embeddings
 
 Sides are halved while they have 8 pixels or more (28 -> 14 -> 7, 9 -> 4) by 4 x 4 convolutions, which see every pixel,
 also where a side is odd, and all but the edge equally often; their transposes bring them back (Radford et al., 2016).
@@ -33,6 +33,8 @@ Size = tuple[int, int]
 FEATURES = 16  # of the time, in the U-Net whose size all networks take
 PARTS = ("Enc", "Dec")  # an autoencoder is one network in two roles: each gets half of the weights
 DRAW = ("G", "Dec")  # draw pictures of whatever goes in, even if that is as wide as a picture
+TELL = ("F",)  # see pictures and tell of them, even if they tell as many numbers as a picture has
+HEADS = ("H",)  # see what another network has told
 
 
 def builder(
@@ -52,7 +54,9 @@ def builder(
         if own and role in own:
             return own[role](inputs + given, outputs)
         part = role in PARTS
-        if inputs >= d and outputs % d == 0 and role not in DRAW:
+        if role in HEADS:
+            return MLP(inputs + given, outputs, width, smooth=smooth)
+        if inputs >= d and outputs % d == 0 and role not in (*DRAW, *TELL):
             return UNet(shape, inputs - d + given, outputs // d, top if outputs <= 2 * d else top // 8 * 4 or 4)
         if inputs >= d and role not in DRAW:
             features = inputs - d + given

@@ -5,7 +5,7 @@ A view is a function of the rows and of keyed draws, so that it can be traced, a
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import grid_sample
 
 from ..rng import Rng
 
@@ -21,12 +21,14 @@ def view(x: Tensor, rng: Rng, shape: tuple[int, ...] = ()) -> Tensor:
 
 def cropped(x: Tensor, rng: Rng, shape: tuple[int, ...], least: float = LEAST) -> Tensor:
     """A random square part of each picture (B, C H W), of `least` to 1 of its sides, enlarged to its size."""
-    n = len(x)
+    n, (_, h, w) = len(x), shape
     share = least + (1 - least) * rng.uniform("share", (n,))
     middle = (1 - share)[:, None] * (2 * rng.uniform("middle", (n, 2)) - 1)  # [-1, 1]^2 is the picture
-    nothing = torch.zeros_like(share)
-    rows = [torch.stack([share, nothing, middle[:, 0]], 1), torch.stack([nothing, share, middle[:, 1]], 1)]
-    grid = affine_grid(torch.stack(rows, 1), [n, *shape], align_corners=False)
+    across, down = (
+        share[:, None] * ((2 * torch.arange(side) + 1) / side - 1) + middle[:, axis : axis + 1]
+        for axis, side in enumerate((w, h))
+    )
+    grid = torch.stack([across[:, None, :].expand(n, h, w), down[:, :, None].expand(n, h, w)], dim=-1)
     seen = grid_sample(x.reshape(n, *shape), grid.to(x), padding_mode="border", align_corners=False)
     return seen.reshape(n, -1)
 

@@ -1,4 +1,4 @@
-"""Cosine with cross-entropy: is this pair alike? The cosine, scaled and shifted, is the logit."""
+"""Cosine with cross-entropy: is this pair alike? The cosine above a threshold, scaled, is the logit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from .siamese import Siamese, even
 
 
 class Line(nn.Module):
-    """A factor e^s and a bias, learnt from 1 and 0: () -> (2,)."""
+    """A factor e^s and a threshold c, learnt from 1 and 1/2: () -> (2,)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.both = nn.Parameter(torch.zeros(2))
+        self.both = nn.Parameter(torch.tensor([0.0, 0.5]))
 
     def forward(self) -> Tensor:
         return torch.stack([self.both[0].exp(), self.both[1]])
@@ -26,7 +26,7 @@ class Line(nn.Module):
 
 @dataclass(frozen=True)
 class CosineBCE(Siamese):
-    """min_{F,s,b} E log(1 + e^l) - t l, l = scale e^s cos(z, z') + b, alike pairs as heavy as all others."""
+    """min_{F,s,c} E log(1 + e^l) - t l, l = scale e^s (cos(z, z') - c), alike pairs as heavy as all others."""
 
     scale: float = 10.0  # at the start; a raw cosine (scale 1, no bias) cannot be sure
     search = {"lr": (3e-4, 1e-3, 3e-3), "scale": (5.0, 10.0)}
@@ -39,5 +39,6 @@ class CosineBCE(Siamese):
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         a, b, alike = self.pairs(nets, batch, rng)
-        factor, bias = nets.s()
-        return even(cosine_bce(a, b, alike, self.scale * factor, bias), alike)
+        factor, threshold = nets.s()
+        scale = self.scale * factor
+        return even(cosine_bce(a, b, alike, scale, -scale * threshold), alike)

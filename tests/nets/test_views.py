@@ -1,0 +1,61 @@
+"""Views: what they change, what they keep, and that draws decide all of it."""
+
+import torch
+
+from whichloss.nets.views import cropped, exchanged, shaded, view
+from whichloss.rng import Rng
+
+SHAPE = (3, 9, 8)
+
+
+def pictures(n=6):
+    return torch.rand(n, 3 * 9 * 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def test_the_same_draws_give_the_same_view_and_others_another():
+    for x, shape in ((pictures(), SHAPE), (torch.randn(6, 5), ())):
+        assert view(x, Rng.of(1), shape).equal(view(x, Rng.of(1), shape))
+        assert not view(x, Rng.of(1), shape).equal(view(x, Rng.of(2), shape))
+        assert view(x, Rng.of(1), shape).shape == x.shape
+
+
+def test_a_crop_of_everything_is_the_picture():
+    x = pictures()
+    assert torch.allclose(cropped(x, Rng.of(0), SHAPE, least=1.0), x, atol=1e-5)
+
+
+def test_a_crop_of_an_even_picture_is_the_picture_and_of_a_slope_a_gentler_slope():
+    assert torch.allclose(cropped(torch.full((4, 64), 0.3), Rng.of(0), (1, 8, 8)), torch.tensor(0.3))
+    slope = torch.linspace(-1, 1, 16).repeat(16, 1).reshape(1, 256).repeat(50, 1)
+    seen = cropped(slope, Rng.of(0), (1, 16, 16), least=0.5).view(50, 16, 16)
+    steps = seen.diff(dim=2)[:, :, 3:-3]
+    assert steps.min() > 0 and steps.amax(dim=(1, 2)).max() <= 2 / 15 + 1e-4
+    share = steps.mean(dim=(1, 2)) * 15 / 2
+    assert 0.49 < share.min() < 0.6 and 0.9 < share.max() < 1.01
+    assert torch.allclose(seen.diff(dim=1), torch.zeros(()), atol=1e-5)  # no turn, no shear
+
+
+def test_light_moves_all_levels_alike():
+    x, seen = pictures(), shaded(pictures(), Rng.of(3))
+    centred, before = (v - v.mean(dim=1, keepdim=True) for v in (seen, x))
+    factor = (centred * before).sum(1) / before.square().sum(1)
+    assert torch.allclose(centred, factor[:, None] * before, atol=1e-5)
+    assert factor.min() >= 0.6 and factor.max() <= 1.4
+    assert (seen.mean(1) - x.mean(1)).abs().max() <= 0.4
+
+
+def test_what_is_exchanged_comes_from_the_same_column_of_another_row():
+    x = torch.arange(200.0).view(40, 5)
+    seen = exchanged(x, Rng.of(0))
+    for j in range(5):
+        assert set(seen[:, j].tolist()) <= set(x[:, j].tolist())
+    assert 0.2 < (seen != x).float().mean() < 0.4
+
+
+def test_lanes_side_by_side_see_what_each_sees_alone():
+    x = torch.stack([pictures(), pictures() / 2])
+    keys = Rng.of(4, 5)
+    for shape in (SHAPE, ()):
+        both = torch.vmap(lambda x, key, shape=shape: view(x, Rng(key), shape))(x, keys.key)
+        for k in range(2):
+            assert torch.allclose(both[k], view(x[k], Rng(keys.key[k]), shape), atol=1e-6)
