@@ -23,7 +23,9 @@ def rows(n=240, signal=True, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 4))
     kind = np.where(x[:, 0] > 0, np.where(x[:, 1] > 0, "a", "b"), "c")
-    return [[*(f"{v:.3f}" for v in row), k] for row, k in zip(x, kind if signal else rng.permutation(kind), strict=True)]
+    return [
+        [*(f"{v:.3f}" for v in row), k] for row, k in zip(x, kind if signal else rng.permutation(kind), strict=True)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,9 @@ def study_of_pictures(pictures, folder, **given):
     from whichloss.comparison import compare
 
     with patch("whichloss.study.request.Local", lambda workers: Here()):
-        return compare(pictures, goal="embed", budget=1e9, seeds=2, out=folder, objectives=["simclr", "triplet"], **given)
+        return compare(
+            pictures, goal="embed", budget=1e9, seeds=2, out=folder, objectives=["simclr", "triplet"], **given
+        )
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,10 @@ def drawn(i: int, found: Map) -> Figure:
         for (x, y), name in zip(found.at, found.classes, strict=True)
     ]
     reach = 1.05 * max(float(np.abs(found.at).max()), 1e-3)
-    scale, axis = alt.Scale(domain=[-reach, reach], nice=False), alt.Axis(labels=False, ticks=False, title=None)
+    scale, axis = (
+        alt.Scale(domain=[-reach, reach], nice=False),
+        alt.Axis(labels=False, ticks=False, grid=False, title=None),
+    )
     domain = [*names, "others"]
     colour = alt.Color("k:N", scale=alt.Scale(domain=domain, range=[*COLOURS[: len(names)], "#999999"]), legend=None)
     chart = (

@@ -91,7 +91,11 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
 def embedded(study: Study, row: Row) -> list[tuple[str, str, str]]:
     """What the recommended objective's embeddings tell."""
     mean = {name: pair[0] for name, pair in row.metrics.items()}
-    shown = (("kNN accuracy", "knn-accuracy", "classes that neighbours tell"), ("probe", "probe-accuracy", "linear"))
+    shown = (
+        ("kNN accuracy", "knn-accuracy", "classes that neighbours tell"),
+        ("linear probe", "probe-accuracy", "classes that a probe tells"),
+        ("recall@1", "recall@1", "views that find their other view first"),
+    )
     return [(title, hundredths(mean[name]), says) for title, name, says in shown if name in mean]
 
 
