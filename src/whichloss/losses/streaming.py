@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import logsigmoid
 from torch.utils.flop_counter import register_flop_formula
 
 from ..errors import UserError
@@ -28,7 +28,7 @@ def streaming_info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, tile: 
     """
     need_pairs("streaming_info_nce", a, b)
     rows, columns, own = _Rivals.apply(a, b, 1 / _number(temperature, a), tile)
-    return (softplus(rows - own) + softplus(columns - own)) / 2
+    return -(logsigmoid(own - rows) + logsigmoid(own - columns)) / 2
 
 
 def streaming_siglip(
