@@ -26,7 +26,7 @@ def streaming_info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, tile: 
 
     With r_i the logsumexp of row i without its own pair: (log(1 + e^(r_i - s_ii)) + log(1 + e^(c_i - s_ii))) / 2.
     """
-    need_pairs("streaming_info_nce", a, b)
+    _need("streaming_info_nce", a, b, tile)
     rows, columns, own = _Rivals.apply(a, b, 1 / _number(temperature, a), tile)
     return -(logsigmoid(own - rows) + logsigmoid(own - columns)) / 2
 
@@ -35,9 +35,15 @@ def streaming_siglip(
     a: Tensor, b: Tensor, scale: Tensor | float, bias: Tensor | float, tile: int = TILE
 ) -> Tensor:
     """`siglip` in memory N d instead of N^2: a, b (N, d) -> (N,). Raises UserError for one pair."""
-    need_pairs("streaming_siglip", a, b)
+    _need("streaming_siglip", a, b, tile)
     others, own = _Strangers.apply(a, b, _number(scale, a), _number(bias, a), tile)
     return others - logsigmoid(own)
+
+
+def _need(loss: str, a: Tensor, b: Tensor, tile: int) -> None:
+    need_pairs(loss, a, b)
+    if tile < 1:
+        raise UserError(f"{loss}: 'tile' must be at least 1; got {tile}.")
 
 
 def _number(value: Tensor | float, like: Tensor) -> Tensor:
