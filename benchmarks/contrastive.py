@@ -73,7 +73,12 @@ def parity() -> Iterator[tuple[str, str, Step, Step]]:
         logits, own = s * unit(a) @ unit(b).T, torch.arange(len(a))
         return (cross_entropy(logits, own) + cross_entropy(logits.T, own)) / 2
 
-    yield "torch", "info_nce", lambda a, b, s, h: contrastive.info_nce(a, b, 1 / s).mean(), lambda a, b, s, h: both(a, b, s)
+    yield (
+        "torch",
+        "info_nce",
+        lambda a, b, s, h: contrastive.info_nce(a, b, 1 / s).mean(),
+        lambda a, b, s, h: both(a, b, s),
+    )
     yield (
         "torch", "cosine_bce", lambda a, b, s, h: contrastive.cosine_bce(a, b, target(a), s, h).mean(),
         lambda a, b, s, h: binary_cross_entropy_with_logits(s * cosine_similarity(a, b) + h, target(a)),
@@ -86,9 +91,19 @@ def parity() -> Iterator[tuple[str, str, Step, Step]]:
         clips = lambda a, b, s, h: clip.ClipLoss()(unit(a), unit(b), s)
         sigs = lambda a, b, s, h: clip.SigLipLoss()(unit(a), unit(b), s, h)
         yield "open_clip", "info_nce", lambda a, b, s, h: contrastive.info_nce(a, b, 1 / s).mean(), clips
-        yield "open_clip", "streaming_info_nce", lambda a, b, s, h: streaming.streaming_info_nce(a, b, 1 / s, 24).mean(), clips
+        yield (
+            "open_clip",
+            "streaming_info_nce",
+            lambda a, b, s, h: streaming.streaming_info_nce(a, b, 1 / s, 24).mean(),
+            clips,
+        )
         yield "open_clip", "siglip", lambda a, b, s, h: contrastive.siglip(a, b, s, h).mean(), sigs
-        yield "open_clip", "streaming_siglip", lambda a, b, s, h: streaming.streaming_siglip(a, b, s, h, 24).mean(), sigs
+        yield (
+            "open_clip",
+            "streaming_siglip",
+            lambda a, b, s, h: streaming.streaming_siglip(a, b, s, h, 24).mean(),
+            sigs,
+        )
     if (pml := metric_library()) is not None:
         plain, mean = pml.distances.LpDistance(normalize_embeddings=False), pml.reducers.MeanReducer()
         hinge = pml.losses.TripletMarginLoss(margin=1.0, distance=plain, reducer=mean)

@@ -185,7 +185,9 @@ def siglip(a: Any, b: Any, scale: float, bias: float) -> Any:
 def hard(z: Any, labels: Any, margin: float = 1.0) -> Any:
     d, each = root(pairs(z, z)), []
     for i, row in enumerate(d):
-        same, other = ([row[j] for j in range(len(z)) if j != i and (labels[j] == labels[i]) == s] for s in (True, False))
+        same, other = (
+            [row[j] for j in range(len(z)) if j != i and (labels[j] == labels[i]) == s] for s in (True, False)
+        )
         each.append(max(max(same) - min(other) + margin, mpmath.mpf(0)) if same and other else mpmath.mpf(0))
     return np.array(each, dtype=object)
 

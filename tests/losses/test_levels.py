@@ -113,7 +113,9 @@ def test_least_is_what_free_embeddings_reach(n, temperature):
     """Any two sets of embeddings, optimised: none comes below the simplex, and it is reached."""
     least, found = levels.least_of_info_nce(n, temperature), math.inf
     for seed in range(3):
-        sides = torch.randn(2, n, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).requires_grad_()
+        sides = torch.randn(
+            2, n, n, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+        ).requires_grad_()
         optimiser = torch.optim.LBFGS([sides], max_iter=300, tolerance_grad=1e-12, line_search_fn="strong_wolfe")
 
         def step():

@@ -45,7 +45,9 @@ def test_what_each_part_sees():
 def test_vicreg_is_its_parts_and_its_sides_are_alike():
     a, b = drawn(), drawn(seed=1)
     parts = vicreg_parts(a, b)
-    torch.testing.assert_close(vicreg(a, b, 2.0, 3.0, 5.0), 2 * parts.invariance + 3 * parts.variance + 5 * parts.covariance)
+    torch.testing.assert_close(
+        vicreg(a, b, 2.0, 3.0, 5.0), 2 * parts.invariance + 3 * parts.variance + 5 * parts.covariance
+    )
     torch.testing.assert_close(vicreg(b, a), vicreg(a, b))
     torch.testing.assert_close(vicreg(a + 7, b + 7), vicreg(a, b))
     assert parts.invariance.shape == (40,) and parts.variance.shape == parts.covariance.shape == ()

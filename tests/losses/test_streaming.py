@@ -37,9 +37,7 @@ def everything(loss, a, b, w, scale, **rest):
 
 def off(found, truth):
     """The largest error of each, relative to its largest number."""
-    return [
-        float((x - y).abs().max() / y.abs().max().clamp(min=1e-30)) for x, y in zip(found, truth, strict=True)
-    ]
+    return [float((x - y).abs().max() / y.abs().max().clamp(min=1e-30)) for x, y in zip(found, truth, strict=True)]
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -137,7 +135,9 @@ def test_no_operation_makes_n_by_n_numbers(name):
 
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             out = func(*args, **(kwargs or {}))
-            self.most = max([self.most, *(x.numel() for x in torch.utils._pytree.tree_leaves(out) if hasattr(x, "numel"))])
+            self.most = max(
+                [self.most, *(x.numel() for x in torch.utils._pytree.tree_leaves(out) if hasattr(x, "numel"))]
+            )
             return out
 
     from whichloss.losses import streaming as module

@@ -15,7 +15,12 @@ def drawn(*shape, seed):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-WEIGHTS = {"A": drawn(6, 8, seed=0), "B": drawn(5, 8, seed=1), "top": drawn(8, 4, seed=2), "log_scale": torch.tensor(1.2).double()}
+WEIGHTS = {
+    "A": drawn(6, 8, seed=0),
+    "B": drawn(5, 8, seed=1),
+    "top": drawn(8, 4, seed=2),
+    "log_scale": torch.tensor(1.2).double(),
+}
 INPUTS = (drawn(N, 6, seed=3), drawn(N, 5, seed=4))
 
 

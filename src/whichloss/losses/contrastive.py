@@ -16,9 +16,7 @@ LOG_SCALE = math.log(1 / 0.07)  # where CLIP starts the logarithm of its scale 1
 LOG_SCALE_MOST = math.log(100.0)  # and where it stops it
 
 
-def cosine_bce(
-    a: Tensor, b: Tensor, target: Tensor, scale: Tensor | float = 1.0, bias: Tensor | float = 0.0
-) -> Tensor:
+def cosine_bce(a: Tensor, b: Tensor, target: Tensor, scale: Tensor | float = 1.0, bias: Tensor | float = 0.0) -> Tensor:
     """log(1 + e^l) - t l of pairs, l = scale cos(a_i, b_i) + bias, t in [0, 1]: a, b (B, d), target (B,) -> (B,).
 
     As it is, a raw cosine is the logit: it lies in [-1, 1], so the probability stays in [.269, .731] and the loss above
@@ -163,4 +161,3 @@ def _own(n: int, like: Tensor) -> Tensor:
 def _cosines(loss: str, a: Tensor, b: Tensor) -> Tensor:
     need_pairs(loss, a, b)
     return normalize(a, dim=1) @ normalize(b, dim=1).T
-

@@ -31,9 +31,7 @@ def streaming_info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, tile: 
     return -(logsigmoid(own - rows) + logsigmoid(own - columns)) / 2
 
 
-def streaming_siglip(
-    a: Tensor, b: Tensor, scale: Tensor | float, bias: Tensor | float, tile: int = TILE
-) -> Tensor:
+def streaming_siglip(a: Tensor, b: Tensor, scale: Tensor | float, bias: Tensor | float, tile: int = TILE) -> Tensor:
     """`siglip` in memory N d instead of N^2: a, b (N, d) -> (N,). Raises UserError for one pair."""
     _need("streaming_siglip", a, b, tile)
     others, own = _Strangers.apply(a, b, _number(scale, a), _number(bias, a), tile)
@@ -244,16 +242,12 @@ def _operator(name: str, tensors: str, returns: int, work: Work, like: Work, pro
     register_flop_formula(operator)(flops)
 
 
-_operator(
-    "rivals", "a b scale", 3, _rivals, lambda a, *_: tuple(a.new_empty(len(a)) for _ in range(3)), 1
-)
+_operator("rivals", "a b scale", 3, _rivals, lambda a, *_: tuple(a.new_empty(len(a)) for _ in range(3)), 1)
 _operator(
     "pull_rivals", "a b scale rows columns drows dcolumns down", 3, _pull_rivals,
     lambda a, b, scale, *_: tuple(map(torch.empty_like, (a, b, scale))), 3,
 )  # fmt: skip
-_operator(
-    "strangers", "a b scale bias", 2, _strangers, lambda a, *_: tuple(a.new_empty(len(a)) for _ in range(2)), 1
-)
+_operator("strangers", "a b scale bias", 2, _strangers, lambda a, *_: tuple(a.new_empty(len(a)) for _ in range(2)), 1)
 _operator(
     "pull_strangers", "a b scale bias dothers down", 4, _pull_strangers,
     lambda a, b, scale, bias, *_: tuple(map(torch.empty_like, (a, b, scale, bias))), 3,

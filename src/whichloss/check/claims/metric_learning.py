@@ -43,7 +43,9 @@ def length(v: Tensor) -> Tensor:
 # pairs ---------------------------------------------------------------------------------------------------------------
 
 
-def pairwise(pull: Callable[[Tensor], Tensor], push: Callable[[Tensor, float], Tensor], *, turned: bool = False) -> Formula:
+def pairwise(
+    pull: Callable[[Tensor], Tensor], push: Callable[[Tensor, float], Tensor], *, turned: bool = False
+) -> Formula:
     def formula(a: Tensor, b: Tensor, target: Tensor, margin: float) -> Tensor:
         d, t = length(a - b), 1 - target if turned else target
         return (t * pull(d) + (1 - t) * push(d, margin)) / 2
@@ -182,9 +184,7 @@ def hard(
     return formula
 
 
-def semi_hard(
-    of: Callable[[Tensor, float], Tensor] = plain, measure: Callable[[Tensor], Tensor] = length
-) -> Formula:
+def semi_hard(of: Callable[[Tensor, float], Tensor] = plain, measure: Callable[[Tensor], Tensor] = length) -> Formula:
     """Every positive against the nearest negative beyond it, or the farthest; mean over positives."""
 
     def formula(z: Tensor, labels: Tensor, margin: float) -> Tensor:
@@ -217,10 +217,16 @@ ALL = Variant(
 )
 HARD = (
     Variant(
-        "the nearest positive", hard(easy_positive=True), "The easiest positive says little: it is near already.", HARD_FIX
+        "the nearest positive",
+        hard(easy_positive=True),
+        "The easiest positive says little: it is near already.",
+        HARD_FIX,
     ),
     Variant(
-        "the farthest negative", hard(easy_negative=True), "The easiest negative is beyond the margin already.", HARD_FIX
+        "the farthest negative",
+        hard(easy_negative=True),
+        "The easiest negative is beyond the margin already.",
+        HARD_FIX,
     ),
     Variant(
         "the nearest positive and the farthest negative",

@@ -108,7 +108,9 @@ VICREG = (
 
 # Barlow Twins --------------------------------------------------------------------------------------------------------
 
-REDUNDANCY = number("redundancy", "redundancy lambd lam lambda lambda_ lambda_param", 5e-3, (5e-3, 5.1e-3, 3.9e-3, 1e-2))
+REDUNDANCY = number(
+    "redundancy", "redundancy lambd lam lambda lambda_ lambda_param", 5e-3, (5e-3, 5.1e-3, 3.9e-3, 1e-2)
+)
 
 
 def standardised(z: Tensor) -> Tensor:
@@ -135,7 +137,9 @@ def _of_rows(a: Tensor, b: Tensor) -> Tensor:
     return standardised(a) @ standardised(b).T / a.shape[1]
 
 
-BARLOW_FIX = "C = bn(a).T @ bn(b) / B, bn without learnt parameters; (1 - C_ii)^2 summed, plus 0.005 of the rest squared."
+BARLOW_FIX = (
+    "C = bn(a).T @ bn(b) / B, bn without learnt parameters; (1 - C_ii)^2 summed, plus 0.005 of the rest squared."
+)
 BARLOW = (
     Variant(
         "columns not normalised over the batch",

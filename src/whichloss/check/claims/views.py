@@ -63,7 +63,9 @@ def usual(make: Callable[..., Formula], of: Callable[[Tensor], Tensor]) -> tuple
     return (
         Variant(NOT_UNIT, make(of, dots), LENGTHS, UNIT_FIX),
         Variant(MULTIPLIED, make(of, times=True), FLAT, DIVIDE),
-        Variant(f"{NOT_UNIT} and {MULTIPLIED}", make(of, dots, times=True), f"{LENGTHS} {FLAT}", f"{UNIT_FIX} {DIVIDE}"),
+        Variant(
+            f"{NOT_UNIT} and {MULTIPLIED}", make(of, dots, times=True), f"{LENGTHS} {FLAT}", f"{UNIT_FIX} {DIVIDE}"
+        ),
     )
 
 
