@@ -13,7 +13,10 @@ from whichloss.train.count import count
 
 N, D = 70, 16
 PAIRS = {
-    "info_nce": (lambda a, b, s, h, **o: info_nce(a, b, 1 / s), lambda a, b, s, h, **o: streaming_info_nce(a, b, 1 / s, **o)),
+    "info_nce": (
+        lambda a, b, s, h, **o: info_nce(a, b, 1 / s),
+        lambda a, b, s, h, **o: streaming_info_nce(a, b, 1 / s, **o),
+    ),
     "siglip": (lambda a, b, s, h, **o: siglip(a, b, s, h), streaming_siglip),
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ def cached_gradient(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """loss(parameters, *encode(parameters, *inputs)) and its gradient by the parameters, `chunk` rows at a time.
 
-        z = encode(x) without a graph; dL/dz by one pass of the loss; dL/dw = dL/dw at fixed z + sum_k (dz_k/dw)' dL/dz_k
+        z = encode(x), without a graph;  dL/dz by one pass of the loss;  dL/dw = dL/dw|z + sum_k (dz_k/dw)' dL/dz_k
 
     Equal to the plain gradient, not an average over chunks: accumulating the gradients of small batches has the
     negatives of a small batch (Gao et al., 2021). Encoding costs half as much again. `encode` maps rows to rows, one by
@@ -52,7 +52,8 @@ def _rows(inputs: Sequence[Tensor], chunk: int) -> int:
     lengths = [len(x) for x in inputs]
     if not lengths or len(set(lengths)) != 1 or lengths[0] == 0 or chunk < 1:
         raise UserError(
-            f"cached_gradient: 'inputs' must be tensors of equal length and 'chunk' at least 1; got {lengths} and {chunk}."
+            "cached_gradient: 'inputs' must be tensors of equal length and 'chunk' at least 1; "
+            f"got {lengths} and {chunk}."
         )
     return lengths[0]
 

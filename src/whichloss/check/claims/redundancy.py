@@ -9,9 +9,9 @@ from torch.nn.functional import normalize, relu
 from ..arguments import directions, number, rows
 from ..claim import Claim, Form, Formula, Variant
 from ..invariance import scaled, shifted, symmetric
+from .contrastive import UNSCALED_FIX
 from .contrastive import A as UNIT_A
 from .contrastive import B as UNIT_B
-from .contrastive import UNSCALED_FIX
 
 A = rows("a", "a z1 za x1 emb1 e1 h1 left first x view1 z_a")
 B = rows("b", "b z2 zb x2 emb2 e2 h2 right second y view2 z_b")

@@ -325,7 +325,7 @@ SUP_CON = Claim(
     (
         Form(
             (Z, LABELS),
-            {"mean over positives of -log softmax of s_ip among all others": labelled(sup_con)},  # type: ignore[arg-type]
+            {"mean over positives of -log softmax of s_ip among all others": labelled(sup_con)},
             (TEMPERATURE,),
             SUP,
             (scaled("z"),),
@@ -375,7 +375,7 @@ SIGLIP = Claim(
                 Variant(
                     "labels 0 and 1 in place of -1 and 1",
                     sigmoids(lambda l, y: (y + 1) / 2 * l),
-                    "Every negative costs log 2 whatever it is: nothing is pushed apart, and all embeddings may be equal.",
+                    "Every negative costs log 2 whatever it is: nothing is pushed apart, and embeddings may collapse.",
                     SIG_FIX,
                 ),
                 Variant(
