@@ -45,7 +45,7 @@ def _need(loss: str, a: Tensor, b: Tensor, tile: int) -> None:
 
 
 def _apply(function: type[torch.autograd.Function], *given: Any) -> tuple[Tensor, ...]:
-    found: tuple[Tensor, ...] = function.apply(*given)  # type: ignore[no-untyped-call]
+    found: tuple[Tensor, ...] = function.apply(*given)
     return found
 
 
@@ -57,7 +57,8 @@ def _number(value: Tensor | float, like: Tensor) -> Tensor:
 
 
 def _inverse_lengths(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=1, keepdim=True).clamp(min=1e-12).reciprocal()
+    length: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return length.clamp(min=1e-12).reciprocal()
 
 
 def _tiles(a: Tensor, b: Tensor, scale: Tensor, tile: int) -> Iterator[tuple[slice, slice, Tensor, Tensor, Tensor]]:
