@@ -24,7 +24,7 @@ from torch import Tensor
 mpmath.mp.dps = 60
 Draw = Callable[[torch.Generator, float], dict[str, Any]]
 exp, log, root, absolute = (np.frompyfunc(f, 1, 1) for f in (mpmath.exp, mpmath.log, mpmath.sqrt, abs))
-positive = np.frompyfunc(lambda v: max(v, mpmath.mpf(0)), 1, 1)
+positive = clipped = np.frompyfunc(lambda v: max(v, mpmath.mpf(0)), 1, 1)
 B, K, D = 6, 4, 3
 SCALES = (1.0, 10.0, 1e4)
 
@@ -112,6 +112,12 @@ def with_prior(g: torch.Generator, scale: float) -> dict[str, Any]:
     return logits(g, scale) | {"prior": torch.tensor([0.5, 0.25, 0.125, 0.125])}
 
 
+embeddings = normal(("a", (B, D)), ("b", (B, D)))
+tempered = lambda g, s: embeddings(g, 1.0) | {"temperature": 0.5}
+with_target = lambda g, s: embeddings(g, s) | {"target": torch.randint(0, 2, (B,), generator=g).float()}
+labelled = lambda g, s: normal(("z", (B, D)))(g, s) | {"labels": torch.tensor([0, 0, 0, 1, 1, 2])}
+
+
 def spread(g: torch.Generator, *names: str) -> dict[str, Tensor]:
     """Means and covariances."""
     found = {}
@@ -144,10 +150,83 @@ def pull_away(codes: Any) -> Any:
     return (squared.sum(axis=1) - np.diag(squared)) / (len(u) - 1)
 
 
+def unit(v: Any) -> Any:
+    return v / root((v**2).sum(axis=1, keepdims=True))
+
+
 def info_nce(a: Any, b: Any, temperature: float) -> Any:
-    unit = lambda v: v / root((v**2).sum(axis=1, keepdims=True))
     z = unit(a) @ unit(b).T / temperature
     return -(np.diag(log_soft(z)) + np.diag(log_soft(z.T))) / 2
+
+
+def among_views(a: Any, b: Any, temperature: float, decoupled: bool) -> Any:
+    """-log of e^positive over the sum of all others, or of the negatives alone, mean of a pair's two anchors."""
+    u, n = unit(np.concatenate([a, b])), len(a)
+    each = []
+    for i, row in enumerate(u @ u.T / temperature):
+        left_out = {i, (i + n) % (2 * n)} if decoupled else {i}
+        each.append(log(sum(exp(s) for j, s in enumerate(row) if j not in left_out)) - row[(i + n) % (2 * n)])
+    return np.array([(x + y) / 2 for x, y in zip(each[:n], each[n:], strict=True)], dtype=object)
+
+
+def sup_con(z: Any, labels: Any, temperature: float) -> Any:
+    each = []
+    for i, row in enumerate(unit(z) @ unit(z).T / temperature):
+        total = log(sum(exp(s) for k, s in enumerate(row) if k != i))
+        found = [total - s for p, s in enumerate(row) if p != i and labels[p] == labels[i]]
+        each.append(sum(found, mpmath.mpf(0)) / max(1, len(found)))
+    return np.array(each, dtype=object)
+
+
+def siglip(a: Any, b: Any, scale: float, bias: float) -> Any:
+    return softplus((1 - 2 * np.eye(len(a), dtype=int)) * (scale * unit(a) @ unit(b).T + bias)).sum(axis=1)
+
+
+def hard(z: Any, labels: Any, margin: float = 1.0) -> Any:
+    d, each = root(pairs(z, z)), []
+    for i, row in enumerate(d):
+        same, other = (
+            [row[j] for j in range(len(z)) if j != i and (labels[j] == labels[i]) == s] for s in (True, False)
+        )
+        each.append(max(max(same) - min(other) + margin, mpmath.mpf(0)) if same and other else mpmath.mpf(0))
+    return np.array(each, dtype=object)
+
+
+def semi_hard(z: Any, labels: Any, margin: float = 1.0) -> Any:
+    d, each = root(pairs(z, z)), []
+    for i, row in enumerate(d):
+        other = [row[j] for j in range(len(z)) if labels[j] != labels[i]]
+        found = []
+        for p in (p for p in range(len(z)) if p != i and labels[p] == labels[i] and other):
+            negative = min((x for x in other if x > row[p]), default=max(other))
+            found.append(max(row[p] - negative + margin, mpmath.mpf(0)))
+        each.append(sum(found, mpmath.mpf(0)) / max(1, len(found)))
+    return np.array(each, dtype=object)
+
+
+def centred(z: Any) -> Any:
+    return z - z.sum(axis=0) / len(z)
+
+
+def vicreg(a: Any, b: Any) -> Any:
+    total = 25 * ((a - b) ** 2).sum(axis=1) / D
+    for c in map(centred, (a, b)):
+        C = c.T @ c / (len(c) - 1)
+        total = total + 25 * positive(1 - root(np.diag(C) + mpmath.mpf(1e-4))).sum() / (2 * D)
+        total = total + ((C**2).sum() - (np.diag(C) ** 2).sum()) / D
+    return total
+
+
+def barlow_twins(a: Any, b: Any) -> Any:
+    left, right = (c / root((c**2).sum(axis=0) / len(c) + mpmath.mpf(1e-5)) for c in map(centred, (a, b)))
+    C = left.T @ right / len(a)
+    off = (C**2).sum() - (np.diag(C) ** 2).sum()
+    return np.array(((1 - np.diag(C)) ** 2).sum() + mpmath.mpf(5e-3) * off, dtype=object)
+
+
+def uniformity(z: Any) -> Any:
+    terms = exp(-2 * pairs(unit(z), unit(z)))[~np.eye(len(z), dtype=bool)]
+    return np.array(log(terms.sum() / len(terms)), dtype=object)
 
 
 def pairs(x: Any, y: Any) -> Any:
@@ -282,8 +361,23 @@ ALL: tuple[Row, ...] = (
     Row("multi_label", "asymmetric", labels, asymmetric),
     Row("multi_label", "zlpr", labels, zlpr),
     Row("ordinal", "corn", lambda g, s: normal(("z", (B, K - 1)))(g, s) | {"target": torch.randint(0, K, (B,), generator=g)}, corn),
-    Row("contrastive", "info_nce", lambda g, s: normal(("a", (B, D)), ("b", (B, D)))(g, 1.0) | {"temperature": 0.5}, info_nce, (1.0,)),
-    Row("contrastive", "cosine_bce", lambda g, s: normal(("a", (B, D)), ("b", (B, D)))(g, s) | {"target": torch.randint(0, 2, (B,), generator=g).float()}, lambda a, b, target: softplus(cosines(a, b)) - target * cosines(a, b)),
+    Row("contrastive", "info_nce", tempered, info_nce, (1.0,)),
+    Row("contrastive", "info_nce_one_way", tempered, lambda a, b, temperature: -np.diag(log_soft(unit(a) @ unit(b).T / temperature)), (1.0,)),
+    Row("contrastive", "nt_xent", tempered, lambda a, b, temperature: among_views(a, b, temperature, False), (1.0,)),
+    Row("contrastive", "decoupled_info_nce", tempered, lambda a, b, temperature: among_views(a, b, temperature, True), (1.0,)),
+    Row("contrastive", "sup_con", lambda g, s: labelled(g, 1.0) | {"temperature": 0.5}, sup_con, (1.0,)),
+    Row("contrastive", "siglip", lambda g, s: embeddings(g, s) | {"scale": 10.0, "bias": -2.0}, siglip, (1.0,)),
+    Row("streaming", "streaming_info_nce", tempered, lambda a, b, temperature, tile=None: info_nce(a, b, temperature), (1.0,), ({}, {"tile": 4})),
+    Row("streaming", "streaming_siglip", lambda g, s: embeddings(g, s) | {"scale": 10.0, "bias": -2.0}, lambda a, b, scale, bias, tile=None: siglip(a, b, scale, bias), (1.0,), ({}, {"tile": 4})),
+    Row("metric_learning", "pair_contrastive", with_target, lambda a, b, target: target * ((a - b) ** 2).sum(axis=1) / 2 + (1 - target) * positive(1 - root(((a - b) ** 2).sum(axis=1))) ** 2 / 2),
+    Row("metric_learning", "triplet", normal(("anchor", (B, D)), ("positive", (B, D)), ("negative", (B, D))), lambda anchor, positive, negative: clipped(root(((anchor - positive) ** 2).sum(axis=1)) - root(((anchor - negative) ** 2).sum(axis=1)) + 1)),
+    Row("metric_learning", "batch_hard_triplet", labelled, hard),
+    Row("metric_learning", "semi_hard_triplet", labelled, semi_hard),
+    Row("redundancy", "vicreg", embeddings, vicreg),
+    Row("redundancy", "barlow_twins", embeddings, barlow_twins, (1.0, 10.0)),
+    Row("redundancy", "alignment", embeddings, lambda a, b: ((unit(a) - unit(b)) ** 2).sum(axis=1)),
+    Row("redundancy", "uniformity", normal(("z", (B, D))), uniformity),
+    Row("contrastive", "cosine_bce", with_target, lambda a, b, target: softplus(cosines(a, b)) - target * cosines(a, b)),
     Row("divergence", "information_content", one_law, lambda p: -log(p), (1.0,)),
     Row("divergence", "entropy", one_law, lambda p: -(p * log(p)).sum(axis=1), (1.0,)),
     Row("divergence", "cross_entropy_of", laws, lambda p, q: -(p * log(q)).sum(axis=1), (1.0,)),
@@ -303,6 +397,7 @@ ALL: tuple[Row, ...] = (
     Row("transport", "gaussian_w2", lambda g, s: spread(g, "mean", "cov", "mean_q", "cov_q"), gaussian_w2, (1.0,)),
 )  # fmt: skip
 OTHERWISE = {  # losses whose formula is no array expression: their own tests hold them to closed forms and other libraries
+    "redundancy.vicreg_parts", "redundancy.barlow_parts",  # the terms of vicreg and barlow_twins
     "diffusion.bound_term", "diffusion.prior_kl", "divergence.chi_squared_of_densities", "divergence.js_of_densities",
     "divergence.total_variation_of_densities", "sinkhorn.sinkhorn_divergence", "transport.dual",
 }  # fmt: skip
@@ -359,6 +454,7 @@ def differentiable(row: Row) -> set[str]:
         "target",
         "counts",
         "prior",
+        "labels",
         "widths",
         "margin",
         "directions",

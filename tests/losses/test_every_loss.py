@@ -12,7 +12,7 @@ import whichloss.losses
 
 NO_LOSSES = {  # helpers, weights, schedules, conversions and reference models, by module
     "classification": {"example_weights", "logit", "odds", "sigmoid", "softmax"},
-    "contrastive": {"cosine_bce_least"},
+    "contrastive": {"clip_log_scale", "cosine_bce_least", "siglip_bias"},
     "denoisers": {"gaussian_denoiser", "kernel_denoiser", "loss_between", "reference_denoisers"},
     "diffusion": {
         "cosine_schedule", "eps_from_x0", "error_weight", "learned_variance", "linear_schedule", "marginal", "noised",
@@ -20,6 +20,12 @@ NO_LOSSES = {  # helpers, weights, schedules, conversions and reference models, 
         "velocity", "x0_from_eps", "x0_from_mean", "x0_from_v",
     },
     "energy": {"log_partition"},
+    "levels": {
+        "collapse_of_barlow_twins", "collapse_of_cosine_bce", "collapse_of_decoupled_info_nce", "collapse_of_info_nce",
+        "collapse_of_nt_xent", "collapse_of_pair_contrastive", "collapse_of_siglip", "collapse_of_sup_con",
+        "collapse_of_triplet", "collapse_of_vicreg", "floor_of_info_nce", "floor_of_nt_xent", "floor_of_siglip",
+        "floor_of_sup_con", "least_of_info_nce",
+    },
     "long_tail": {"class_balanced_weights", "prior_shift"},
     "ordinal": {"corn_probabilities"},
     "penalties": {"interpolate", "perturb"},

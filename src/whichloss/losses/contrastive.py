@@ -7,7 +7,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, normalize, softplus
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid, normalize
 
 from ..errors import UserError
 from ._pairs import need_alike, need_labels, need_pairs
@@ -16,9 +16,7 @@ LOG_SCALE = math.log(1 / 0.07)  # where CLIP starts the logarithm of its scale 1
 LOG_SCALE_MOST = math.log(100.0)  # and where it stops it
 
 
-def cosine_bce(
-    a: Tensor, b: Tensor, target: Tensor, scale: Tensor | float = 1.0, bias: Tensor | float = 0.0
-) -> Tensor:
+def cosine_bce(a: Tensor, b: Tensor, target: Tensor, scale: Tensor | float = 1.0, bias: Tensor | float = 0.0) -> Tensor:
     """log(1 + e^l) - t l of pairs, l = scale cos(a_i, b_i) + bias, t in [0, 1]: a, b (B, d), target (B,) -> (B,).
 
     As it is, a raw cosine is the logit: it lies in [-1, 1], so the probability stays in [.269, .731] and the loss above
@@ -88,7 +86,7 @@ def nt_xent(a: Tensor, b: Tensor, temperature: Tensor | float) -> Tensor:
     s = cos / T over the rows of [a; b]: views of one side are negatives too (SimCLR: Chen et al., 2020).
     log(2 B - 1) where all embeddings are equal. Raises UserError for one pair.
     """
-    return softplus(_among_views("nt_xent", a, b, temperature)).mean(dim=0)
+    return -logsigmoid(-_among_views("nt_xent", a, b, temperature)).mean(dim=0)
 
 
 def decoupled_info_nce(a: Tensor, b: Tensor, temperature: Tensor | float) -> Tensor:
@@ -117,7 +115,7 @@ def sup_con(z: Tensor, labels: Tensor, temperature: Tensor | float) -> Tensor:
     none = torch.finfo(s.dtype).min / 4  # finite: a row without a negative keeps a gradient, of 0
     among = s.masked_fill(~positive, none).logsumexp(dim=1)
     others = s.masked_fill(same, none).logsumexp(dim=1)
-    return torch.where(count > 0, among + softplus(others - among), 0.0)
+    return torch.where(count > 0, among - logsigmoid(among - others), 0.0)
 
 
 def siglip(a: Tensor, b: Tensor, scale: Tensor | float, bias: Tensor | float) -> Tensor:
@@ -144,7 +142,7 @@ def siglip_bias(n: int) -> float:
 
 def _behind(s: Tensor) -> Tensor:
     """-log softmax of s_jj in column j, as log(1 + sum_{i != j} e^(s_ij - s_jj)): a solved pair keeps its digits."""
-    return softplus((s - s.diagonal()).masked_fill(_own(len(s), s), -torch.inf).logsumexp(0))
+    return -logsigmoid(-(s - s.diagonal()).masked_fill(_own(len(s), s), -torch.inf).logsumexp(0))
 
 
 def _among_views(loss: str, a: Tensor, b: Tensor, temperature: Tensor | float) -> Tensor:
@@ -163,4 +161,3 @@ def _own(n: int, like: Tensor) -> Tensor:
 def _cosines(loss: str, a: Tensor, b: Tensor) -> Tensor:
     need_pairs(loss, a, b)
     return normalize(a, dim=1) @ normalize(b, dim=1).T
-

@@ -24,9 +24,7 @@ def pair_contrastive(a: Tensor, b: Tensor, target: Tensor, margin: Tensor | floa
     return (t * ((a - b) ** 2).sum(dim=1) + (1 - t) * relu(margin - _length(a - b)) ** 2) / 2
 
 
-def triplet(
-    anchor: Tensor, positive: Tensor, negative: Tensor, margin: Tensor | float | None = 1.0
-) -> Tensor:
+def triplet(anchor: Tensor, positive: Tensor, negative: Tensor, margin: Tensor | float | None = 1.0) -> Tensor:
     """max(0, d(a, p) - d(a, n) + m), or log(1 + e^(d(a, p) - d(a, n))) where m is None: three (B, d) -> (B,).
 
     Weinberger & Saul (2009); Schroff et al. (2015), there with squared distances; the soft margin is that of Hermans

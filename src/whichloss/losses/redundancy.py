@@ -43,9 +43,7 @@ def vicreg_parts(a: Tensor, b: Tensor, gamma: float = 1.0, eps: float = 1e-4) ->
     return VICRegParts(((a - b) ** 2).mean(dim=1), (short[0] + short[1]) / 2, spill[0] + spill[1])
 
 
-def vicreg(
-    a: Tensor, b: Tensor, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0
-) -> Tensor:
+def vicreg(a: Tensor, b: Tensor, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0) -> Tensor:
     """25 invariance_i + 25 variance + covariance, the parts of `vicreg_parts`: a, b (B, d) -> (B,).
 
     Its mean is the loss of the paper. 25 (1 - sqrt(eps)) = 24.75 where all embeddings are equal.

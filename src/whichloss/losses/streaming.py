@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import logsigmoid
 from torch.utils.flop_counter import register_flop_formula
 
 from ..errors import UserError
@@ -26,18 +26,27 @@ def streaming_info_nce(a: Tensor, b: Tensor, temperature: Tensor | float, tile: 
 
     With r_i the logsumexp of row i without its own pair: (log(1 + e^(r_i - s_ii)) + log(1 + e^(c_i - s_ii))) / 2.
     """
-    need_pairs("streaming_info_nce", a, b)
-    rows, columns, own = _Rivals.apply(a, b, 1 / _number(temperature, a), tile)
-    return (softplus(rows - own) + softplus(columns - own)) / 2
+    _need("streaming_info_nce", a, b, tile)
+    rows, columns, own = _apply(_Rivals, a, b, 1 / _number(temperature, a), tile)
+    return -(logsigmoid(own - rows) + logsigmoid(own - columns)) / 2
 
 
-def streaming_siglip(
-    a: Tensor, b: Tensor, scale: Tensor | float, bias: Tensor | float, tile: int = TILE
-) -> Tensor:
+def streaming_siglip(a: Tensor, b: Tensor, scale: Tensor | float, bias: Tensor | float, tile: int = TILE) -> Tensor:
     """`siglip` in memory N d instead of N^2: a, b (N, d) -> (N,). Raises UserError for one pair."""
-    need_pairs("streaming_siglip", a, b)
-    others, own = _Strangers.apply(a, b, _number(scale, a), _number(bias, a), tile)
+    _need("streaming_siglip", a, b, tile)
+    others, own = _apply(_Strangers, a, b, _number(scale, a), _number(bias, a), tile)
     return others - logsigmoid(own)
+
+
+def _need(loss: str, a: Tensor, b: Tensor, tile: int) -> None:
+    need_pairs(loss, a, b)
+    if tile < 1:
+        raise UserError(f"{loss}: 'tile' must be at least 1; got {tile}.")
+
+
+def _apply(function: type[torch.autograd.Function], *given: Any) -> tuple[Tensor, ...]:
+    found: tuple[Tensor, ...] = function.apply(*given)
+    return found
 
 
 def _number(value: Tensor | float, like: Tensor) -> Tensor:
@@ -48,7 +57,8 @@ def _number(value: Tensor | float, like: Tensor) -> Tensor:
 
 
 def _inverse_lengths(x: Tensor) -> Tensor:
-    return 1 / x.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    length: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return length.clamp(min=1e-12).reciprocal()
 
 
 def _tiles(a: Tensor, b: Tensor, scale: Tensor, tile: int) -> Iterator[tuple[slice, slice, Tensor, Tensor, Tensor]]:
@@ -129,7 +139,8 @@ class _Rivals(torch.autograd.Function):
 
     @staticmethod
     def forward(a: Tensor, b: Tensor, scale: Tensor, tile: int) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.ops.whichloss.rivals(a, b, scale, tile)
+        found: tuple[Tensor, Tensor, Tensor] = torch.ops.whichloss.rivals(a, b, scale, tile)
+        return found
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -138,7 +149,7 @@ class _Rivals(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        return *_Once.apply(torch.ops.whichloss.pull_rivals, *ctx.saved_tensors, *slopes, ctx.tile), None
+        return *_apply(_Once, torch.ops.whichloss.pull_rivals, *ctx.saved_tensors, *slopes, ctx.tile), None
 
 
 # SigLIP: the sum over strangers ---------------------------------------------------------------------------------------
@@ -176,7 +187,8 @@ class _Strangers(torch.autograd.Function):
 
     @staticmethod
     def forward(a: Tensor, b: Tensor, scale: Tensor, bias: Tensor, tile: int) -> tuple[Tensor, Tensor]:
-        return torch.ops.whichloss.strangers(a, b, scale, bias, tile)
+        found: tuple[Tensor, Tensor] = torch.ops.whichloss.strangers(a, b, scale, bias, tile)
+        return found
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -185,7 +197,7 @@ class _Strangers(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
-        return *_Once.apply(torch.ops.whichloss.pull_strangers, *ctx.saved_tensors, *slopes, ctx.tile), None
+        return *_apply(_Once, torch.ops.whichloss.pull_strangers, *ctx.saved_tensors, *slopes, ctx.tile), None
 
 
 class _Once(torch.autograd.Function):
@@ -225,8 +237,8 @@ def _operator(name: str, tensors: str, returns: int, work: Work, like: Work, pro
     operator = getattr(torch.ops.whichloss, name)
 
     def lanes(info: Any, dims: Any, *given: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        *given, tile = given
-        split = [x if d is None else x.movedim(d, 0) for x, d in zip(given, dims, strict=False)]
+        *tensors, tile = given
+        split = [x if d is None else x.movedim(d, 0) for x, d in zip(tensors, dims, strict=False)]
         each = [
             operator(*(x if d is None else x[k] for x, d in zip(split, dims, strict=False)), tile)
             for k in range(info.batch_size)
@@ -238,16 +250,12 @@ def _operator(name: str, tensors: str, returns: int, work: Work, like: Work, pro
     register_flop_formula(operator)(flops)
 
 
-_operator(
-    "rivals", "a b scale", 3, _rivals, lambda a, *_: tuple(a.new_empty(len(a)) for _ in range(3)), 1
-)
+_operator("rivals", "a b scale", 3, _rivals, lambda a, *_: tuple(a.new_empty(len(a)) for _ in range(3)), 1)
 _operator(
     "pull_rivals", "a b scale rows columns drows dcolumns down", 3, _pull_rivals,
     lambda a, b, scale, *_: tuple(map(torch.empty_like, (a, b, scale))), 3,
 )  # fmt: skip
-_operator(
-    "strangers", "a b scale bias", 2, _strangers, lambda a, *_: tuple(a.new_empty(len(a)) for _ in range(2)), 1
-)
+_operator("strangers", "a b scale bias", 2, _strangers, lambda a, *_: tuple(a.new_empty(len(a)) for _ in range(2)), 1)
 _operator(
     "pull_strangers", "a b scale bias dothers down", 4, _pull_strangers,
     lambda a, b, scale, bias, *_: tuple(map(torch.empty_like, (a, b, scale, bias))), 3,

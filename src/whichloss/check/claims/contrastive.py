@@ -28,7 +28,7 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     return (normalize(a, dim=1) * normalize(b, dim=1)).sum(dim=1)
 
 
-def _all_pairs(a: Tensor, b: Tensor) -> Tensor:
+def cosines_of(a: Tensor, b: Tensor) -> Tensor:
     return normalize(a, dim=1) @ normalize(b, dim=1).T
 
 
@@ -113,7 +113,7 @@ def _pair(a: Tensor, b: Tensor, target: Tensor, scale: float, bias: float) -> Te
 
 
 def _pairs(a: Tensor, b: Tensor, scale: float, bias: float) -> Tensor:
-    return bce_z(within(scale) * _all_pairs(a, b) + bias, torch.eye(len(a), dtype=a.dtype))
+    return bce_z(within(scale) * cosines_of(a, b) + bias, torch.eye(len(a), dtype=a.dtype))
 
 
 SAME = (scaled("a", "b"), symmetric("a", "b"))
@@ -140,7 +140,7 @@ LOGIT_SCALE = number(
     "scale", "scale s logit_scale logitscale inverse", 14.3, (14.2857, 1.0, 2.0, 5.0, 10.0, 20.0, 100.0)
 )
 SIMILARITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "": lambda a, b: normalize(a, dim=1) @ normalize(b, dim=1).T,
+    "": cosines_of,
     "dot products instead of cosines": lambda a, b: a @ b.T,
     "embeddings normalised over the batch (the wrong axis)": lambda a, b: normalize(a, dim=0) @ normalize(b, dim=0).T,
 }
@@ -271,8 +271,6 @@ CLAIMS = (
             "bce-with-cosine",
             "contrastive-cosine-bce",
             "scaled-cosine-bce",
-            "siglip",
-            "sigmoid-contrastive",
         ),
         "cosine-bce",
         ("contrastive.cosine_bce",),
@@ -285,7 +283,7 @@ CLAIMS = (
         INFO,
         ("clip", "ntxent-clip"),
         "info-nce",
-        ("contrastive.info_nce",),
+        ("contrastive.info_nce", "streaming.streaming_info_nce"),
         fragile=False,
     ),
 )
