@@ -21,9 +21,7 @@ class Bottleneck(nn.Module):
 
     def __init__(self, a: int, b: int, stride: int) -> None:
         super().__init__()
-        self.see = nn.Sequential(
-            *_layer(a, b, 1), *_layer(b, b, 3), _mean(stride), *_layer(b, WIDENING * b, 1)[:-1]
-        )
+        self.see = nn.Sequential(*_layer(a, b, 1), *_layer(b, b, 3), _mean(stride), *_layer(b, WIDENING * b, 1)[:-1])
         widens = stride > 1 or a != WIDENING * b
         self.short = nn.Sequential(_mean(stride), *_layer(a, WIDENING * b, 1)[:-1]) if widens else nn.Identity()
 

@@ -43,9 +43,7 @@ class BagOfWords(nn.Module):
     def __init__(self, vocabulary: int, outputs: int, width: int, inner: int) -> None:
         super().__init__()
         self.words = nn.Embedding(vocabulary, width)
-        self.read = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, outputs)
-        )
+        self.read = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, outputs))
 
     def forward(self, ids: Tensor) -> Tensor:
         ids = ids.long()
