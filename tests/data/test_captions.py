@@ -1,11 +1,11 @@
-"""Captions: any text comes back, what is cut is counted, a vocabulary is its merges, the published one is the known one."""
+"""Captions: any text comes back, what is cut is counted, a vocabulary is its merges, published ids are as known."""
 
 import builtins
 import gzip
 import unicodedata
 from collections import Counter
 from importlib.util import find_spec
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +57,7 @@ def test_the_first_merge_learned_is_the_most_frequent_pair():
     pairs = Counter()
     for word in " ".join(texts).split():
         marks = [*word[:-1], word[-1] + "</w>"]
-        pairs.update(zip(marks, marks[1:], strict=False))
+        pairs.update(pairwise(marks))
     known = Vocabulary.learned(texts)
     assert pairs[known.merges[0]] == max(pairs.values())
     assert ("lo", "w</w>") in known.merges and not any("wid" in a + b for a, b in known.merges)  # it comes once only

@@ -1,4 +1,4 @@
-"""CLIP's networks: the published numbers of weights, their parts against torch's own, lanes, what a text's end means."""
+"""CLIP's networks: the published numbers of weights, parts against torch's own, lanes, what a text's end means."""
 
 import math
 

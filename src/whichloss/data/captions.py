@@ -7,8 +7,8 @@ al., 2021, section 2.4). A vocabulary is its list of merges and nothing else:
     ids 0 .. 255     the bytes                       ids 512 ..       what the merges yield, in their order
     ids 256 .. 511   the bytes that end a word       the last two     start and end of a text
 
-Rows are start, the text, end, and zeros after it: the end is where a row has its highest id. What the published CLIP did
-before (mending of broken Unicode, HTML entities) is not done here.
+Rows are start, the text, end, and zeros after it: the end is where a row has its highest id. What the published CLIP
+did before (mending of broken Unicode, HTML entities) is not done here.
 """
 
 import gzip

@@ -4,6 +4,7 @@ The last map is not averaged: in a small picture it matters what is where. Group
 independent and lanes allow it.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -20,7 +21,7 @@ class SmallConv(nn.Module):
         super().__init__()
         self.shape = shape
         layers: list[nn.Module] = [nn.Conv2d(shape[0], widths[0], 4, stem, padding=2 - stem // 2)]
-        for a, b in zip(widths, widths[1:], strict=False):
+        for a, b in itertools.pairwise(widths):
             layers += [*_active(a), nn.Conv2d(a, b, 3, 2, padding=1)]
         self.see = nn.Sequential(*layers, *_active(widths[-1]), nn.Flatten())
         sides = [_side(side, stem, len(widths) - 1) for side in shape[1:]]

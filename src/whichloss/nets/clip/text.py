@@ -12,7 +12,7 @@ from .transformer import Transformer
 
 
 class TextTransformer(nn.Module):
-    """Each token sees itself and what stands before it; the end of the text, projected: (B, context) -> (B, outputs)."""
+    """Each token sees itself and those before it; the end of the text, projected: (B, context) -> (B, outputs)."""
 
     mask: Tensor
 
