@@ -2,6 +2,7 @@
 
 from whichloss.data.captions import Tokens, Vocabulary
 from whichloss.data.describe import Description, describe
+from whichloss.data.describe_pairs import PairDescription
 from whichloss.data.describe_pictures import PictureDescription
 from whichloss.data.encode import Encoder
 from whichloss.data.pair_read import read_pairs
@@ -21,6 +22,7 @@ __all__ = [
     "Description",
     "Encoder",
     "Kind",
+    "PairDescription",
     "Pairs",
     "PictureDescription",
     "Pictures",

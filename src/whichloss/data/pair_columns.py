@@ -23,22 +23,20 @@ def sides_of(
     label: str, columns: Columns, first: str | None, second: str | None, concept: str | None
 ) -> tuple[list[str], list[str], list[str]]:
     """The columns of both sides, and the column of concepts, if there is one."""
-    said = [_chosen(label, columns, option, asked) for option, asked in (("first", first), ("second", second)) if asked]
-    unit = _chosen(label, columns, "concept", concept)[:1] if concept else _concept(columns, sum(said, []))
-    left = {name: column for name, column in columns.items() if name not in (*sum(said, []), *unit)}
-    one = said[0] if first else _pictured(label, left)
+    one = _chosen(label, columns, "first", first) if first else []
+    two = _chosen(label, columns, "second", second) if second else []
+    known = [name for name in columns if name.casefold() in CONCEPTS and name not in (*one, *two)]
+    unit = _chosen(label, columns, "concept", concept)[:1] if concept else known[:1]
+    left = {name: column for name, column in columns.items() if name not in (*one, *two, *unit)}
+    one = one or _pictured(label, left)
     if not one and not second:
         return *_blocks(label, left), unit
     if not one:
         raise UserError(f"{label} has no column of picture files: say with --first what goes with '{second}'.")
-    two = said[-1] if second else _captioned(label, {name: left[name] for name in left if name not in one})
+    two = two or _captioned(label, {name: left[name] for name in left if name not in one})
     if shared := [name for name in one if name in two]:
         raise UserError(f"{label}: column '{shared[0]}' cannot be both sides of a pair. Give two columns.")
     return one, two, unit
-
-
-def _concept(columns: Columns, said: Sequence[str]) -> list[str]:
-    return [name for name in columns if name.casefold() in CONCEPTS and name not in said][:1]
 
 
 def _chosen(label: str, columns: Mapping[str, Any], option: str, asked: str) -> list[str]:
@@ -61,11 +59,10 @@ def _pictured(label: str, columns: Columns) -> list[str]:
 
 def _captioned(label: str, columns: Columns) -> list[str]:
     """The column of captions: by its name, or the only one that holds words apart."""
-    found = sorted(
-        (name for name in columns if name.casefold() in TEXTS), key=lambda name: TEXTS.index(name.casefold())
-    )
-    found = found[:1]  # the likeliest name
-    found = found or [name for name, column in columns.items() if _share(column, _is_phrase) > 0.3]
+    named = {name.casefold(): name for name in columns}
+    found = [named[name] for name in TEXTS if name in named][:1] or [
+        name for name, column in columns.items() if _share(column, _is_phrase) > 0.3
+    ]
     if len(found) != 1:
         listed = few(list(columns), 10) or "none"
         what = f"{len(found)} columns of texts ({few(found)})" if found else f"no column of captions (others: {listed})"

@@ -124,7 +124,7 @@ def _whole(label: str, data: Mapping[str, Raw], one: list[str], two: list[str]) 
     notes = []
     for names, gone in zip((one, two), bare, strict=True):
         if gone.any():
-            rows = ", ".join(str(row + 1) for row in np.flatnonzero(gone)[:SHOWN]) + ", ..." * (gone.sum() > SHOWN)
+            rows = ", ".join(str(row + 1) for row in np.flatnonzero(gone)[:SHOWN]) + ", ..." * int(gone.sum() > SHOWN)
             notes.append(
                 f"{int(gone.sum()):,} of {len(gone):,} rows have nothing in {listed(names)} and were left out (row "
                 f"{rows})."
@@ -179,7 +179,7 @@ def _files(label: str, folder: Path, names: list[str], size: Any) -> Pictures:
     found = read_files(label, folder, [str(name) for name in unique], asked_size(size))
     rows = max(1, (1 << 24) // found.values.shape[1])
     blocks = (taken(found.values, place[start : start + rows]) for start in range(0, len(place), rows))
-    values = on_disk(folder).reshape(len(place), -1)
+    values = on_disk(blocks, folder).reshape(len(place), -1)
     return Pictures(values, found.shape, label, notes=found.notes, files=tuple(names))
 
 

@@ -29,7 +29,7 @@ def paired(label: str, sides: Sequence[Side], notes: Sequence[str] = (), concept
     if len(first) != len(second):
         raise UserError(f"{label}: {len(first):,} and {len(second):,} rows do not pair up. Give as many of both.")
     check_pairs(label, len(first))
-    keys = [_keys(one) for one in sides]
+    keys = [alike(one) for one in sides]
     for one, found in zip(sides, keys, strict=True):
         if found.max() == 0:
             raise DataUnfit(f"{label} has nothing to learn: all {len(one):,} {_plural(one)} are equal. Give others.")
@@ -64,7 +64,7 @@ def _plural(one: Side) -> str:
     return {Captions: "captions", Vectors: "vectors", Pictures: "pictures"}[type(one)]
 
 
-def _keys(one: Side) -> np.ndarray:
+def alike(one: Side) -> np.ndarray:
     """int64 (n,) from 0: equal for equal rows; captions are equal where they have the same words in the same order,
     whatever their case and marks."""
     keys: Any = [_words(text) for text in one.texts] if isinstance(one, Captions) else marks(one.values)
