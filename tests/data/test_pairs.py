@@ -266,5 +266,5 @@ def test_what_was_understood_is_described(folder):
     assert found.floor == pytest.approx(4 * math.log(4) / N) and found.words == (2, 4, 4)
     lines = "\n".join(found.lines())
     assert "24 pairs of colour pictures of 10 x 12 with captions" in lines and "log n = 3.178" in lines
-    few = read_pairs((np.repeat(A, 3, axis=0), [f"class {i % 3}" for i in range(3 * N)]))
+    few = read_pairs((np.random.default_rng(3).normal(size=(3 * N, 5)), [f"class {i % 3}" for i in range(3 * N)]))
     assert "only 3 of 72 captions differ: a loss near 3.18" in " ".join(describe(few).concerns)
