@@ -21,7 +21,9 @@ class Bottleneck(nn.Module):
 
     def __init__(self, a: int, b: int, stride: int) -> None:
         super().__init__()
-        self.see = nn.Sequential(*_layer(a, b, 1), *_layer(b, b, 3), _mean(stride), *_layer(b, WIDENING * b, 1)[:-1])
+        widen, norm, _ = _layer(b, WIDENING * b, 1)
+        nn.init.zeros_(norm.weight)  # every block starts as its shortcut
+        self.see = nn.Sequential(*_layer(a, b, 1), *_layer(b, b, 3), _mean(stride), widen, norm)
         widens = stride > 1 or a != WIDENING * b
         self.short = nn.Sequential(_mean(stride), *_layer(a, WIDENING * b, 1)[:-1]) if widens else nn.Identity()
 
@@ -70,16 +72,14 @@ class ResNet(nn.Module):
                 a = WIDENING * b
         self.see = nn.Sequential(*stem, _mean(2), *stages)
         self.pool = AttentionPool((shape[1] // 32) * (shape[2] // 32), a, heads, outputs)
-        for block in stages:  # every block starts as its shortcut
-            nn.init.zeros_(block.see[-1].weight)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.pool(self.see(x.reshape(-1, *self.shape)))
         return out
 
 
-def _layer(a: int, b: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    return [nn.Conv2d(a, b, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
+def _layer(a: int, b: int, kernel: int, stride: int = 1) -> tuple[nn.Conv2d, nn.BatchNorm2d, nn.ReLU]:
+    return nn.Conv2d(a, b, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(b), nn.ReLU()
 
 
 def _mean(stride: int) -> nn.Module:

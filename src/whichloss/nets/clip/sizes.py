@@ -45,7 +45,7 @@ SIZES = {
     "ViT-B/32": Size(
         512, (3, 224, 224), partial(ViT, width=768, heads=12, depth=12, patch=32), _PAPER, multiple=32
     ),
-    "small-conv": Size(128, (3, 32, 32), partial(SmallConv, widths=(32, 64, 128, 256), stem=2), _SMALL, _WORDS),
+    "small-conv": Size(128, (3, 32, 32), partial(SmallConv, widths=(64, 128, 256), patch=4), _SMALL, _WORDS),
     "small-vit": Size(
         128, (3, 32, 32), partial(ViT, width=96, heads=4, depth=4, patch=4), _SMALL, _WORDS, multiple=4
     ),
