@@ -1,7 +1,7 @@
-"""A convolutional picture encoder that trains on a processor in a minute: patches, strided convolutions, a linear layer.
+"""A convolutional picture encoder that trains on a processor in a minute: patches, strided convolutions, one linear.
 
-Nothing is computed at full size, where pixels are many and tell little. The last map is not averaged: in a small picture
-it matters what is where. GroupNorm (Wu & He, 2018), so that rows are independent and lanes allow it.
+Nothing is computed at full size, where pixels are many and tell little. The last map is not averaged: in a small
+picture it matters what is where. GroupNorm (Wu & He, 2018), so that rows are independent and lanes allow it.
 """
 
 import math
