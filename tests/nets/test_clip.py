@@ -157,6 +157,7 @@ def test_what_stands_after_the_end_of_a_text_does_not_count(kind):
 def test_a_token_sees_nothing_after_it_and_order_counts():
     net, ids = small_texts()[0], texts(6)
     h = net.transformer(net.words(ids) + net.places, net.mask.double())
+    assert torch.allclose(net(ids), F.layer_norm(h[:, 7], (16,)) @ net.project, atol=1e-12)  # the end says it all
     other = ids.clone()
     other[0, 4] = (other[0, 4] + 1) % (WORDS - 2)
     changed = net.transformer(net.words(other) + net.places, net.mask.double())
