@@ -135,10 +135,10 @@ def test_equal_captions_and_equal_pictures_are_one_unit(folder):
     words = list(WORDS)
     words[1] = "A THING number 0!"  # the words of caption 0
     Image.fromarray(PIXELS[1]).save(folder / NAMES[2])  # the picture of pair 1
-    words[5] = words[6] = "🙂"
+    words[5:8] = "🙂", "🙂", "🙃"
     pairs = read_pairs(csv(folder / "a.csv", {"file": NAMES, "caption": words}))
     g = pairs.groups
-    assert g[0] == g[1] == g[2] and g[5] == g[6] and len(np.unique(g)) == N - 3
+    assert g[0] == g[1] == g[2] and g[5] == g[6] != g[7] and len(np.unique(g)) == N - 3
     notes = " ".join(pairs.notes)
     assert "1 of 24 pictures equal an earlier one" in notes and "2 of 24 captions equal an earlier one" in notes
     assert "21 units, the largest of 3 pairs" in notes
