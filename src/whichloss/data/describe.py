@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from scipy.spatial import cKDTree
 
+from whichloss.data.describe_pairs import PairDescription, describe_pairs
 from whichloss.data.describe_pictures import PictureDescription, describe_pictures
 from whichloss.data.encode import Encoder
+from whichloss.data.pairs import Pairs
 from whichloss.data.picture_read import is_pictures, read_pictures
 from whichloss.data.raw import drop_hint
 from whichloss.data.read import read
@@ -89,9 +91,11 @@ class Description:
         )
 
 
-def describe(source: Any) -> Description | PictureDescription:
+def describe(source: Any) -> Description | PictureDescription | PairDescription:
     """Rows, kinds, missing values, constants, duplicates, near-duplicates, suspicious columns of what `read` takes; or
-    size, levels, classes and duplicates of pictures."""
+    size, levels, classes and duplicates of pictures; or sides, repeats and units of `Pairs`."""
+    if isinstance(source, Pairs):
+        return describe_pairs(source)
     if is_pictures(source):
         return describe_pictures(read_pictures(source))
     table = read(source)

@@ -95,7 +95,7 @@ def read_pictures(
         if size is not None or group is not None or labels is not None:
             raise UserError("size, group and labels apply when pictures are read; these are Pictures already.")
         return source
-    label, found = _find(source, _side(size), labels is None)
+    label, found = _find(source, asked_size(size), labels is None)
     n = len(found.values)
     if not any((block != found.values[0]).any() for block in blocks_of(found.values)):
         raise DataUnfit(f"{label} has nothing to learn: all {n:,} pictures are equal. Give pictures that differ.")
@@ -126,14 +126,14 @@ def _read_like(source: Any, size: int | Size | None, like: Shape, labelled: bool
     """Pictures of this shape, with labels if wanted. Nothing is compared: what is wrong is the user's mistake."""
     try:
         if isinstance(source, Pictures):
-            label, side = source.source, _side(size)
+            label, side = source.source, asked_size(size)
             check_sizes(label, {source.shape[1:]: []}, side, like)
             taken = source if side is None else source.sized(side)
             found = Found(taken.values, taken.shape, taken.notes, files=taken.files)
             if labelled:
                 found = replace(found, labels=source.labels, classes=source.classes)
         else:
-            label, found = _find(source, _side(size), labelled, like)
+            label, found = _find(source, asked_size(size), labelled, like)
     except DataUnfit as error:
         raise UserError(str(error)) from error
     if found.shape[0] != like[0]:
@@ -142,7 +142,8 @@ def _read_like(source: Any, size: int | Size | None, like: Shape, labelled: bool
     return Pictures(found.values, found.shape, label, found.labels, found.classes, notes=found.notes, files=found.files)
 
 
-def _side(size: Any) -> Size | None:
+def asked_size(size: Any) -> Size | None:
+    """(height, width) as asked for, or none; refused outside 8 to 64."""
     if size is None:
         return None
     sides = tuple(size) if isinstance(size, Sequence) and not isinstance(size, str) else (size, size)

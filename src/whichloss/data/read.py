@@ -50,10 +50,10 @@ def read(
         return source
     if schema is not None:
         try:
-            return read_like(*_open(source), schema, labels)
+            return read_like(*open_source(source), schema, labels)
         except DataUnfit as error:  # nothing is compared: the file is wrong
             raise UserError(str(error)) from error
-    label, lazies = _open(source)
+    label, lazies = open_source(source)
     names = [name for name, _ in lazies]
     check_names(names, label)
     dropped = {drop} if isinstance(drop, str) else set(drop)
@@ -75,7 +75,7 @@ def read(
     return replace(table, groups=groups, times=times, notes=notes)
 
 
-def _open(source: Any) -> tuple[str, list[Lazy]]:
+def open_source(source: Any) -> tuple[str, list[Lazy]]:
     library = type(source).__module__.partition(".")[0]
     if isinstance(source, str) and source.startswith("toy:"):
         toy, rows = find_toy(source)

@@ -1,6 +1,6 @@
 """Default networks per data type and size."""
 
-from . import pictures
+from . import clip, pictures
 from .mlp import MLP, builder, time_features
 
-__all__ = ["MLP", "builder", "pictures", "time_features"]
+__all__ = ["MLP", "builder", "clip", "pictures", "time_features"]

@@ -1,0 +1,101 @@
+"""Which pairs are exchangeable: those of one concept, or whose rows are equal; a split keeps them together."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from whichloss.data.pairs import Captions, Pairs, Side, Vectors
+from whichloss.data.pictures import Pictures
+from whichloss.data.pixels import LEAST_PICTURES, marks
+from whichloss.data.raw import Raw
+from whichloss.errors import DataUnfit, UserError
+
+
+def check_pairs(label: str, n: int) -> None:
+    if n < LEAST_PICTURES:
+        raise DataUnfit(
+            f"{label} has {n or 'no'} pair{'s' * (n != 1)}; at least {LEAST_PICTURES} are needed, so that training, "
+            "validation and test each get some, and a pair has others to be told from. Add pairs."
+        )
+
+
+def paired(label: str, sides: Sequence[Side], notes: Sequence[str] = (), concept: Raw | None = None) -> Pairs:
+    """Both sides together, with the units that may be exchanged; refused where there is nothing to tell apart."""
+    first, second = sides
+    if len(first) != len(second):
+        raise UserError(f"{label}: {len(first):,} and {len(second):,} rows do not pair up. Give as many of both.")
+    check_pairs(label, len(first))
+    keys = [alike(one) for one in sides]
+    for one, found in zip(sides, keys, strict=True):
+        if found.max() == 0:
+            raise DataUnfit(f"{label} has nothing to learn: all {len(one):,} {_plural(one)} are equal. Give others.")
+    known, said = ([], []) if concept is None else _concepts(label, concept)
+    # captions of a concept may be anybody's; pictures and vectors that are equal tie concepts together
+    joined = _joined([*known, *(k for one, k in zip(sides, keys, strict=True) if not known or not _is_words(one))])
+    units = int(joined.max()) + 1
+    if units < 3:
+        raise DataUnfit(
+            f"{label}: equal rows tie all {len(first):,} pairs into {units} unit{'s' * (units > 1)}; at least 3 are "
+            "needed (training, validation, test). Give pairs that differ."
+        )
+    for one, found in zip(sides, keys, strict=True):
+        again = len(found) - int(found.max()) - 1
+        if again:
+            said.append(f"{again:,} of {len(found):,} {_plural(one)} equal an earlier one and count as equally right.")
+    if units < len(first):
+        largest = int(np.bincount(joined).max())
+        what = "concept" if known else "caption, picture or vector"
+        said.append(
+            f"Pairs of one {what} stay in one part of every split: {units:,} units, the largest of {largest:,} pairs."
+        )
+    inner = [note for one in sides if isinstance(one, Pictures) for note in one.notes]
+    return Pairs(first, second, joined, label.strip("'"), notes=(*notes, *inner, *said))
+
+
+def _is_words(one: Side) -> bool:
+    return isinstance(one, Captions)
+
+
+def _plural(one: Side) -> str:
+    return {Captions: "captions", Vectors: "vectors", Pictures: "pictures"}[type(one)]
+
+
+def alike(one: Side) -> np.ndarray:
+    """int64 (n,) from 0: equal for equal rows; captions are equal where they have the same words in the same order,
+    whatever their case and marks."""
+    keys: Any = [_words(text) for text in one.texts] if isinstance(one, Captions) else marks(one.values)
+    return np.asarray(np.unique(keys, return_inverse=True)[1].astype(np.int64))
+
+
+def _words(text: str) -> str:
+    folded = text.casefold()
+    return " ".join(re.findall(r"\w+", folded)) or " ".join(folded.split())  # emoji are no words
+
+
+def _concepts(label: str, concept: Raw) -> tuple[list[np.ndarray], list[str]]:
+    if concept.missing.any():
+        row, _ = concept.first(concept.missing)
+        raise DataUnfit(
+            f"{label}, column '{concept.name}', row {row}: the concept is missing ({int(concept.missing.sum())} such "
+            "rows). Fill it in, or leave these rows out."
+        )
+    names, place = np.unique(np.array([str(value) for value in concept.data]), return_inverse=True)
+    return [place.astype(np.int64)], [
+        f"Column '{concept.name}' says which pairs show the same: {len(names):,} concepts."
+    ]
+
+
+def _joined(keys: Sequence[np.ndarray]) -> np.ndarray:
+    """int64 (n,) from 0: rows that agree in any of the keys, or are linked by others that do, are one unit."""
+    n = len(keys[0])
+    links = []
+    for key in keys:
+        _, head, place = np.unique(key, return_index=True, return_inverse=True)
+        links.append(head[place])
+    ends = np.tile(np.arange(n), len(links)), np.concatenate(links)
+    graph = coo_array((np.ones(n * len(links)), ends), shape=(n, n))
+    return np.asarray(connected_components(graph, directed=False)[1].astype(np.int64))
