@@ -77,8 +77,8 @@ def compare(
     data: a path (.csv, .parquet, .npy, .npz), "toy:ring8", an array, tensor, data frame or dict of columns; pictures:
     a folder of PNG or JPEG files, an IDX or NPY file, an array (n, H, W[, C]). size: the side they are reduced to;
     features: what they are compared by, "labels", "turns", "random" or "efficientnet-lite0".
-    target: the column of labels (goals classify and embed), or several 0/1 columns; metric: what decides then: log-loss,
-    or of embeddings "knn-accuracy" and, without a target, "view-recall".
+    target: the column of labels (goals classify and embed), or several 0/1 columns; metric: what decides then:
+    log-loss, or of embeddings "knn-accuracy" and, without a target, "view-recall".
     outliers: rows that do not belong, or a 0/1 column that marks them: no objective trains on them, the study says how
     well each finds them, and metric "auroc" has that decide.
     given: the column of classes that every row is generated given; of labelled pictures "label".

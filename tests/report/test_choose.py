@@ -17,8 +17,9 @@ from whichloss.rng import Rng
 from whichloss.task import Task
 from whichloss.train import Lanes, flops_per_step
 
+GOALS = [goal for goal in choose.GOALS if available(goal)]
 TABLES = {
-    "objective": lambda width: "\n".join(choose.objectives(goal, width) for goal in ("generate", "classify")),
+    "objective": lambda width: "\n".join(choose.objectives(goal, width) for goal in GOALS),
     "loss": lambda width: choose.losses(None, width),
     "sampler": choose.samplers,
     "idea": choose.ideas,
@@ -74,6 +75,16 @@ def test_classifiers_cost_the_same_as_the_list_says():
     assert {cards.card(name).cost for name in counted} == {"1 x, 1 pass"}
 
 
+def test_embedders_cost_what_their_cards_say():
+    rows, counted = torch.zeros(1, 300, 9), {}
+    for name in available("embed"):
+        task = Task("embed", 8, 300, 3, "one")
+        rng, jitter = Rng(Rng.of(0, 1).key[:1]), torch.zeros(1, 8)
+        counted[name] = flops_per_step(Lanes(find(name)(), task, builder(64), rng, rows, torch.tensor([300]), jitter))
+    for name, flops in counted.items():
+        assert cards.card(name).cost == f"{flops / counted['pair-contrastive']:.2g} x, 1 pass"
+
+
 @pytest.mark.parametrize("width", [60, 120])
 def test_an_objective_says_what_it_is_good_at_how_it_fails_and_what_it_costs(width):
     text = " ".join(choose.objectives("generate", width).split())
@@ -99,7 +110,7 @@ def test_every_loss_belongs_to_a_family_that_a_goal_knows():
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: choose.objectives("embed", 100), UserError, "generate.*whichloss list --losses --goal embed"),
+        (lambda: choose.objectives("align", 100), UserError, "generate.*whichloss list --losses --goal align"),
         (lambda: choose.objectives("regression", 100), DataUnfit, "no goal of whichloss"),
         (lambda: choose.losses("regression", 100), UserError, "classify, embed, align, generate"),
     ],

@@ -22,6 +22,7 @@ GOALS: Mapping[str, tuple[str, ...]] = MappingProxyType(  # goal -> the families
 )
 FAMILIES = tuple(dict.fromkeys(family for families in GOALS.values() for family in families))
 COST = "Cost: compute of a training step, where gan's is 1 x; and passes through a network per sample."
+OF_ROWS = "Cost: compute of a training step with classes, where pair-contrastive's is 1 x; and passes to embed a row."
 NARROW = 96  # a terminal below this has no room for a table of objectives
 _SAME = "A step costs the same for all: one network, one pass."
 _OBJECTIVES = ("", "name", "what it is", "good at", "main failure", "cost")
@@ -52,7 +53,7 @@ def objectives(goal: str, width: int) -> str:
     else:
         lines = _shown(_table(_OBJECTIVES, (_row(card, _OBJECTIVES, marks) for card in found)), width, 2)
         lines = [*lines, ""] if width >= NARROW else _paragraphs(found, width, marks)
-        says = f"{COST} For labelled rows: `whichloss list --goal classify`."
+        says = f"{COST} For labelled rows: `whichloss list --goal classify`." if goal == "generate" else OF_ROWS
     notes = (f"* compared by default; all with --objectives all. {says}", _more("losses", "samplers", "ideas"))
     return "\n".join([*lines, *(line for note in notes for line in fill(note, width))])
 

@@ -272,7 +272,7 @@ CLAIMS = (
             "contrastive-cosine-bce",
             "scaled-cosine-bce",
         ),
-        "cosine-bce",
+        "cosine-bce-loss",
         ("contrastive.cosine_bce",),
         _remark,
         fragile=False,

@@ -233,6 +233,6 @@ OF = {
     "pull-away": pull_away,
     "ebgan-losses": ebgan_losses,
     "ebgan": ebgan_losses,
-    "cosine-bce": cosine,
+    "cosine-bce-loss": cosine,
     "info-nce": info_nce,
 }
