@@ -453,7 +453,7 @@ def test_a_gradient_of_zero_is_no_false_alarm(ask):
     ("name", "says"),
     [
         ("zzz", "the families are adversarial, "),
-        ("triplet-loss", "the families are adversarial, "),
+        ("quantile-loss", "the families are adversarial, "),
         ("adversarial-bce", "did you mean 'bce-critic' or 'bce-generator'"),
         ("hinge-loss-gan", "did you mean 'hinge-critic' or 'hinge-generator'?"),
         ("focl", "did you mean 'focal'?"),
