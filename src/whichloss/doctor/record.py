@@ -28,6 +28,8 @@ class Outcome:
     least_share: float | None = None  # of the groups: least share of the samples / of the real rows
     copies_p: float | None = None
     loss_skill: float | None = None
+    collapse: float | None = None  # the loss where all embeddings are equal
+    effective_rank: float | None = None  # of the embeddings of judging rows
     training_accuracy: float | None = None  # balanced over classes, as `accuracy` is
     accuracy: float | None = None
     guessed: float | None = None  # the accuracy that guesses seldom exceed; None where labels do depend on columns

@@ -65,6 +65,37 @@ def collapse(record: Record) -> Iterator[Finding]:
         )
 
 
+def one_point(record: Record) -> Iterator[Finding]:
+    """C4: all embeddings lie in one place, or on one line."""
+    rank = record.outcome.effective_rank
+    if rank is not None and rank < 2:
+        yield record.say.fault(
+            "embedding collapse",
+            f"Embeddings use {rank:.1f} directions: all rows lie in one place, or on one line.",
+            "Nothing in the loss, or too little of it, keeps different rows apart; or the first steps were too long.",
+            "Lower lr, raise what keeps rows apart (variance, margin, more negatives), or try supcon or simclr.",
+            {"effective rank": rank},
+            "Wang & Isola, 2020; Bardes et al., 2022",
+        )
+
+
+def at_collapse(record: Record) -> Iterator[Finding]:
+    """C5: the loss has come to rest at the value that equal embeddings give."""
+    level = record.outcome.collapse
+    if level is None:
+        return
+    for name, value in record.late("loss", 0.1).items():
+        if abs(value - level) < 0.01 * abs(level):
+            yield record.say.fault(
+                "loss at its collapse value",
+                f"'{name}' ended at {value:.4g}, which equal embeddings give too ({level:.4g}): no row is told apart.",
+                "The network learned nothing, or put all rows in one place; labels or views may say nothing.",
+                "Overfit 64 rows first. If that fails too, lower lr; if it works, look at labels and views.",
+                {"loss": value, "at collapse": level},
+                "Radford et al., 2021; Hermans et al., 2017",
+            )
+
+
 def dropping(record: Record) -> Iterator[Finding]:
     """C3: parts of the data get no samples."""
     out = record.outcome
@@ -381,7 +412,7 @@ def _gated(rule: Callable[[Record], Iterator[Finding]]) -> Callable[[Record], It
 RULES = tuple(
     _gated(rule)
     for rule in (
-        non_finite, collapse, dropping, weights, spread, saturated, blind, slope, hinge, energy_gap, chains, thin,
-        prior, copying, rote, not_started, needs_longer, overtrained,
+        non_finite, collapse, one_point, at_collapse, dropping, weights, spread, saturated, blind, slope, hinge,
+        energy_gap, chains, thin, prior, copying, rote, not_started, needs_longer, overtrained,
     )
 )  # fmt: skip

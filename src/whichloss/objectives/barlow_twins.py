@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..losses.levels import collapse_of_barlow_twins
 from ..losses.redundancy import barlow_twins
 from ..rng import Rng
 from ..task import Batch
@@ -20,3 +21,6 @@ class BarlowTwins(Projected):
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         return barlow_twins(*self.projected(nets, batch, rng), self.redundancy)
+
+    def collapsed(self, rows: int) -> float:
+        return collapse_of_barlow_twins(self.size)

@@ -165,6 +165,11 @@ class Embedder(Objective):
     def embed(self, nets: Nets, x: Tensor) -> Tensor:
         """Rows (B, d) -> embeddings (B, size), whose directions count."""
 
+    @abstractmethod
+    def collapsed(self, rows: int) -> float:
+        """The loss of a batch of so many rows where all embeddings are equal, as a network that learns nothing makes
+        them."""
+
 
 @dataclass(frozen=True)
 class Classifier(Objective):

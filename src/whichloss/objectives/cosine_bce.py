@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..losses.contrastive import cosine_bce
+from ..losses.levels import collapse_of_cosine_bce
 from ..rng import Rng
 from ..task import Batch, Task
 from .base import Adam, Build, Nets, Update
@@ -42,3 +43,6 @@ class CosineBCE(Siamese):
         factor, threshold = nets.s()
         scale = self.scale * factor
         return even(cosine_bce(a, b, alike, scale, -scale * threshold), alike)
+
+    def collapsed(self, rows: int) -> float:
+        return collapse_of_cosine_bce(scale=0.0)  # the threshold learns to say one half

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ..losses.levels import collapse_of_pair_contrastive
 from ..losses.metric_learning import pair_contrastive
 from ..rng import Rng
 from ..task import Batch
@@ -22,3 +23,6 @@ class PairContrastive(Siamese):
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         a, b, alike = self.pairs(nets, batch, rng)
         return even(pair_contrastive(normalize(a, dim=1), normalize(b, dim=1), alike, self.margin), alike)
+
+    def collapsed(self, rows: int) -> float:
+        return collapse_of_pair_contrastive(0.5, self.margin)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..losses.contrastive import nt_xent
+from ..losses.levels import collapse_of_nt_xent
 from ..rng import Rng
 from ..task import Batch
 from .base import Nets
@@ -20,3 +21,6 @@ class SimCLR(Projected):
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         return nt_xent(*self.projected(nets, batch, rng), self.temperature).mean()
+
+    def collapsed(self, rows: int) -> float:
+        return collapse_of_nt_xent(rows)

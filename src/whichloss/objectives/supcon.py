@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ..losses.contrastive import sup_con
+from ..losses.levels import collapse_of_sup_con
 from ..rng import Rng
 from ..task import Batch, Task
 from .base import Nets
@@ -23,3 +24,6 @@ class SupCon(Projected):
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         return sup_con(nets.H(nets.F(batch.x)), batch.labels, self.temperature).mean()
+
+    def collapsed(self, rows: int) -> float:
+        return collapse_of_sup_con(rows)

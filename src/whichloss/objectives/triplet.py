@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ..losses.levels import collapse_of_triplet
 from ..losses.metric_learning import batch_hard_triplet
 from ..rng import Rng
 from ..task import Batch
@@ -22,3 +23,6 @@ class Triplet(Siamese):
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         x, kinds = self.grouped(batch, rng)
         return batch_hard_triplet(normalize(nets.F(x), dim=1), kinds, self.margin).mean()
+
+    def collapsed(self, rows: int) -> float:
+        return collapse_of_triplet(self.margin)

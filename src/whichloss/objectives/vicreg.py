@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..losses.levels import collapse_of_vicreg
 from ..losses.redundancy import vicreg
 from ..rng import Rng
 from ..task import Batch
@@ -23,3 +24,6 @@ class VICReg(Projected):
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         a, b = self.projected(nets, batch, rng)
         return vicreg(a, b, self.invariance, self.variance, self.covariance).mean()
+
+    def collapsed(self, rows: int) -> float:
+        return collapse_of_vicreg(self.variance)

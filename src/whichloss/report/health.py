@@ -80,6 +80,7 @@ FAMILIES = (
 ORDER = (7, 2, 6, 3, 4, 5, 1, 0)  # the order in the matrix, from before training to what came out
 ADVERSARIAL, ENERGY, NOISED, LEARNING, DEFINITION = 3, 4, 5, 6, 7
 PREDICTING = (2, LEARNING, DEFINITION)  # what a network that predicts can always show
+COVERAGE = 1  # and one that embeds
 SEARCH = (0, 1, 4, 3, 5, 2, 6, 7)  # the special before the general
 SYMBOLS = {"healthy": "✓", "note": "!", "fault": "✕", "not applicable": "·", "unknown": "?"}
 
@@ -145,7 +146,8 @@ def status(study: Study, row: Row, family: int) -> str:
 
 def matrix(study: Study) -> dict[str, Any]:
     """Objectives by families, and the symbol of every cell."""
-    order = [i for i in ORDER if study.goal == "generate" or i in PREDICTING or i in map(family_of, study.findings)]
+    shown = {"generate": ORDER, "classify": PREDICTING, "embed": (*PREDICTING, COVERAGE)}[study.goal]
+    order = [i for i in ORDER if i in shown or i in map(family_of, study.findings)]
     families = [FAMILIES[i] for i in order]
     lines = []
     for number, row in enumerate(of_role(study, "objective")):
@@ -178,7 +180,9 @@ def known(values: Sequence[float | None]) -> list[float]:
 
 
 def line_of(row: Row, name: str) -> tuple[float, str] | None:
-    """Where a curve tends at equilibrium, if that is known."""
+    """Where a curve tends at equilibrium, or rests where all embeddings are equal, if that is known."""
+    if row.collapse is not None and name.startswith("loss"):
+        return row.collapse, f"{figures(row.collapse, 3)}, where all embeddings are equal"
     return EQUILIBRIA.get((row.name, name)) or SHARED.get(name)
 
 

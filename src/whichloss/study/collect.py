@@ -159,6 +159,8 @@ def outcome(record: Mapping[str, Any], score: float, table: Mapping[str, Row], f
         least_share=metrics.get("least share"),
         copies_p=metrics.get("copy test p"),
         loss_skill=record.get("loss skill"),
+        collapse=record.get("collapse"),
+        effective_rank=metrics.get("effective rank"),
         training_accuracy=record.get("training balanced accuracy"),
         accuracy=metrics.get("balanced-accuracy"),
         guessed=found.preflight.guessed,

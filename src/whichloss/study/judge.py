@@ -221,7 +221,7 @@ class Judge(ABC):
     def extras(
         self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
     ) -> dict[str, float | None]:
-        """Further facts of a finished run of one lane: sampling flops, loss skill, log likelihood."""
+        """Further facts of a finished run of one lane: flops of use, loss skill, log likelihood, loss at collapse."""
         return {}
 
     def maps(self, lanes: Lanes, encoder: Encoder, weights: Weights) -> dict[str, np.ndarray]:

@@ -128,9 +128,12 @@ class Embeds(Labelled):
     def extras(
         self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
     ) -> dict[str, float | None]:
-        """What embedding one row costs."""
+        """What embedding one row costs, and the loss at collapse."""
         x = self.seen(encoder, self.known(seed)[:COSTED])[None]
-        return {"use flops": count(lambda: self.asked_of(lanes, weights, x)) / x.shape[1]}
+        return {
+            "use flops": count(lambda: self.asked_of(lanes, weights, x)) / x.shape[1],
+            "collapse": simple.collapse(lanes),
+        }
 
     def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:
         """The label and its classes."""

@@ -1,6 +1,7 @@
 """Embeddings that need no training: the rows themselves, their principal components, a network at its start."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -40,6 +41,14 @@ def directed(x: np.ndarray) -> np.ndarray:
     x = np.array(x, dtype=np.float64)
     x[~x.any(axis=1), 0] = 1.0
     return x
+
+
+def collapse(lanes: Lanes) -> float:
+    """The loss of one lane's objective where all embeddings are equal."""
+    values = {name: float(value[0]) for name, value in lanes.hyper.items()}
+    objective = replace(lanes.objective, **values)
+    assert isinstance(objective, Embedder)
+    return objective.collapsed(lanes.batch)
 
 
 def untrained(judge: Judge, rows: Tensor, seed: int) -> Lanes:

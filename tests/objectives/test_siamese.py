@@ -1,0 +1,52 @@
+"""What objectives that compare rows share: who is alike, and what their losses are where all rows lie in one place."""
+
+import pytest
+import torch
+
+from whichloss.objectives import Nets, available, find
+from whichloss.objectives.siamese import PARTNERS, even
+from whichloss.rng import Rng
+from whichloss.task import Batch
+
+ROWS = 24
+LABELS = torch.eye(3)[torch.arange(ROWS) % 3]
+
+
+def one_place(x):
+    return torch.ones(len(x), 64)
+
+
+@pytest.mark.parametrize("classes", [True, False], ids=["classes", "views"])
+@pytest.mark.parametrize("name", available("embed"))
+def test_the_loss_at_collapse_is_what_the_objective_says(name, classes):
+    objective = find(name)()
+    if name == "supcon" and not classes:
+        return
+    batch = Batch(torch.randn(ROWS, 5), y=LABELS if classes else torch.zeros(ROWS, 0))
+    nets = Nets({"F": one_place, "H": lambda z: z, "s": lambda: torch.tensor([1.0, 1.0])})  # logit 0 at a cosine of 1
+    loss = objective.loss(nets, batch, Rng.of(0))
+    assert float(loss) == pytest.approx(objective.collapsed(ROWS), rel=1e-4)
+
+
+def test_pairs_are_every_row_with_those_that_follow_and_with_its_other_view():
+    objective, nets = find("pair-contrastive")(), Nets({"F": lambda x: x})
+    batch = Batch(torch.arange(float(ROWS))[:, None], y=LABELS)
+    a, b, alike = objective.pairs(nets, batch, Rng.of(0))
+    steps = ((b - a) % ROWS).squeeze(1).long()
+    assert sorted(set(steps.tolist())) == list(range(1, 13))  # half a batch away is the last
+    assert alike.equal((a.squeeze(1) % 3 == b.squeeze(1) % 3).float())
+    batch = Batch(torch.arange(100.0)[:, None].expand(100, 4))
+    a, b, alike = objective.pairs(nets, batch, Rng.of(0))
+    assert len(a) == 200 * PARTNERS and alike.sum() == 200  # each view has one other
+
+
+def test_alike_pairs_weigh_as_much_as_all_others():
+    losses, alike = torch.tensor([1.0, 3.0, 3.0, 3.0]), torch.tensor([1.0, 0.0, 0.0, 0.0])
+    assert even(losses, alike) == 2
+    assert even(losses, torch.zeros(4)) == 2.5 / 2  # none alike: only the others count
+
+
+def test_without_classes_only_two_views_of_a_row_are_alike():
+    x, kinds = find("triplet")().grouped(Batch(torch.randn(6, 4)), Rng.of(0))
+    assert x.shape == (12, 4) and kinds.tolist() == [*range(6), *range(6)]
+    assert not torch.equal(x[:6], x[6:])
