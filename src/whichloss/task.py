@@ -17,7 +17,8 @@ class Task:
 
     labels: what a row is labelled with: nothing, one of `classes`, several of them (0/1 each), or one in an order; rows
     that are to be generated are generated given that class;
-    shape: (C, H, W) where a row is a picture, flattened.
+    shape: (C, H, W) where a row is a picture, flattened; second: how many numbers the other thing of a pair has, which
+    a batch holds as its labels; words: how many ids there are, where these numbers are the ids of a text.
     """
 
     goal: Goal
@@ -26,6 +27,8 @@ class Task:
     classes: int = 0
     labels: Labels = ""
     shape: tuple[int, ...] = ()
+    second: int = 0
+    words: int = 0
 
     @property
     def given(self) -> int:
@@ -37,7 +40,8 @@ class Task:
 class Batch:
     """What one step sees: rows x (B, d), the objective's memory, how far the run is, a number in [0, 1], and labels.
 
-    y: (B, K) of 0 and 1, one 1 a row or, where rows have several labels, any number; (B, 0) where rows have none.
+    y: (B, K) of 0 and 1, one 1 a row or, where rows have several labels, any number; (B, 0) where rows have none; of
+    pairs, the second things.
     shape: (C, H, W) where a row is a picture; only networks, and views of a row, look at it.
     """
 

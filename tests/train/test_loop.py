@@ -51,7 +51,7 @@ class Two(Generative):
 
     def updates(self):
         bound = self.bound
-        project = (lambda w: w.clamp(-bound, bound)) if bound else None
+        project = {"f": lambda w: w.clamp(-bound, bound)} if bound else {}
         return [
             Update(("f",), self.first, self.optimiser(self.lr), self.times, project),
             Update(("g",), self.second, self.optimiser(self.lr), active=self.active),

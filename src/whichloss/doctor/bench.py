@@ -94,9 +94,14 @@ class Bench:
 
 
 def labels(task: Task, rng: Rng) -> Tensor:
-    """Labels as columns (..., ROWS, m), every class at least once; no column where rows have none."""
+    """Labels as columns (..., ROWS, m), every class at least once, or the second things of pairs."""
     if task.labels == "several":
         return rng.integers("y", (ROWS, task.classes), 2).to(torch.get_default_dtype())
+    if task.words:  # texts: a start, some ids, the end, which is the highest
+        ids = rng.integers("y", (ROWS, task.second), task.words - 2)
+        return torch.where(torch.arange(task.second) == task.second - 1, task.words - 1, ids).double()
+    if task.second:
+        return rng.normal("y", (ROWS, task.second))
     if not task.labels:
         return torch.zeros(*rng.key.shape, ROWS, 0)
     return ((rng.integers("y", (ROWS, 1), task.classes) + torch.arange(ROWS)[:, None]) % task.classes).double()

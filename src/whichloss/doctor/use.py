@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from ..objectives.base import Classifier, Embedder, Generative, Nets
+from ..objectives.base import Aligner, Classifier, Embedder, Generative, Nets
 from ..task import Finding
 from ..train import Lanes, Loop
 from .bench import ROWS, Bench, generators, global_draws
@@ -75,6 +75,8 @@ def check_use(bench: Bench) -> Iterator[Finding]:
             yield from _check_sample(bench, objective, nets)
         if isinstance(objective, Classifier):
             yield from _check_logits(bench, objective, nets)
+        if isinstance(objective, Aligner):
+            yield from _check_aligned(bench, objective, nets)
         if isinstance(objective, Embedder):
             yield from _check_embeddings(bench, objective, nets)
     except Exception as error:
@@ -91,6 +93,17 @@ def _check_logits(bench: Bench, objective: Classifier, nets: Nets) -> Iterator[F
             f"logits of {ROWS} rows have shape {tuple(z.shape)} or are not finite.",
             "`logits` gives one finite number per row and class.",
             f"Return a tensor of shape {shape}.",
+        )
+
+
+def _check_aligned(bench: Bench, objective: Aligner, nets: Nets) -> Iterator[Finding]:
+    sides = objective.first(nets, bench.x()), objective.second(nets, bench.y)
+    if any(tuple(z.shape) != (ROWS, objective.size) or not torch.isfinite(z).all() for z in sides):
+        yield bench.say.fault(
+            "contract: embeddings",
+            f"embeddings of {ROWS} pairs have shapes {[tuple(z.shape) for z in sides]} or are not finite.",
+            f"`first` and `second` give {objective.size} finite numbers per row.",
+            f"Return tensors of shape {(ROWS, objective.size)}.",
         )
 
 

@@ -23,11 +23,12 @@ ROUNDING = 1e-6  # of a cosine of embeddings in float32
 @dataclass(frozen=True)
 class Retrieval:
     """For each query: how many wrong answers stand before its best right one, how many wrong and right ones stand
-    level with that, each (m,); `gallery` answers were searched."""
+    level with that, and how many right ones there are, each (m,); `gallery` answers were searched."""
 
     before: Tensor
     level: Tensor
     right: Tensor
+    answers: Tensor
     gallery: int
 
     def found(self, k: int) -> Tensor:
@@ -77,9 +78,10 @@ def retrieve(queries: Tensor, gallery: Tensor, wanted: Tensor, groups: Tensor) -
         best = cosine.masked_fill(~right, -torch.inf).amax(1, keepdim=True)
         level = (cosine - best).abs() <= ROUNDING
         above = (cosine > best) & ~level & ~right
-        found.append(torch.stack([above.sum(1), (level & ~right).sum(1), (level & right).sum(1)]))
-    before, level, right = torch.cat(found, dim=1)
-    return Retrieval(before, level, right, len(b))
+        counts = (above, level & ~right, level & right, right)
+        found.append(torch.stack([each.sum(1) for each in counts]))
+    before, same, good, answers = torch.cat(found, dim=1)
+    return Retrieval(before, same, good, answers, len(b))
 
 
 def neighbours(known: Tensor, codes: Tensor, z: Tensor, k: int = NEIGHBOURS) -> Tensor:

@@ -6,7 +6,7 @@ logger or file; `whichloss.train` moves the weights. A field named in `search` m
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self
 
 import torch
@@ -83,7 +83,7 @@ class Update:
     loss: Loss
     optimiser: Adam | RMSprop
     times: int = 1
-    project: Callable[[Tensor], Tensor] | None = None  # applied to every moved weight after the step
+    project: Mapping[str, Callable[[Tensor], Tensor]] = field(default_factory=dict)  # role -> what follows a step
     active: tuple[float, float] = (0.0, 1.0)  # the part of the run in which the update acts
 
 
@@ -169,6 +169,26 @@ class Embedder(Objective):
     def collapsed(self, rows: int) -> float:
         """The loss of a batch of so many rows where all embeddings are equal, as a network that learns nothing makes
         them."""
+
+
+@dataclass(frozen=True)
+class Aligner(Objective):
+    """An objective that puts two kinds of things into one space: what belongs together close."""
+
+    goal = "align"
+    size: ClassVar[int] = 128  # numbers in an embedding
+
+    @abstractmethod
+    def first(self, nets: Nets, x: Tensor) -> Tensor:
+        """The first things (B, d) -> (B, size), whose directions count."""
+
+    @abstractmethod
+    def second(self, nets: Nets, y: Tensor) -> Tensor:
+        """The second things (B, e), vectors or ids -> (B, size)."""
+
+    @abstractmethod
+    def collapsed(self, rows: int) -> float | None:
+        """The loss of a batch of so many pairs where all embeddings are equal, if that is one number."""
 
 
 @dataclass(frozen=True)

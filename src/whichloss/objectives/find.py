@@ -10,6 +10,7 @@ from . import own
 from .base import Objective
 
 HERE = Path(__file__).parent
+SHARED = {"__init__", "base", "boltzmann", "dual", "find", "own", "siamese"}  # modules that are no objectives
 # What `compare` trains unless told otherwise: about ten that differ in kind.
 DEFAULTS: dict[str, tuple[str, ...]] = {
     "generate": (
@@ -39,6 +40,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
         "logit-adjusted-gce",
         "ordinal",
     ),
+    "align": ("clip", "siglip", "triplet-align", "regress"),
     "embed": (
         "pair-contrastive",
         "cosine-bce",
@@ -53,7 +55,7 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
 
 def available(goal: str | None = None) -> tuple[str, ...]:
     """The names of all shipped objectives, or of those that serve a goal, sorted."""
-    stems = {path.stem for path in HERE.glob("*.py")} - {"__init__", "base", "boltzmann", "find", "own", "siamese"}
+    stems = {path.stem for path in HERE.glob("*.py")} - SHARED
     names = sorted(stem.replace("_", "-") for stem in stems)
     return tuple(name for name in names if goal is None or find(name).goal == goal)
 

@@ -30,7 +30,7 @@ class WGAN(Generative):
     def updates(self) -> Sequence[Update]:
         rms = RMSprop(self.lr)
         return [
-            Update(("D",), self.critic, rms, self.n_critic, project=self.clipped),
+            Update(("D",), self.critic, rms, self.n_critic, project={"D": self.clipped}),
             Update(("G",), self.generator, rms),
         ]
 

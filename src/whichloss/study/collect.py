@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..data import Pictures, describe
+from ..data import Pictures, Table, describe
 from ..doctor import Outcome, symptoms
 from ..metrics.copies import COPYING
 from ..objectives import find
@@ -171,7 +171,7 @@ def outcome(record: Mapping[str, Any], score: float, table: Mapping[str, Row], f
 def data(found: Found) -> Data:
     """What was understood of the data and how it was split."""
     table, judge = found.judge.table, found.judge
-    pictures = isinstance(table, Pictures)
+    plain = isinstance(table, Table)
     parts = judge.split(1)
     how = "at random, redrawn for every seed; the test rows are the same for all"
     if judge.overlap:
@@ -184,12 +184,12 @@ def data(found: Found) -> Data:
         source=table.source,
         rows=len(table),
         dim=judge.task.dim,
-        columns=() if pictures else tuple(msgspec.to_builtins(c) for c in table.schema.columns),
+        columns=() if not plain else tuple(msgspec.to_builtins(c) for c in table.schema.columns),
         shape=judge.task.shape,
         fingerprint=table.fingerprint,
         split=Split(len(parts.train), len(parts.validation), len(parts.test), judge.size(1), how),
         notes=table.notes,
-        lines=() if pictures else tuple(describe(table).lines()),
+        lines=() if isinstance(table, Pictures) else tuple(describe(table).lines()),
         **judge.described_by,
     )
 

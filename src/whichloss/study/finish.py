@@ -31,17 +31,20 @@ USE = {
     "generate": 'model.sample(1000).to_csv("new.csv")',
     "classify": 'model.predict("new.csv").to_csv("predicted.csv")',
     "embed": 'model.embed("new.csv").to_csv("embedded.csv")',
+    "align": 'model.retrieve("red car", top=5)  # the pairs of the study that fit best',
 }
 USE_PICTURES = {
     "generate": 'model.sample(100).to_sheet("sheet.png")  # or .to_folder("new"), .to_npy("new.npy")',
     "classify": 'model.predict("new_pictures").to_csv("predicted.csv")  # a folder, a file, an array',
     "embed": 'model.embed("new_pictures").to_csv("embedded.csv")  # a folder, a file, an array',
+    "align": 'model.retrieve("red car", top=5)  # the pictures of the study that fit best',
 }
 LIMITS = {
     "generate": "its rows are not private (see the copy test in the report), and its score says nothing about uses "
     "other than resembling the data.",
     "classify": "its probabilities hold for rows that come as these did, with classes as frequent as here.",
     "embed": "it puts rows together that were alike in the sense of these labels; another sense of alike needs others.",
+    "align": "it knows things like those it was trained on; what is found first is the nearest, not a promise.",
 }
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ..data import Pictures, Table
+from ..data import Pairs, Pictures, Table
 from ..errors import StudyError
+from .align.judge import PairJudge
 from .classify.judge import LabelJudge
 from .classify.pictures import PictureLabelJudge
 from .embed.judge import EmbedJudge, PictureEmbedJudge
@@ -20,19 +21,26 @@ from .generate.outliers import OutlierJudge
 from .generate.pictures import PictureJudge
 from .judge import Judge
 
-JUDGES: dict[str, type[Judge]] = {"generate": SampleJudge, "classify": LabelJudge, "embed": EmbedJudge}
-LABELLED = {"classify": PictureLabelJudge, "embed": PictureEmbedJudge}  # goals that learn from the labels of pictures
+JUDGES: dict[str, type[Judge]] = {
+    "generate": SampleJudge,
+    "classify": LabelJudge,
+    "embed": EmbedJudge,
+    "align": PairJudge,
+}
+LABELLED = {"classify": PictureLabelJudge, "embed": PictureEmbedJudge}  # goals that use the labels of pictures
 GOALS = tuple(JUDGES)
 
 
 def make_judge(
-    table: Table | Pictures,
+    table: Table | Pictures | Pairs,
     goal: str,
     asked: Mapping[str, Any],
     outliers: Table | None = None,
     features: Features | None = None,
 ) -> Judge:
     """The judge of a goal; `asked` is what the judge's own property of that name returned."""
+    if isinstance(table, Pairs):
+        return PairJudge(table)
     given = asked.get("given", "")
     if asked.get("metric") == METRIC:
         return PictureViewJudge(table) if isinstance(table, Pictures) else ViewJudge(table)
@@ -56,6 +64,8 @@ def judge_of(folder: str) -> Judge:
     except (OSError, KeyError, msgspec.MsgspecError) as error:
         raise StudyError(f"'{folder}' has no sound plan.json ({error}). Run the same comparison again.") from error
     table, outliers = Path(folder) / "data.safetensors", Path(folder) / "outliers.safetensors"
+    if "pairs" in plan["asked"]:
+        return make_judge(Pairs.load(table), plan["goal"], plan["asked"])
     if "shape" in plan["asked"] and plan["goal"] in LABELLED:
         return make_judge(Pictures.load(table), plan["goal"], plan["asked"])
     if "shape" in plan["asked"]:

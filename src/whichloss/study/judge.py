@@ -117,13 +117,18 @@ class Judge(ABC):
         return split(self.table, seed=seed)
 
     @property
+    def pictures(self) -> Pictures | None:
+        """The pictures that networks see, where they see any."""
+        return self.table if isinstance(self.table, Pictures) else None
+
+    @property
     def pixels(self) -> Tensor | None:
-        """The bytes of all pictures (n, d), where the data is pictures: then encoded rows are their numbers."""
-        if not isinstance(self.table, Pictures):
+        """The bytes of all pictures (n, d), where there are some: then encoded rows are their numbers."""
+        if self.pictures is None:
             return None
         with warnings.catch_warnings():  # a map that nobody may write to; nobody does
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            return torch.from_numpy(np.asarray(self.table.values))
+            return torch.from_numpy(np.asarray(self.pictures.values))
 
     @property
     def inputs(self) -> np.ndarray:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..data import Column, Encoder, Pictures, Scale, Schema, Table, read, read_pictures
 from ..data.later import surprises
+from ..data.pair_encode import Pairing
 from ..errors import StudyError, UserError
 from ..metrics.outliers import free_energy
 from ..objectives import Classifier, Embedder, Generative, Nets, available, find
@@ -25,6 +26,12 @@ from .store import pack, unpack, write
 from .unlikely import judged, named
 
 BLOCK, NUMBERS = 2000, 2**21  # rows drawn or scored at once, at most; and numbers in them
+DOES = {  # what models of a goal do, and the method that does it
+    "generate": ("draws rows", "sample or score"),
+    "classify": ("predicts labels", "predict"),
+    "embed": ("embeds rows", "embed"),
+    "align": ("aligns pairs", "retrieve"),
+}
 Shape = tuple[int, int, int]
 Side = int | tuple[int, int] | None
 
@@ -37,7 +44,8 @@ class Model:
         self.run = msgspec.convert(record["run"], Run)
         self.weights = weights
         self.task = msgspec.convert(record["task"], Task)
-        self.encoder: Any = msgspec.convert(record["encoder"], Scale if self.task.shape else Encoder)
+        kind = Pairing if self.task.goal == "align" else Scale if self.task.shape else Encoder
+        self.encoder: Any = msgspec.convert(record["encoder"], kind)
         self.choice = msgspec.convert(record.get("given", {}), Choice)
         roles = sorted(record["own networks"])
         if roles and not own:
@@ -86,12 +94,12 @@ class Model:
     @property
     def does(self) -> str:
         """What the model does to rows, for messages."""
-        return {"generate": "draws rows", "classify": "predicts labels", "embed": "embeds rows"}[self.task.goal]
+        return DOES[self.task.goal][0]
 
     @property
     def verb(self) -> str:
         """The method that does it."""
-        return {"generate": "sample or score", "classify": "predict", "embed": "embed"}[self.task.goal]
+        return DOES[self.task.goal][1]
 
     @property
     def schema(self) -> Schema:

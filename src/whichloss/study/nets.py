@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..errors import UserError
-from ..nets import builder, pictures
+from ..nets import builder, clip, pictures
 from ..objectives.base import Build
 from ..task import Task
 
@@ -27,6 +27,8 @@ REFUSED = {f"contract: {what}" for what in ("dropout", "running statistics", "pa
 
 def network_builder(task: Task, width: int, own: Makers | None = None) -> Build:
     """The maker of networks for a task: convolutional where rows are pictures."""
+    if task.goal == "align":
+        return clip.builder(task.shape, task.words, task.second, width, own)
     if task.shape:
         return pictures.builder(task.shape, width, own=own, given=task.given)
     return builder(width, own=own, given=task.given)

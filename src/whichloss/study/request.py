@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from ..data import Column, Pictures, Table, is_pictures, read, read_pictures
+from ..data import Column, Pairs, Pictures, Table, is_pictures, read, read_pairs, read_pictures
 from ..data.pictures import LABEL
 from ..data.pixels import option
 from ..engines import Local
@@ -32,7 +32,6 @@ from .run import Runner, Watcher, claim, default_folder, make_plan
 from .store import Store, write
 
 NO_PICTURES = "--size is the side of pictures; this data is a table. Leave it out."
-COMING = ("align",)
 DECIDES = {"classify": "log-loss", "embed": EMBEDDED[0]}  # the score that decides unless another is asked for
 QUICK_PICTURES, QUICK_SIDE = 10_000, 16  # what the budget "quick" takes of larger pictures, and of more of them
 
@@ -82,6 +81,8 @@ def request(
     size: str | float = "quick",
     side: int | tuple[int, int] | None = None,
     features: str | None = None,
+    first: str | None = None,
+    second: str | None = None,
     objectives: Sequence[str] | None = None,
     nets: Makers | str | Path | None = None,
     group: str | None = None,
@@ -99,7 +100,12 @@ def request(
     check_engine(engine)
     if workers is not None and workers < 1:
         raise UserError(f"--workers must be at least 1; got {workers}.")
-    if pictures:
+    if goal == "align" or isinstance(data, Pairs):
+        judge = of_pairs(data, goal, side, group, first, second, {
+            "target": target, "metric": metric, "outliers": outliers is not None, "given": given, "features": features,
+            "time": time, "drop": drop,
+        })  # fmt: skip
+    elif pictures:
         others = {"target": target, "metric": metric, "outliers": outliers is not None, "time": time, "drop": drop}
         whole = read_pictures(data, size=side, group=group)
         found = quick(whole, resize=side is None) if spent.name == "quick" else whole
@@ -123,6 +129,24 @@ def request(
     if folder.exists() and not folder.is_dir():
         raise StudyError(f"'{folder}' is a file; --out needs a folder.")
     return Request(judge.table, plan, judge, folder, command, own, workers, anyway)
+
+
+def of_pairs(
+    data: object,
+    goal: str | None,
+    side: int | tuple[int, int] | None,
+    group: str | None,
+    first: str | None,
+    second: str | None,
+    others: Mapping[str, Any],
+) -> Judge:
+    """The judge of pairs; options that belong to other goals are refused."""
+    if goal not in (None, "align"):
+        raise UserError(f"--goal {goal} learns rows or pictures; {data!r} are pairs, which --goal align learns.")
+    for name, value in others.items():
+        if value:
+            raise UserError(f"--{name} does not belong to the goal 'align', which learns pairs. Leave it out.")
+    return make_judge(read_pairs(data, first=first, second=second, concept=group, size=side), "align", {})
 
 
 def quick(pictures: Pictures, resize: bool) -> Pictures:
@@ -310,9 +334,7 @@ def known_goal(goal: str | None) -> None:
     if goal is None or goal in GOALS:
         return
     supported = f"Supported: {', '.join(GOALS)}"
-    if goal in COMING:
-        raise UserError(f"The goal '{goal}' is not available in this version. {supported} (leave --goal out).")
-    hint = nearest(goal, GOALS + COMING)
+    hint = nearest(goal, GOALS)
     if hint.startswith("did you mean"):
         raise UserError(f"There is no goal '{goal}': {hint} {supported}.")
     raise DataUnfit(

@@ -297,8 +297,10 @@ def default_folder(table: Table | Pictures) -> Path:
 
 
 def small(task: Task) -> Task:
-    """The task with pictures of 8 x 8, where they are pictures: a rule that holds for these holds for large ones, which
-    would need gigabytes to be checked in float64."""
+    """The task with pictures of 8 x 8 and few words: a rule that holds for these holds for large ones, which would need
+    gigabytes to be checked in float64."""
+    if task.words:
+        task = replace(task, words=min(task.words, 40), second=min(task.second, 8))
     if not task.shape:
         return task
     shape = (task.shape[0], 8, 8)

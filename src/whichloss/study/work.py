@@ -77,7 +77,8 @@ class Trainer:
             if step % every == 0 or step == self.steps:
                 self.note(losses, loop.state)
                 self.tell((step, self.steps))
-                let_go(self.judge.table.values)  # pictures read by now would count as this process's memory
+                if self.judge.pictures is not None:  # those read by now would count as this process's memory
+                    let_go(self.judge.pictures.values)
             if step in self.looks:
                 self.look(loop.state)
             if step in self.quarters[:-1] or time.monotonic() - saved > PAUSE:

@@ -67,8 +67,8 @@ class Loop:
         for role in update.moves:
             w, slots = state.weights[role], state.slots[f"{i}:{role}"]
             optimise.step(update.optimiser, w, grads[role], slots, self.rates[i])
-            if update.project is not None:
-                w.copy_(update.project(w))
+            if role in update.project:
+                w.copy_(update.project[role](w))
         return loss
 
     def _work(self, i: int, inputs: tuple[Any, ...]) -> Callable[..., Any]:

@@ -1,7 +1,7 @@
 """CLIP's networks by name: two sizes of the paper, two that train on a processor."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ...errors import UserError, nearest
+from ..mlp import builder as perceptrons
 from .resnet import ResNet
 from .small import SmallConv
 from .text import BagOfWords, TextTransformer
@@ -16,6 +17,7 @@ from .vit import Shape, ViT
 
 PUBLISHED_WORDS, PUBLISHED_CONTEXT = 49_408, 77  # ids of the published vocabulary (the paper's 49,152 is nominal)
 TEMPERATURE = 0.07  # at the start
+TRAINED = "small-conv"  # what a comparison trains
 TEXTS = ("words", "transformer")
 
 
@@ -95,6 +97,29 @@ def text_encoder(
         have = TEXTS if known.words else TEXTS[1:]
         raise UserError(f"{size} has no text encoder '{text}'; {nearest(text, have)}")
     return known.words(vocabulary, outputs or known.outputs)
+
+
+def builder(
+    shape: tuple[int, ...],
+    words: int,
+    context: int,
+    width: int = 64,
+    own: Mapping[str, Callable[[int, int], nn.Module]] | None = None,
+) -> Callable[..., nn.Module]:
+    """A maker of networks by role for pairs: I sees pictures (C, H, W) if there is a shape, T reads `context` ids if
+    there are words; vectors go through perceptrons. `own` holds the user's makers f(inputs, outputs) for some roles."""
+    plain = perceptrons(width, own=own)
+
+    def build(role: str, inputs: int, outputs: int, *, smooth: bool = False) -> nn.Module:
+        if own and role in own:
+            return own[role](inputs, outputs)
+        if role == "I" and shape:
+            return picture_encoder(TRAINED, (shape[0], shape[1], shape[2]), outputs)
+        if role == "T" and words:
+            return text_encoder(TRAINED, words, context, outputs)
+        return plain(role, inputs, outputs, smooth=smooth)
+
+    return build
 
 
 class CLIP(nn.Module):
