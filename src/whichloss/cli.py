@@ -44,7 +44,7 @@ Drop = Annotated[list[str] | None, typer.Option(help="Leave this column out. May
 def compare(
     data: Source,
     goal: Annotated[
-        str | None, typer.Option(help="generate (the default), classify (with --target), or embed.")
+        str | None, typer.Option(help="generate (the default), classify (with --target), embed, or align (pairs).")
     ] = None,
     target: Annotated[
         str | None,
@@ -66,6 +66,10 @@ def compare(
     budget: Annotated[
         str, typer.Option(help="quick, standard, thorough, or operations per run, such as 3e11.")
     ] = "quick",
+    first: Annotated[
+        str | None, typer.Option(help="Of pairs: the column of picture files, or columns of numbers such as 'image_*'.")
+    ] = None,
+    second: Annotated[str | None, typer.Option(help="Of pairs: the column of captions, or columns of numbers.")] = None,
     objectives: Annotated[str | None, typer.Option(help="Names with commas, ./mine.py among them, or 'all'.")] = None,
     nets: Annotated[
         Path | None, typer.Option(help="A file with your own networks: def D(inputs, outputs): ...")
@@ -95,7 +99,7 @@ def compare(
 
     asked = request(
         data, goal=goal, target=target, metric=metric, outliers=outliers, given=given, anyway=anyway, size=budget,
-        side=side_of(size), features=features,
+        side=side_of(size), features=features, first=first, second=second,
         objectives=objective_names(objectives), nets=nets, group=group, time=time, drop=drop or (), seeds=seeds,
         out=out, engine=engine, workers=workers, command=as_command(sys.argv[1:]),
     )  # fmt: skip
@@ -247,6 +251,9 @@ def predict(
     output: Annotated[Path, typer.Option("-o", "--output", help="A .csv or .parquet file.")] = Path("predicted.csv"),
     size: Size = None,
     nets: Annotated[Path | None, typer.Option(help="The file with your own networks, if the run used one.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="After --goal align: names of classes with commas, told by these alone.")
+    ] = None,
 ) -> None:
     """Write the labels of every row of DATA and their calibrated probabilities."""
     from .comparison import side_of
@@ -254,11 +261,24 @@ def predict(
     _writer(output)
     model = _load(run, nets)
     _spare(output, data, model.record["source"])
-    rows = model.predict(data, side_of(size))
+    named = classes.split(",") if classes is not None else None
+    rows = model.zero_shot(data, named, side_of(size)) if named else model.predict(data, side_of(size))
     _write_table(rows, output)
     for note in rows.notes:
         typer.echo(f"note: {note}")
     typer.echo(f"{len(rows):,} predictions written to {output}")
+
+
+@app.command()
+def retrieve(
+    run: RunFolder,
+    query: Annotated[str, typer.Argument(help="A text, or the file of a picture.", show_default=False)],
+    top: Annotated[int, typer.Option(help="How many answers.")] = 5,
+) -> None:
+    """Find what belongs to QUERY among the pairs of a study: pictures for a text, texts for a picture."""
+    model = _load(run, None)
+    for place, found in enumerate(model.retrieve(query, top), 1):
+        typer.echo(f"{place:>3}  {found.cosine:.3f}  {found.name}")
 
 
 @app.command()

@@ -66,6 +66,8 @@ def compare(
     seeds: int | None = None,
     size: int | tuple[int, int] | None = None,
     features: str | None = None,
+    first: str | None = None,
+    second: str | None = None,
     out: str | Path | None = None,
     engine: str = "local",
     workers: int | None = None,
@@ -81,6 +83,8 @@ def compare(
     log-loss, or of embeddings "knn-accuracy" and, without a target, "view-recall".
     outliers: rows that do not belong, or a 0/1 column that marks them: no objective trains on them, the study says how
     well each finds them, and metric "auroc" has that decide.
+    goal "align": pairs, a table of picture files and captions, or of two blocks of numbers, or two arrays; first,
+    second: the columns of each, found by what they hold if not given; group: the column of concepts, kept whole.
     given: the column of classes that every row is generated given; of labelled pictures "label".
     budget: "quick", "standard", "thorough", or floating-point operations per run. nets: your own networks, makers
     f(inputs, outputs) by role ({"G": f, "D": g}) or a file that defines them. anyway: train although the data look
@@ -98,11 +102,13 @@ def compare(
         "drop": drop,
         "size": size,
         "features": features,
+        "first": first,
+        "second": second,
         "anyway": anyway,
     }
     asked = request(
         data, goal=goal, target=target, metric=metric, outliers=outliers, given=given, anyway=anyway, size=budget,
-        side=size, features=features,
+        side=size, features=features, first=first, second=second,
         objectives=objectives, nets=nets, group=group, time=time, drop=drop, seeds=seeds, out=out, engine=engine,
         workers=workers, command=as_python(data, budget, objectives, seeds, others),
     )  # fmt: skip

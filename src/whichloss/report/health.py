@@ -146,7 +146,7 @@ def status(study: Study, row: Row, family: int) -> str:
 
 def matrix(study: Study) -> dict[str, Any]:
     """Objectives by families, and the symbol of every cell."""
-    shown = {"generate": ORDER, "classify": PREDICTING, "embed": (*PREDICTING, COVERAGE)}[study.goal]
+    shown = {"generate": ORDER, "classify": PREDICTING}.get(study.goal, (*PREDICTING, COVERAGE))
     order = [i for i in ORDER if i in shown or i in map(family_of, study.findings)]
     families = [FAMILIES[i] for i in order]
     lines = []

@@ -110,7 +110,7 @@ def everything(study: Study, folder: Path) -> dict[str, Any]:
         "score": wording(study).score.format(name=score_name(study)),
         "number": {name: i + 1 for i, name in enumerate(wording(study).sections)},
         "use": use(study),
-        **{"generate": drawn, "classify": predictions, "embed": embedded}[study.goal](study, folder),
+        **{"generate": drawn, "classify": predictions, "embed": embedded, "align": aligned}[study.goal](study, folder),
         "theory": [(row.name, card) for row in objectives if (card := in_report(row.name))],
         "style": text("style.css") + text("card.css"),
         "script": text("script.js"),
@@ -164,6 +164,19 @@ def embedded(study: Study, folder: Path) -> dict[str, Any]:
         "metrics": ranking.metrics(study),
         "inputs": study.data.dim if study.data.shape else len(study.data.columns) - len(columns),
         "predictions": {"target": alike},
+    }
+
+
+def aligned(study: Study, folder: Path) -> dict[str, Any]:
+    """What only a study of pairs has."""
+    from . import embeddings, retrieval
+
+    return {
+        "embeddings": embeddings.section(study, folder),
+        "retrieval": retrieval.section(study, folder),
+        "metrics": ranking.metrics(study),
+        "inputs": 0,
+        "predictions": {"target": "things of one pair, or of one unit"},
     }
 
 

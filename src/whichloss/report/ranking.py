@@ -125,7 +125,7 @@ def own(study: Study, row: Row, digits: int) -> tuple[Cell, ...]:
     """The columns of the study's goal."""
     if study.goal == "classify":
         return predicts(row, digits)
-    return embeds(row) if study.goal == "embed" else (gap(row),)
+    return embeds(row) if study.goal in ("embed", "align") else (gap(row),)
 
 
 def embeds(row: Row) -> tuple[Cell, Cell, Cell]:

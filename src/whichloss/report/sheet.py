@@ -58,7 +58,7 @@ def facts(study: Study) -> list[tuple[str, str, str]]:
     """The numbers under the answer."""
     row = study.row(study.answer.recommended)
     failed = sum(r.failures for r in of_role(study, "objective"))
-    own = {"classify": predicted, "embed": embedded}.get(study.goal)
+    own = {"classify": predicted, "embed": embedded, "align": embedded}.get(study.goal)
     out = own(study, row) if own else []
     if row.skill is not None:
         out.append(("skill", fixed(row.skill, 2), "0 is the best simple baseline, 1 fresh real rows"))
@@ -94,7 +94,7 @@ def embedded(study: Study, row: Row) -> list[tuple[str, str, str]]:
     shown = (
         ("kNN accuracy", "knn-accuracy", "classes that neighbours tell"),
         ("linear probe", "probe-accuracy", "classes that a probe tells"),
-        ("recall@1", "recall@1", "views that find their other view first"),
+        ("recall@1", "recall@1", "found first, the mean of both ways"),
     )
     return [(title, hundredths(mean[name]), says) for title, name, says in shown if name in mean]
 

@@ -3,7 +3,7 @@
 import html
 from typing import TYPE_CHECKING
 
-from ..objectives import Embedder
+from ..objectives import Aligner, Embedder
 from ..study.records import Row, Study
 from .lookup import of_role, searched, several_labels, things, wanted
 from .ranking import skill
@@ -39,9 +39,10 @@ def caption(study: Study) -> str:
     """What the columns of the table hold."""
     if study.goal == "classify":
         return PREDICTED.format(name=score_name(study))
-    if study.goal == "embed":
+    if study.goal in ("embed", "align"):
         means = "R@k: recall among k" if searched(study) else "Probe: linear"
-        return EMBEDDED.format(name=score_name(study), means=means, size=Embedder.size)
+        size = (Aligner if study.goal == "align" else Embedder).size
+        return EMBEDDED.format(name=score_name(study), means=means, size=size)
     return DETECTED if study.score_name == "1 - auroc" else GENERATED
 
 
@@ -186,7 +187,7 @@ def why(study: Study) -> list[str]:
 def quality(study: Study) -> list[str]:
     """How well the recommended objective and the best simple baseline predict, or find outliers."""
     rows = [study.row(study.answer.recommended), *of_role(study, "baseline")[:1]]
-    tell = {"generate": finds, "classify": predicts, "embed": tells}[study.goal]
+    tell = {"generate": finds, "classify": predicts, "embed": tells, "align": tells}[study.goal]
     return [f"{row.name}: {said}" for row in rows if (said := tell(study, row))]
 
 
@@ -203,6 +204,10 @@ def finds(study: Study, row: Row) -> str:
 def tells(study: Study, row: Row) -> str:
     """its neighbours tell the class of 93 % of the rows, a linear probe of 94 %"""
     right = embedded(row)
+    if study.goal == "align":
+        chance = row.metrics.get("chance of recall@1", (0.0, 0.0))[0]
+        first = f"{right[0]} % of the time ({hundredths(chance)} by chance)"
+        return f"what belongs together is found first {first}, among ten {right[1]} %"
     if searched(study):
         found = f"a view of a row finds its other view first {right[0]} % of the time, among ten {right[1]} %"
         return found.replace("row", things(study)[:-1])

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..metrics.copies import COPYING
-from ..objectives import Embedder
 from ..study.records import Row, Study
 from .lookup import clear, of_role, rope, several_labels, things
 from .ranking import setting
@@ -154,7 +153,11 @@ def lies(study: Study, row: Row) -> Iterator[str]:
         return
     right = {name: pair[0] for name, pair in row.metrics.items()}
     simple, of = of_role(study, "baseline"), things(study)
-    if "recall@1" in right:
+    if study.goal == "align" and "recall@1" in right:
+        ways = f"{hundredths(right['recall@1, there'])} one way and {hundredths(right['recall@1, back'])} the other"
+        chance = hundredths(right["chance of recall@1"])
+        yield f"What belongs together is found first {ways} (chance {chance}), in a gallery of {right['gallery']:,.0f}."
+    elif "recall@1" in right:
         ten = f"{hundredths(right['recall@10'])} of the time it is among ten"
         first = hundredths(right["recall@1"])
         yield f"A view finds the other view of the same {of[:-1]} first {first} of the time; {ten}."
@@ -169,7 +172,7 @@ def collapse(study: Study, row: Row) -> Iterator[str]:
     """How much of the sphere is in use."""
     rank = row.metrics.get("effective rank")
     if rank and rank[0] < FEW_DIRECTIONS:
-        yield f"Its embeddings use {figures(rank[0])} of {Embedder.size} directions: they have all but collapsed."
+        yield f"Its embeddings use {figures(rank[0])} directions: they have all but collapsed."
 
 
 FEW_DIRECTIONS = 2.0
@@ -245,6 +248,7 @@ FACTS: Mapping[str, tuple[Fact, ...]] = {
     "generate": (failed, place, copying, state, modes, spread, told_apart, tuning, learning),
     "classify": (failed, stand, purpose, state, sureness, tuning, learning),
     "embed": (failed, lies, collapse, state, tuning, learning),
+    "align": (failed, lies, collapse, state, tuning, learning),
 }
 
 

@@ -48,6 +48,12 @@ SEARCH = replace(
     score="{name}: how often a view of one of the {things} does not find its other view first",
     limits="Without labels each of the {things} is like itself only, in the sense of these views.",
 )
+ALIGN = replace(
+    SEARCH,
+    sections=tuple("pairs" if name == "signal" else name for name in EMBED.sections),
+    score="{name}: how often what belongs to a new thing is not found first, the mean of both ways",
+    limits="Recall holds for a gallery of this size; a larger one is harder.",
+)
 DETECT = replace(
     GENERATE,
     score="the share of pairs in which a row looks more unlikely than an outlier (1 - AUROC)",
@@ -60,7 +66,8 @@ WITH_OUTLIERS = ("answer", "ranking", "evidence", "why", "outliers", *GENERATE.s
 
 def wording(study: Study) -> Wording:
     """The words of a study's goal."""
-    found = {"classify": CLASSIFY, "embed": SEARCH if searched(study) else EMBED}.get(study.goal, GENERATE)
+    embed = SEARCH if searched(study) else EMBED
+    found = {"classify": CLASSIFY, "embed": embed, "align": ALIGN}.get(study.goal, GENERATE)
     found = DETECT if study.score_name == "1 - auroc" and study.goal == "generate" else found
     found = replace(found, sections=WITH_OUTLIERS) if outliers(study) else found
     named = {f: getattr(found, f).replace("{things}", things(study)) for f in ("score", "noise", "band", "limits")}

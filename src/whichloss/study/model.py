@@ -1,6 +1,6 @@
 """The trained model, ready to use: RUN/best/ holds its weights, its encoding, what it is, and how it was made."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data import Column, Encoder, Pictures, Scale, Schema, Table, read, read_pictures
+from ..data import Column, Encoder, Pairs, Pictures, Scale, Schema, Table, read, read_pictures
 from ..data.later import surprises
 from ..data.pair_encode import Pairing
 from ..errors import StudyError, UserError
 from ..metrics.outliers import free_energy
-from ..objectives import Classifier, Embedder, Generative, Nets, available, find
+from ..objectives import Aligner, Classifier, Embedder, Generative, Nets, available, find
 from ..rng import Rng
 from ..task import Task
 from ..train import Lanes
 from .choice import Choice
 from .nets import Makers, network_builder
 from .plan import Run
+from .retrieve import Found, retrieve, zero_shot
 from .store import pack, unpack, write
 from .unlikely import judged, named
 
@@ -41,6 +42,7 @@ class Model:
 
     def __init__(self, record: Mapping[str, Any], weights: Mapping[str, Tensor], own: Makers | None) -> None:
         self.record = record
+        self.folder: Path | None = None  # of its study
         self.run = msgspec.convert(record["run"], Run)
         self.weights = weights
         self.task = msgspec.convert(record["task"], Task)
@@ -200,6 +202,23 @@ class Model:
         assert isinstance(self.objective, Generative)
         return self.objective.unlike(*self._told(x))
 
+    def retrieve(self, query: object, top: int = 5, gallery: Pairs | None = None) -> list[Found]:
+        """The things that lie nearest to a text or a picture: texts for a picture, pictures for a text.
+
+        gallery: pairs to search, those of the study if none are given. Raises UserError for what cannot be asked.
+        """
+        if not isinstance(self.objective, Aligner):
+            raise UserError(f"{self.run.objective} {self.does} and finds no pairs; use {self.verb}.")
+        if gallery is None and self.folder is None:
+            raise UserError("This model does not know the pairs of its study: give some, model.retrieve(..., gallery=)")
+        return retrieve(self, query, top, gallery or Pairs.load(self.folder / "data.safetensors"))  # type: ignore[operator]
+
+    def zero_shot(self, source: object, classes: Sequence[str], size: Side = None) -> Table:
+        """The class of every picture by the names of the classes alone, and a probability of each."""
+        if not isinstance(self.objective, Aligner):
+            raise UserError(f"{self.run.objective} {self.does} and knows no names; --classes needs the goal align.")
+        return zero_shot(self, read_pictures(source, size=size, like=self.shape, labels=False), classes)
+
     def embed(self, source: object, size: Side = None) -> Table:
         """Where new rows lie: columns z1 .. ze of length 1, whose inner product is the cosine.
 
@@ -260,7 +279,9 @@ def load(path: str | Path, nets: Makers | None = None) -> Model:
             except StudyError as error:
                 raise StudyError(f"{error} Run the same comparison again; finished runs are kept.") from error
             tensors = {k: torch.from_numpy(v.copy()) for k, v in arrays.items()}
-            return Model(record, tensors, nets)
+            model = Model(record, tensors, nets)
+            model.folder = folder.parent if folder.name == "best" else None
+            return model
     raise StudyError(
         f"'{path}' holds no trained model. Give the folder of a finished comparison (it has a folder 'best')."
     )
