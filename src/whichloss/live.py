@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -15,9 +16,13 @@ from rich.table import Table as Grid
 from .data import Pictures, Table
 from .data.describe import concerns
 from .data.pixels import said, shade
+from .nets.clip import TRAINED
 from .report.words import quoted
-from .study.classify.judge import LabelJudge
+from .study.align.judge import PairJudge
+from .study.align.signal import PairSignal
+from .study.classify.judge import Labelled
 from .study.classify.signal import LEVEL, Signal
+from .study.embed.views import ViewJudge
 from .study.judge import Judge, Preflight
 from .study.plan import Group, Plan
 from .study.store import Store
@@ -40,15 +45,14 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = Non
     parts, b = judge.split(1), plan.budget
     total = sum(flops for _, _, flops in plan.stages())
     cores = len(os.sched_getaffinity(0))
-    labels = judge.target if isinstance(judge, LabelJudge) else ()
-    pictures = isinstance(judge.table, Pictures)
-    suspicious = () if pictures else suspicions(judge.table, labels)
+    labels = judge.target if isinstance(judge, Labelled) else ()
+    pictures = judge.pictures is not None
+    suspicious = suspicions(judge.table, labels) if isinstance(judge.table, Table) else ()
     lines = [
         f"[bold]{escape(judge.table.source)}[/]: {extent(judge, len(labels))}; {len(parts.train):,} train, "
         f"{len(parts.validation):,} tune, {len(parts.test):,} judge",
         *target_lines(judge),
-        f"goal {plan.goal}, budget {escape(b.name)}: {plain(b.flops)} operations per run, "
-        + (f"convolutional networks of {b.width // 4} channels" if pictures else f"networks of 3 x {b.width}"),
+        f"goal {plan.goal}, budget {escape(b.name)}: {plain(b.flops)} operations per run, " + networks(judge, b.width),
         f"objectives: {escape(', '.join(plan.objectives))}",
         *skipped_lines(plan),
         *(f"[yellow]note[/] {escape(note)}" for note in (*judge.notes, *suspicious)),
@@ -67,8 +71,17 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = Non
     return lines
 
 
+def networks(judge: Judge, width: int) -> str:
+    """What is trained, roughly."""
+    if isinstance(judge, PairJudge) and judge.pictures is not None:
+        return f"CLIP's networks in the size {TRAINED}"
+    return f"convolutional networks of {width // 4} channels" if judge.pictures else f"networks of 3 x {width}"
+
+
 def extent(judge: Judge, labels: int) -> str:
-    """344 rows, 8 columns (12 encoded dimensions); or 10,000 pictures of 16 x 16, grey."""
+    """344 rows, 8 columns (12 encoded dimensions); or 10,000 pictures of 16 x 16, grey; or pairs."""
+    if isinstance(judge, PairJudge):
+        return f"{len(judge.table):,} pairs of {judge.table.said}"
     if isinstance(judge.table, Pictures):
         return f"{len(judge.table):,} pictures of {said(judge.table.shape[1:])}, {shade(judge.table.shape)}"
     columns, dims = len(judge.table.schema.columns) - labels, judge.task.dim
@@ -94,7 +107,11 @@ def target_lines(judge: Judge) -> list[str]:
     """What is to be predicted, and what decides; or what rows are given."""
     if told := judge.described_by:
         return [f"given {escape(told['given'])}: {len(told['classes'])} classes ({escape(some(told['classes']))})"]
-    if not isinstance(judge, LabelJudge):
+    if isinstance(judge, PairJudge):
+        return [f"decided by recall@1 both ways; {len(np.unique(judge.table.groups)):,} units that a split keeps whole"]
+    if isinstance(judge, ViewJudge):
+        return ["no labels: two views of a row must find each other; decided by recall@1"]
+    if not isinstance(judge, Labelled):
         return []
     names, kind = judge.labels.names, judge.labels.kind
     shown = some(names)
@@ -103,7 +120,8 @@ def target_lines(judge: Judge) -> list[str]:
     else:
         what = f"{', '.join(judge.target)}: {len(names)} classes{' in order' * (kind == 'ordered')} ({shown})"
     rare = f" of {quoted(names[judge.labels.positive])}, the rarer class" if judge.labels.two else ""
-    return [f"predicts {escape(what)}; decided by {judge.metric}{escape(rare) * (judge.metric == 'average-precision')}"]
+    does = "predicts" if judge.goal == "classify" else "alike are rows of equal"
+    return [f"{does} {escape(what)}; decided by {judge.metric}{escape(rare) * (judge.metric == 'average-precision')}"]
 
 
 def some(names: Sequence[str]) -> str:
@@ -113,6 +131,13 @@ def some(names: Sequence[str]) -> str:
 
 def measured_lines(preflight: Preflight) -> list[str]:
     """What the preflight found of labels: signal, and what to beware of."""
+    if isinstance(preflight, PairSignal):
+        found = "signal" if preflight.seen else "no signal that a cheap probe can see"
+        said = (
+            f"a cheap probe's prediction lies nearer to its own partner than to another's {preflight.told:.1%} of the "
+        )
+        said += f"time ({preflight.chance_low:.1%} to {preflight.chance_high:.1%} with shuffled units; "
+        return [f"{found}: {said}p = {preflight.p:.2g})", *preflight.cautions()]
     if not isinstance(preflight, Signal):
         return []
     found = "signal" if preflight.p < LEVEL else "no signal that a cheap probe can see"

@@ -13,7 +13,7 @@ import torch
 
 from whichloss.errors import UserError
 from whichloss.nets import builder, pictures
-from whichloss.objectives import Classifier, Embedder, Generative, available, find
+from whichloss.objectives import Aligner, Classifier, Embedder, Generative, available, find
 from whichloss.objectives.find import DEFAULTS
 from whichloss.rng import Rng
 from whichloss.task import Batch, Goal, Task
@@ -43,6 +43,8 @@ def task_of(name, dim=D):
     objective = find(name)()
     if objective.goal == "generate":
         return Task("generate", dim, N)
+    if objective.goal == "align":
+        return Task("align", dim, N, second=K)
     tasks = [Task(objective.goal, dim, N, K, labels) for labels in LABELS]
     return next(task for task in tasks if objective.unfit(task) is None)
 
@@ -51,6 +53,8 @@ def rows_of(task, seed):
     """Random rows with random labels behind them: what every lane of `Lanes.data` holds."""
     rng = Rng.of(seed)["data"]
     x = rng.normal("x", (N, task.dim))
+    if task.second:
+        return torch.cat([x, rng.normal("y", (N, task.second))], dim=1)
     if not task.labels:
         return x
     several = task.labels == "several"
@@ -70,6 +74,8 @@ def made(lanes, weights, n, label):
     if lanes.task.goal == "generate":
         return lanes.sample(weights, n, label)
     x = Rng.of(1)[label].normal("x", (n, lanes.task.dim))
+    if lanes.task.goal == "align":
+        return lanes.map(lambda objective, rng, w: objective.first(lanes.nets(w), x), dict(weights))
     if lanes.task.goal == "embed":
         return lanes.map(lambda objective, rng, w: objective.embed(lanes.nets(w), x), dict(weights))
     return lanes.map(lambda objective, rng, w: objective.logits(lanes.nets(w), x, lanes.task), dict(weights))
@@ -300,7 +306,7 @@ def test_it_runs_on_one_column_and_on_many(name):
         loop = Loop(lanes, lanes.start(), 2)
         loop.work = {i: loop._gradient(i) for i in range(len(loop.updates))}
         assert all(torch.isfinite(v).all() for v in loop.step().values())
-        wide = {"generate": dim, "classify": K, "embed": Embedder.size}[task.goal]
+        wide = {"generate": dim, "classify": K, "embed": Embedder.size, "align": Aligner.size}[task.goal]
         assert made(lanes, loop.state.weights, 3, "a").shape == (1, 3, wide)
 
 

@@ -98,7 +98,12 @@ class Pairs:
         return len(self.first)
 
     def __repr__(self) -> str:
-        return f"Pairs({self.source}: {len(self):,} x {_kind(self.first)} and {_kind(self.second)})"
+        return f"Pairs({self.source}: {len(self):,} x {self.said})"
+
+    @property
+    def said(self) -> str:
+        """What pairs are of: pictures of 32 x 32 and captions."""
+        return f"{_kind(self.first)} and {_kind(self.second)}"
 
     @cached_property
     def fingerprint(self) -> str:

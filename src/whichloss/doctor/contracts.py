@@ -78,7 +78,7 @@ def _check_training(bench: Bench) -> Iterator[Finding]:
             found += check_update(bench, i, update)
         if not found:
             found += _check_data_used(bench)
-            found += check_rows(bench.nets().by_role, _shapes_seen(bench), bench.say)
+            found += check_rows(bench.nets().by_role, _shapes_seen(bench), bench.lanes.modules, bench.say)
     except Exception as error:
         found.append(bench.say.raised("A loss", error))
     yield from found

@@ -95,16 +95,22 @@ def request(
     command: str = "",
 ) -> Request:
     """Understand the data and plan the study; nothing is trained or written. Raises UserError and DataUnfit."""
-    pictures = is_pictures(data)
-    spent: Budget = budget(size, seeds, pictures)
-    check_engine(engine)
-    if workers is not None and workers < 1:
-        raise UserError(f"--workers must be at least 1; got {workers}.")
+    aligned: Judge | None = None
     if goal == "align" or isinstance(data, Pairs):
-        judge = of_pairs(data, goal, side, group, first, second, {
+        aligned = of_pairs(data, goal, side, group, first, second, {
             "target": target, "metric": metric, "outliers": outliers is not None, "given": given, "features": features,
             "time": time, "drop": drop,
         })  # fmt: skip
+    elif first or second:
+        named = "first" if first else "second"
+        raise UserError(f"--{named} names columns of pairs; add --goal align, or leave it out.")
+    pictures = aligned is None and is_pictures(data)
+    spent: Budget = budget(size, seeds, pictures or (aligned is not None and aligned.pictures is not None))
+    check_engine(engine)
+    if workers is not None and workers < 1:
+        raise UserError(f"--workers must be at least 1; got {workers}.")
+    if aligned is not None:
+        judge = aligned
     elif pictures:
         others = {"target": target, "metric": metric, "outliers": outliers is not None, "time": time, "drop": drop}
         whole = read_pictures(data, size=side, group=group)

@@ -37,9 +37,14 @@ class PairSignal(Preflight, frozen=True, kw_only=True):
     context: int
     ids: int
 
+    @property
+    def seen(self) -> bool:
+        """Does the probe see a signal?"""
+        return self.p < LEVEL and self.told >= RESEMBLES
+
     def refusal(self, judge: Judge) -> str:
         """Refuse where a cheap probe sees no signal."""
-        if self.p < LEVEL and self.told >= RESEMBLES:
+        if self.seen:
             return ""
         return (
             f"no signal in these pairs that a cheap probe can see: its predictions lie nearer to their own partner "
@@ -51,7 +56,7 @@ class PairSignal(Preflight, frozen=True, kw_only=True):
     def cautions(self) -> tuple[str, ...]:
         """What repeats and cuts mean, in sentences."""
         said = []
-        if not (self.p < LEVEL and self.told >= RESEMBLES):
+        if not self.seen:
             said.append(f"A cheap probe saw no signal in these pairs (p = {self.p:.2g}); trained because asked to.")
         if self.cut > 0.01:
             said.append(f"{self.cut:.0%} of the texts are longer than the {self.context} ids that networks read.")
