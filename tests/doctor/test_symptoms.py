@@ -248,3 +248,32 @@ def test_labels_known_by_heart_and_guessed_elsewhere():
     assert result.level == "fault" and "99%" in result.says and "55%" in result.says
     for other in ({"guessed": None}, {"accuracy": 0.6}, {"training_accuracy": 0.7}):
         assert "labels learnt by heart" not in found(replace(heart, **other))
+
+
+EMBEDDED = replace(GOOD, spread_ratio=None, coverage=None, collapse=math.log(511), effective_rank=20.0)
+EMBEDDED_BAD = replace(EMBEDDED, score=0.3)
+
+
+def rules(outcome, curves):
+    return {f.rule: f.level for f in symptoms("simclr", curves, outcome)}
+
+
+def test_a_loss_that_rests_where_equal_embeddings_are_is_named():
+    at, below = [math.log(511) + 0.01 * s for s in SWING], [3.0 + s for s in SWING]
+    assert rules(EMBEDDED_BAD, {"loss 0:F+H": at})["loss at its collapse value"] == "fault"
+    assert rules(EMBEDDED, {"loss 0:F+H": at})["loss at its collapse value"] == "note"  # yet it works
+    assert "loss at its collapse value" not in rules(EMBEDDED_BAD, {"loss 0:F+H": below})
+    started = [math.log(511) - 3 * t for t in RUN]  # every run starts there
+    assert "loss at its collapse value" not in rules(EMBEDDED_BAD, {"loss 0:F+H": started})
+
+
+def test_embeddings_on_one_line_have_collapsed():
+    curves = {"loss 0:F+H": [3.0 + s for s in SWING]}
+    assert rules(replace(EMBEDDED_BAD, effective_rank=1.2), curves)["embedding collapse"] == "fault"
+    assert "embedding collapse" not in rules(EMBEDDED_BAD, curves)
+
+
+def test_a_factor_of_cosines_at_its_bound_is_noted():
+    curves = {"scale of cosines": [min(100.0, 14 + 200 * t) for t in RUN]}
+    assert rules(EMBEDDED, curves)["temperature at its clip"] == "note"
+    assert "temperature at its clip" not in rules(EMBEDDED, {"scale of cosines": [14 + 20 * t for t in RUN]})

@@ -15,6 +15,8 @@ from ..task import Finding
 from .record import Curve, Outcome, Record, numbers
 from .say import Say
 
+MOST_SCALE = 100.0  # of cosines
+
 
 def symptoms(objective: str, curves: Mapping[str, Curve], outcome: Outcome) -> tuple[Finding, ...]:
     """What the run of one seed shows: watched numbers and losses by name, over the run, and how it ended."""
@@ -93,6 +95,20 @@ def at_collapse(record: Record) -> Iterator[Finding]:
                 "Overfit 64 rows first. If that fails too, lower lr; if it works, look at labels and views.",
                 {"loss": value, "at collapse": level},
                 "Radford et al., 2021; Hermans et al., 2017",
+            )
+
+
+def at_clip(record: Record) -> Iterator[Finding]:
+    """C6: the learnt factor of cosines stands at its bound."""
+    for value in record.late("scale of cosines", 0.2).values():
+        if value > 0.99 * MOST_SCALE:
+            yield record.say.note(
+                "temperature at its clip",
+                f"The factor of cosines ended at {value:.0f}, its bound: the temperature would be lower still.",
+                "Pairs are told apart by small differences of cosines, or training pairs are known by heart.",
+                "Compare recall on new pairs; stop earlier, or use more pairs or larger batches.",
+                {"factor of cosines": value},
+                "Radford et al., 2021",
             )
 
 
@@ -412,7 +428,7 @@ def _gated(rule: Callable[[Record], Iterator[Finding]]) -> Callable[[Record], It
 RULES = tuple(
     _gated(rule)
     for rule in (
-        non_finite, collapse, one_point, at_collapse, dropping, weights, spread, saturated, blind, slope, hinge,
-        energy_gap, chains, thin, prior, copying, rote, not_started, needs_longer, overtrained,
+        non_finite, collapse, one_point, at_collapse, at_clip, dropping, weights, spread, saturated, blind, slope,
+        hinge, energy_gap, chains, thin, prior, copying, rote, not_started, needs_longer, overtrained,
     )
 )  # fmt: skip
