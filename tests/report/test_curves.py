@@ -10,13 +10,13 @@ import torch
 
 from whichloss import cards
 from whichloss.report import curves
-from whichloss.report.curves import adversarial, chains, classification, distances, energies, sampling
+from whichloss.report.curves import adversarial, chains, classification, distances, embeddings, energies, sampling
 from whichloss.report.curves.korean import korean
 from whichloss.rng import Rng
 from whichloss.samplers import langevin, split_rhat
 
 ALL = [name for kind in cards.KINDS for name in cards.names(kind)]
-OF = [classification.OF, distances.OF, adversarial.OF, sampling.OF, chains.OF, energies.OF]
+OF = [classification.OF, distances.OF, adversarial.OF, sampling.OF, chains.OF, energies.OF, embeddings.OF]
 
 
 def lines(name: str, title: str) -> dict[str, dict[float, float]]:

@@ -8,9 +8,9 @@ from .draw import Panel
 @lru_cache(maxsize=256)
 def panels(name: str) -> tuple[Panel, ...]:
     """The panels of a card, in order; none where no picture helps."""
-    from . import adversarial, chains, classification, distances, energies, sampling
+    from . import adversarial, chains, classification, distances, embeddings, energies, sampling
 
-    known = classification.OF | distances.OF | adversarial.OF | sampling.OF | chains.OF | energies.OF
+    known = classification.OF | distances.OF | adversarial.OF | sampling.OF | chains.OF | energies.OF | embeddings.OF
     return tuple(known[name]()) if name in known else ()
 
 

@@ -235,4 +235,5 @@ OF = {
     "ebgan": ebgan_losses,
     "cosine-bce-loss": cosine,
     "info-nce": info_nce,
+    "clip": info_nce,
 }

@@ -145,6 +145,52 @@ KOREAN = {
         "코사인은 ±1이 끝이므로 손실은 log(1 + 1/e) = 0.313이 끝이다. 멈춘 듯 보이고, 정말 멈춘 것이다."
     ),
     "Even a perfect pair is pulled: it can give no more.": "완벽한 쌍도 당긴다. 더 줄 것이 없는데도 그렇다.",
+    "A scaled cosine above a threshold": "문턱값을 넘는 코사인을 늘린 것",
+    "Scale 10, threshold 1/2: a settled pair costs next to nothing, which a raw cosine cannot reach.": (
+        "배율 10, 문턱값 1/2. 자리 잡은 쌍은 거의 0이며, 코사인 그대로는 거기에 이르지 못한다."
+    ),
+    "The pull ends where the pair is settled.": "쌍이 자리 잡으면 당기지 않는다.",
+    "SigLIP's two kinds of pairs, scale 10": "SigLIP의 두 가지 쌍, 배율 10",
+    "One of 256 pairs belongs: the bias says so from the start, and -10 says one of 22,000.": (
+        "256쌍 가운데 하나가 맞는 쌍이다. 편향은 처음부터 그렇게 말하고, -10은 22,000 가운데 하나라고 말한다."
+    ),
+    "At a cosine of 0 the pairs that do not belong hardly pull: there are 255 of them.": (
+        "코사인이 0이면 맞지 않는 쌍은 거의 밀지 않는다. 그런 쌍이 255개나 있다."
+    ),
+    "Four pairs of views": "두 모습의 쌍 넷",
+    "log 7 where all views are alike: the other view is one of seven. Other views have cosine 0 here.": (
+        "모든 모습이 같으면 log 7이다. 짝은 일곱 가운데 하나이다. 여기서 다른 모습의 코사인은 0이다."
+    ),
+    "A low temperature pulls until the other view leads, and then lets go.": (
+        "온도가 낮으면 짝이 앞설 때까지 당기고 그 뒤에는 놓는다."
+    ),
+    "Pairs by their distance": "거리에 따른 쌍의 손실",
+    "Alike rows are drawn together, the farther the more; others are pushed until the margin.": (
+        "닮은 행은 멀수록 세게 당기고, 나머지는 마진까지 민다."
+    ),
+    "Beyond the margin nothing pulls.": "마진 밖에서는 아무 힘도 없다.",
+    "A triplet by its gap": "차이에 따른 세 행의 손실",
+    "0 once the row of another kind is farther by the margin; the soft margin never quite ends.": (
+        "다른 종류의 행이 마진만큼 더 멀면 0이다. 부드러운 마진은 완전히 끝나지 않는다."
+    ),
+    "All triplets that count pull alike: the hard ones decide by being counted.": (
+        "세어지는 세 행은 모두 똑같이 당긴다. 어려운 것이 세어지기 때문에 결정한다."
+    ),
+    "VICReg's variance": "VICReg의 분산",
+    "24.75 where a number is the same for all rows; 0 from a standard deviation of 1 on.": (
+        "모든 행에서 수가 같으면 24.75이고, 표준편차가 1 이상이면 0이다."
+    ),
+    "A steady pull up to 1, and none beyond.": "1까지는 한결같이 당기고 그 뒤에는 당기지 않는다.",
+    "Barlow Twins by a correlation": "상관에 따른 Barlow Twins",
+    "A number should correlate with itself in the other view, and with no other number.": (
+        "수는 다른 모습의 같은 수와 상관이 있고, 다른 수와는 없어야 한다."
+    ),
+    "There are many more pairs of numbers than numbers: the small weight evens them out.": (
+        "수의 쌍은 수보다 훨씬 많다. 작은 무게가 그것을 고르게 한다."
+    ),
+    "Regression onto a fixed direction": "정해진 방향으로의 회귀",
+    "Only the right code is looked at: no other pair is pushed away.": ("맞는 부호만 본다. 다른 쌍을 밀어내지 않는다."),
+    "The same pull everywhere.": "어디서나 똑같이 당긴다.",
     "InfoNCE of four pairs": "네 쌍의 InfoNCE",
     "log 4 where nothing is known. A high temperature cannot come near 0.": (
         "아무것도 모르면 log 4다. 온도가 높으면 0에 가까이 갈 수 없다."
