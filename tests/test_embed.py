@@ -62,7 +62,8 @@ def test_what_a_study_with_labels_holds(labelled):
     assert (study["goal"], study["score_name"]) == ("embed", "1 - knn-accuracy")
     found = {row["name"]: row for row in study["rows"]}
     assert set(found) == {
-        "supcon", "triplet", "simclr", "chance", "rows as they are", "principal components", "untrained network",
+        "supcon", "triplet", "simclr", "chance", "rows as they are", "rows, by distance", "principal components",
+        "untrained network",
     }  # fmt: skip
     assert found["chance"]["mean"] > 0.4 > found["supcon"]["mean"]
     for row in found.values():
@@ -161,3 +162,40 @@ def test_labels_without_signal_are_refused_before_training(command, tmp_path):
     table = write(tmp_path / "rows.csv", rows(signal=False), ("u", "v", "s", "t", "kind"))
     _, said = command("compare", table, "--goal", "embed", "--target", "kind", *SMALL, "--out", tmp_path / "r", code=5)
     assert "no signal" in said
+
+
+def test_rows_that_repeat_are_said_and_too_few_are_refused(command, tmp_path):
+    from whichloss.data import read
+    from whichloss.study.embed.views import ViewJudge
+
+    kept = [[float(v) for v in row[:4]] for row in rows(60)]
+    found = ViewJudge(read(np.array(kept + kept))).preflight()
+    assert found.cautions() == ("50% of the rows equal an earlier one: they count as equally right.",)
+    few = write(tmp_path / "few.csv", [["a", "b"], ["b", "a"], ["a", "a"]] * 40, ("u", "v"))
+    given = ("--goal", "embed", *SMALL[:4], "--objectives", "simclr", "--out", tmp_path / "few")
+    _, said = command("compare", few, *given, code=5)
+    assert "only 3 of 120 rows differ" in said
+
+
+def test_two_rings_are_told_by_distance_not_by_direction():
+    from whichloss.data import read
+    from whichloss.study.embed.judge import EmbedJudge
+
+    g = np.random.default_rng(0)
+    angle, ring = g.uniform(0, 6.28, 400), np.arange(400) % 2
+    names = np.array(["inner", "outer"])[ring]
+    table = read({"x": (1 + ring) * np.cos(angle), "y": (1 + ring) * np.sin(angle), "ring": names})
+    judge = EmbedJudge(table, target=("ring",))
+    score = {a.name: judge.score(a.answer, 1, "test").value for a in judge.anchors(1, "test")}
+    assert score["rows, by distance"] < 0.02 < 0.3 < score["rows as they are"]
+
+
+def test_many_rows_without_labels_have_an_alignment():
+    from whichloss.data import read
+    from whichloss.study.embed.views import Viewed, ViewJudge
+
+    judge = ViewJudge(read(np.random.default_rng(0).normal(size=(12_000, 3))))
+    assert len(judge.numbers(1, "test")) == 2000
+    z = np.random.default_rng(1).normal(size=(2000, 8))
+    found = judge.describe(Viewed(z, z), 1, "test")
+    assert found["alignment"] == pytest.approx(0) and found["recall@1"] == 1

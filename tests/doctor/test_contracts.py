@@ -36,6 +36,8 @@ def task_of(name, dim):
     """A task of the objective's goal."""
     if find(name).goal == "generate":
         return Task("generate", dim, 500)
+    if find(name).goal == "align":
+        return Task("align", dim, 500, second=3)
     return Task("classify", dim, 500, 3, "one")
 
 

@@ -261,7 +261,7 @@ def rules(outcome, curves):
 def test_a_loss_that_rests_where_equal_embeddings_are_is_named():
     at, below = [math.log(511) + 0.01 * s for s in SWING], [3.0 + s for s in SWING]
     assert rules(EMBEDDED_BAD, {"loss 0:F+H": at})["loss at its collapse value"] == "fault"
-    assert rules(EMBEDDED, {"loss 0:F+H": at})["loss at its collapse value"] == "note"  # yet it works
+    assert "loss at its collapse value" not in rules(EMBEDDED, {"loss 0:F+H": at})  # yet it works
     assert "loss at its collapse value" not in rules(EMBEDDED_BAD, {"loss 0:F+H": below})
     started = [math.log(511) - 3 * t for t in RUN]  # every run starts there
     assert "loss at its collapse value" not in rules(EMBEDDED_BAD, {"loss 0:F+H": started})

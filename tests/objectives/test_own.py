@@ -45,7 +45,8 @@ def losses_and_gradients(kind):
     """Every update's loss on fixed networks and draws, with its gradient."""
     objective, found = kind(), []
     labels = "ordered" if objective.goal == "classify" else ""
-    modules = objective.networks(Task(objective.goal, 2, 64, 3, labels), builder(8, 2))
+    second = 3 * (objective.goal == "align")
+    modules = objective.networks(Task(objective.goal, 2, 64, 3, labels, second=second), builder(8, 2))
     generator = torch.Generator().manual_seed(0)
     for module in modules.values():
         for p in module.parameters():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from whichloss.objectives import Nets, available, find
-from whichloss.objectives.siamese import PARTNERS, even
+from whichloss.objectives.siamese import PARTNERS, even, firsts, matched
 from whichloss.rng import Rng
 from whichloss.task import Batch
 
@@ -16,13 +16,14 @@ def one_place(x):
     return torch.ones(len(x), 64)
 
 
-@pytest.mark.parametrize("classes", [True, False], ids=["classes", "views"])
+@pytest.mark.parametrize("classes", [3, 20, 0], ids=["classes", "rare classes", "views"])
 @pytest.mark.parametrize("name", available("embed"))
 def test_the_loss_at_collapse_is_what_the_objective_says(name, classes):
     objective = find(name)()
     if name == "supcon" and not classes:
         return
-    batch = Batch(torch.randn(ROWS, 5), y=LABELS if classes else torch.zeros(ROWS, 0))
+    y = torch.eye(classes)[torch.arange(ROWS) % classes] if classes else torch.zeros(ROWS, 0)
+    batch = Batch(torch.randn(ROWS, 5), y=y)
     nets = Nets({"F": one_place, "H": lambda z: z, "s": lambda: torch.tensor([1.0, 1.0])})  # logit 0 at a cosine of 1
     loss = objective.loss(nets, batch, Rng.of(0))
     assert float(loss) == pytest.approx(objective.collapsed(ROWS), rel=1e-4)
@@ -43,7 +44,20 @@ def test_pairs_are_every_row_with_those_that_follow_and_with_its_other_view():
 def test_alike_pairs_weigh_as_much_as_all_others():
     losses, alike = torch.tensor([1.0, 3.0, 3.0, 3.0]), torch.tensor([1.0, 0.0, 0.0, 0.0])
     assert even(losses, alike) == 2
-    assert even(losses, torch.zeros(4)) == 2.5 / 2  # none alike: only the others count
+    assert even(losses, torch.zeros(4)) == 2.5  # none alike: only the others count
+
+
+def test_a_row_drawn_twice_is_no_stranger_to_itself():
+    x = torch.randn(4, 3)[[0, 1, 0, 2]]
+    assert firsts(x).tolist() == [0, 1, 0, 3]
+    _, kinds = find("triplet")().grouped(Batch(x), Rng.of(0))
+    assert kinds.tolist() == [0, 1, 0, 3, 0, 1, 0, 3]
+
+
+def test_rows_without_a_partner_do_not_count():
+    losses, kinds = torch.tensor([1.0, 3.0, 0.0]), torch.tensor([0, 0, 1])
+    assert matched(losses, kinds) == 2
+    assert matched(losses, torch.tensor([0, 0, 0]), others=True) == 0
 
 
 def test_without_classes_only_two_views_of_a_row_are_alike():

@@ -83,14 +83,14 @@ def one_point(record: Record) -> Iterator[Finding]:
 
 def at_collapse(record: Record) -> Iterator[Finding]:
     """C5: the loss has come to rest at the value that equal embeddings give."""
-    level = record.outcome.collapse
-    if level is None:
-        return
+    level, rank = record.outcome.collapse, record.outcome.effective_rank
+    if level is None or not (record.outcome.bad or (rank is not None and rank < 2)):
+        return  # a loss with little room below may rest near it and still tell rows apart
     for name, value in record.late("loss", 0.1).items():
         if abs(value - level) < 0.01 * abs(level):
             yield record.say.fault(
                 "loss at its collapse value",
-                f"'{name}' ended at {value:.4g}, which equal embeddings give too ({level:.4g}): no row is told apart.",
+                f"'{name}' ended at {value:.4g}, about what equal embeddings give ({level:.4g}).",
                 "The network learned nothing, or put all rows in one place; labels or views may say nothing.",
                 "Overfit 64 rows first. If that fails too, lower lr; if it works, look at labels and views.",
                 {"loss": value, "at collapse": level},

@@ -50,7 +50,10 @@ def _apply(function: type[torch.autograd.Function], *given: Any) -> tuple[Tensor
 
 
 def _number(value: Tensor | float, like: Tensor) -> Tensor:
-    return torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    number = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    if number.numel() != 1:
+        raise UserError(f"A temperature, scale or bias is one number; got a tensor of shape {tuple(number.shape)}.")
+    return number.reshape(())
 
 
 # tiles ---------------------------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def retrieve(queries: Tensor, gallery: Tensor, wanted: Tensor, groups: Tensor) -
 
 
 def neighbours(known: Tensor, codes: Tensor, z: Tensor, k: int = NEIGHBOURS) -> Tensor:
-    """The class (m,) of most of the k nearest of `known` (n, e), by cosine; of equally many, the nearest one's."""
+    """The class (m,) of most of the k nearest of `known` (n, e), by cosine; of equally many, the nearer ones'."""
     b, classes = directions("known", known), int(codes.max()) + 1
     nearer = 1e-6 * torch.arange(k, 0, -1, dtype=torch.float64)[:, None]  # decides between equal votes only
     said = []
@@ -115,6 +115,13 @@ def share_wrong(said: Tensor, codes: Tensor) -> Outcome:
     return mean_of((said != codes).double())
 
 
+def least_noise(rows: int) -> float:
+    """The standard error of a share of so many rows where one of them, or all but one, is wrong: where none is, the
+    rows at hand do not tell the noise."""
+    p = 1 / (rows + 2)
+    return float((p * (1 - p) / rows) ** 0.5)
+
+
 def mean_of(losses: Tensor) -> Outcome:
     """The mean of row losses (m,), its standard error, and each row's influence."""
     mean = losses.mean()
@@ -134,6 +141,11 @@ def alignment(z: Tensor, codes: Tensor) -> float:
     d, codes = directions("z", z)[:FEW], codes[:FEW]
     same = (codes[:, None] == codes) & ~torch.eye(len(d), dtype=torch.bool)
     return float((2 - 2 * d @ d.T)[same].mean())
+
+
+def pairs_apart(a: Tensor, b: Tensor) -> float:
+    """E |a_i - b_i|^2 of directions (Wang & Isola, 2020): the alignment of pairs."""
+    return float((directions("a", a) - directions("b", b)).square().sum(1).mean())
 
 
 def effective_rank(z: Tensor) -> float:

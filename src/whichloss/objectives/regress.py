@@ -14,7 +14,7 @@ from .dual import DualEncoder
 
 @dataclass(frozen=True)
 class Regress(DualEncoder):
-    """min_I E |z / |z| - z' / |z'||^2, T at its start: nothing but the code keeps texts apart (Frome et al., 2013)."""
+    """min_I E |z / |z| - z' / |z'||^2, T at its start: nothing but the code keeps texts apart (Socher et al., 2013)."""
 
     def updates(self) -> Sequence[Update]:
         return [Update(("I",), self.loss, Adam(self.lr))]

@@ -40,8 +40,8 @@ class Siamese(Embedder):
         views of every row, alike with each other only."""
         if batch.y.shape[1]:
             return batch.x, batch.labels
-        rows = torch.arange(len(batch.x))
-        return torch.cat(self.views(batch, rng)), torch.cat([rows, rows])
+        kinds = firsts(batch.x)
+        return torch.cat(self.views(batch, rng)), torch.cat([kinds, kinds])
 
     def pairs(self, nets: Nets, batch: Batch, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
         """F(x) of both rows of pairs, (p, size) each, and whether they are alike, 0 or 1: every row with those that
@@ -57,9 +57,26 @@ class Siamese(Embedder):
         return view(batch.x, rng["first"], batch.shape), view(batch.x, rng["second"], batch.shape)
 
 
+def firsts(x: Tensor) -> Tensor:
+    """The place (n,) of the first row that equals each: a batch may hold a row twice, no stranger to itself."""
+    mark = (x * torch.cos(1 + torch.arange(x.shape[1], dtype=x.dtype, device=x.device))).sum(dim=1)
+    return (mark[:, None] == mark).to(x.dtype).argmax(dim=1)
+
+
 def even(losses: Tensor, alike: Tensor) -> Tensor:
-    """The mean over alike pairs and that over others, averaged: as many of each, however many classes there are."""
-    return sum(((losses * t).sum() / t.sum().clamp(min=1) for t in (alike, 1 - alike)), losses.new_zeros(())) / 2
+    """The mean over alike pairs and that over others, averaged: as many of each, however many classes there are. Of one
+    kind only, its mean."""
+    sides = torch.stack([alike, 1 - alike])
+    counts = sides.sum(dim=1)
+    return ((losses * sides).sum(dim=1) / counts.clamp(min=1)).sum() / (counts > 0).sum()
+
+
+def matched(losses: Tensor, kinds: Tensor, others: bool = False) -> Tensor:
+    """The mean loss of the rows that have another of their kind in the batch (and, others: one of another kind)."""
+    same = kinds[:, None] == kinds
+    there = same.sum(dim=1) > 1
+    there = there & ~same.all(dim=1) if others else there
+    return (losses * there).sum() / there.sum().clamp(min=1)
 
 
 @dataclass(frozen=True)

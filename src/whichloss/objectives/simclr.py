@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from ..losses.contrastive import nt_xent
+from ..losses.contrastive import sup_con
 from ..losses.levels import collapse_of_nt_xent
 from ..rng import Rng
 from ..task import Batch
 from .base import Nets
-from .siamese import Projected
+from .siamese import Projected, firsts
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class SimCLR(Projected):
     search = {"lr": (3e-4, 1e-3, 3e-3), "temperature": (0.1, 0.2, 0.5)}
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
-        return nt_xent(*self.projected(nets, batch, rng), self.temperature).mean()
+        z, rows = torch.cat(self.projected(nets, batch, rng)), firsts(batch.x)
+        return sup_con(z, torch.cat([rows, rows]), self.temperature).mean()  # NT-Xent, but for rows drawn twice
 
     def collapsed(self, rows: int) -> float:
         return collapse_of_nt_xent(rows)

@@ -9,7 +9,7 @@ from ..losses.levels import collapse_of_sup_con
 from ..rng import Rng
 from ..task import Batch, Task
 from .base import Nets
-from .siamese import Projected
+from .siamese import Projected, matched
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class SupCon(Projected):
         return None if task.classes else "rows have no classes; with views of each row alone it is simclr"
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
-        return sup_con(nets.H(nets.F(batch.x)), batch.labels, self.temperature).mean()
+        losses = sup_con(nets.H(nets.F(batch.x)), batch.labels, self.temperature)
+        return matched(losses, batch.labels)
 
     def collapsed(self, rows: int) -> float:
         return collapse_of_sup_con(rows)

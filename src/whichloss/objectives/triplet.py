@@ -10,7 +10,7 @@ from ..losses.metric_learning import batch_hard_triplet
 from ..rng import Rng
 from ..task import Batch
 from .base import Nets
-from .siamese import Siamese
+from .siamese import Siamese, matched
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Triplet(Siamese):
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         x, kinds = self.grouped(batch, rng)
-        return batch_hard_triplet(normalize(nets.F(x), dim=1), kinds, self.margin).mean()
+        return matched(batch_hard_triplet(normalize(nets.F(x), dim=1), kinds, self.margin), kinds, others=True)
 
     def collapsed(self, rows: int) -> float:
         return collapse_of_triplet(self.margin)

@@ -1,5 +1,6 @@
 """What the report shows of embeddings: every score of every line, and maps of where rows lie."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ SQUARE = 176  # pixels a map is high
 POINTS = 600  # drawn, at most
 MOST = 10  # classes that have a colour; the others share one
 COLOURS = ("#3667c8", "#c2571a", "#2f8f4e", "#8a4fbf", "#b8860b", "#1a9bab", "#c23b6b", "#6b7a1e", "#7a5c48", "#5a6b85")
+OTHERS = "#999999"
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,13 @@ def section(study: Study, folder: Path) -> dict[str, Any]:
     """The maps of the recommended objective, its nearest rivals and the best simple baseline."""
     known = [(row, read(row, folder)) for row in picked(study)]
     maps = [found for _, found in known if found]
+    every = sorted({name for found in maps for name in found.classes})
+    names = every[:MOST]
+    key = list(zip(names, COLOURS, strict=False)) + [("others", OTHERS)] * (len(every) > MOST)
     return {
-        "maps": [drawn(i, found) for i, found in enumerate(maps)],
+        "maps": [drawn(i, found, names) for i, found in enumerate(maps)],
         "absent": [row.name for row, found in known if not found],
-        "names": sorted({name for found in maps for name in found.classes})[:MOST],
-        "colours": COLOURS,
+        "key": key if len(every) > 1 else [],
     }
 
 
@@ -63,9 +67,8 @@ def read(row: Row, folder: Path) -> Map | None:
     return Map(row, at[some], names, float(arrays[f"map share{suffix}"][0]))
 
 
-def drawn(i: int, found: Map) -> Figure:
+def drawn(i: int, found: Map, names: Sequence[str]) -> Figure:
     """The map as a chart."""
-    names = sorted(set(found.classes))[:MOST]
     points = [
         {"x": float(x), "y": float(y), "c": cut(name, 24), "k": name if name in names else "others"}
         for (x, y), name in zip(found.at, found.classes, strict=True)
@@ -76,7 +79,7 @@ def drawn(i: int, found: Map) -> Figure:
         alt.Axis(labels=False, ticks=False, grid=False, title=None),
     )
     domain = [*names, "others"]
-    colour = alt.Color("k:N", scale=alt.Scale(domain=domain, range=[*COLOURS[: len(names)], "#999999"]), legend=None)
+    colour = alt.Color("k:N", scale=alt.Scale(domain=domain, range=[*COLOURS[: len(names)], OTHERS]), legend=None)
     chart = (
         alt.Chart(data(points))
         .mark_circle(size=14, opacity=0.8)
@@ -88,5 +91,7 @@ def drawn(i: int, found: Map) -> Figure:
         )
     )
     share = f"{percent(found.share)} of the variance"
-    says = f"Map of the embeddings of {found.row.name}: {len(found.at)} rows of {len(names)} classes, {share}"
+    says = (
+        f"Map of the embeddings of {found.row.name}: {len(found.at)} points of {len(set(found.classes))} kinds, {share}"
+    )
     return figure(f"map-{i}", says, small(chart, SQUARE), found.row.name, share)

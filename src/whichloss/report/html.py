@@ -160,6 +160,7 @@ def embedded(study: Study, folder: Path) -> dict[str, Any]:
         alike = f"{things(study)} of equal {target(columns, judge.labels.names, judge.labels.kind)}"
     return {
         "embeddings": embeddings.section(study, folder),
+        "retrieval": {},
         "signal": signal(study),
         "metrics": ranking.metrics(study),
         "inputs": study.data.dim if study.data.shape else len(study.data.columns) - len(columns),

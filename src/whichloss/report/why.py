@@ -170,8 +170,8 @@ def lies(study: Study, row: Row) -> Iterator[str]:
 
 def collapse(study: Study, row: Row) -> Iterator[str]:
     """How much of the sphere is in use."""
-    rank = row.metrics.get("effective rank")
-    if rank and rank[0] < FEW_DIRECTIONS:
+    rank, simple = row.metrics.get("effective rank"), of_role(study, "baseline")
+    if rank and rank[0] < FEW_DIRECTIONS and simple and row.mean > simple[0].mean:
         yield f"Its embeddings use {figures(rank[0])} directions: they have all but collapsed."
 
 

@@ -70,8 +70,8 @@ def export(run: str | Path, script: str | Path) -> tuple[Path, Path]:
         )
     if model.task.goal != "generate":
         raise UserError(
-            f"{model.run.objective} predicts labels; only generative objectives can be written into one file so far. "
-            "Use whichloss.load, or `whichloss predict`."
+            f"{model.run.objective} {model.does}; only generative objectives can be written into one file so far. "
+            f"Use whichloss.load, or `whichloss {model.verb}`."
         )
     if model.choice.name:
         raise UserError(

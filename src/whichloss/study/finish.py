@@ -43,7 +43,8 @@ LIMITS = {
     "generate": "its rows are not private (see the copy test in the report), and its score says nothing about uses "
     "other than resembling the data.",
     "classify": "its probabilities hold for rows that come as these did, with classes as frequent as here.",
-    "embed": "it puts rows together that were alike in the sense of these labels; another sense of alike needs others.",
+    "embed": "it puts rows together that were alike in the sense of these labels, or of these views; another sense of "
+    "alike needs others.",
     "align": "it knows things like those it was trained on; what is found first is the nearest, not a promise.",
 }
 

@@ -182,7 +182,7 @@ def of_pictures(
     if target not in ((), (LABEL,)):
         raise UserError(
             f"--target '{','.join(target)}': pictures have one label, '{LABEL}': their sub-folder, or their number in "
-            "an IDX file of labels. Leave --target out, and give --goal classify."
+            f"an IDX file of labels. Leave --target out, and give --goal {goal or 'classify'}."
         )
     if goal in DECIDES or (goal is None and target):
         goal = goal or "classify"
@@ -190,13 +190,17 @@ def of_pictures(
             asked_given(given, goal, pictures, {}, None)
         if features is not None:
             raise UserError(f"--features belong to the goal 'generate'; '{goal}' compares no pictures. Leave it out.")
+        if goal == "embed" and target and metric == VIEWED:
+            known_metric(goal, metric)  # raises
         if goal == "embed" and (metric == VIEWED or (metric is None and pictures.labels is None)):
             return make_judge(pictures, goal, {"metric": VIEWED})
         Target.of_pictures(pictures)  # raises where there are no labels
         return make_judge(pictures, goal, {"metric": known_metric(goal, metric)})
     for name, value in (("target", target), ("metric", metric)):
         if value:
-            raise UserError(f"--{name} belongs to the goal 'classify'; 'generate' learns pictures whole. Leave it out.")
+            raise UserError(
+                f"--{name} belongs to the goals 'classify' and 'embed'; 'generate' learns pictures whole. Leave it out."
+            )
     check_asked(pictures, features)
     return make_judge(pictures, "generate", asked_given(given, "generate", pictures, {}, None) | {"features": features})
 
@@ -232,7 +236,7 @@ def understood(
     if goal == "generate":
         return goal, drawn(columns, metric, table, outliers)
     if outliers is not None:
-        raise UserError(f"--outliers belongs to the goal 'generate'; '{goal}' predicts labels. Leave it out.")
+        raise UserError(f"--outliers belongs to the goal 'generate'; '{goal}' judges by other things. Leave it out.")
     if goal == "embed" and not columns and metric in (None, VIEWED):
         return goal, {"metric": VIEWED}
     if goal == "embed" and not columns:
@@ -262,7 +266,7 @@ def drawn(columns: tuple[str, ...], metric: str | None, table: Table, outliers: 
         return {"metric": metric or METRICS[0]}
     if metric is not None:
         raise UserError(
-            "--metric belongs to the goal 'classify', or to --outliers (auroc); 'generate' is judged by MMD^2. "
+            "--metric belongs to the goals classify and embed, or to --outliers (auroc); generate is judged by MMD^2. "
             "Leave it out."
         )
     return {}
@@ -275,7 +279,7 @@ def asked_given(
     if given is None:
         return {}
     if goal != "generate":
-        raise UserError(f"--given '{given}' belongs to the goal 'generate'; '{goal}' predicts --target. Leave it out.")
+        raise UserError(f"--given '{given}' belongs to the goal 'generate', not to '{goal}'. Leave it out.")
     if outliers is not None:
         raise UserError("--given and --outliers do not go together in this version: leave one out.")
     if given in taken:

@@ -22,7 +22,7 @@ def cached_gradient(
         z = encode(x), without a graph;  dL/dz by one pass of the loss;  dL/dw = dL/dw|z + sum_k (dz_k/dw)' dL/dz_k
 
     Equal to the plain gradient, not an average over chunks: accumulating the gradients of small batches has the
-    negatives of a small batch (Gao et al., 2021). Encoding costs half as much again. `encode` maps rows to rows, one by
+    negatives of a small batch (Gao et al., 2021). Encoding costs a third more. `encode` maps rows to rows, one by
     one (no statistics of the batch), and gives the same numbers twice: random draws must be keyed by row. `loss` gives
     one number. One lane only. Raises UserError where lengths differ, or encode does not give a row for a row.
     """

@@ -55,6 +55,8 @@ class PairJudge(Judge):
         "Settings and snapshots are chosen on validation pairs; finalists are judged on test pairs with seeds "
         "nothing was chosen on.",
         "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
+        "What other judging pairs would change is taken as if each counted for itself; that it is a wrong answer for "
+        "all others too is left out.",
         "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
     )
 
@@ -170,7 +172,6 @@ class PairJudge(Judge):
             for name, way in (("there", there), ("back", back)) for k in KS
         }  # fmt: skip
         a, b = torch.from_numpy(answer.a), torch.from_numpy(answer.b)
-        pairs = torch.arange(len(a))
         return (
             recall
             | each
@@ -179,7 +180,7 @@ class PairJudge(Judge):
                 "median rank, back": float(back.rank.median()),
                 "gallery": float(there.gallery),
                 "chance of recall@1": float(np.mean([(w.answers / w.gallery).mean() for w in (there, back)])),
-                "alignment": measure.alignment(torch.cat([a[:1000], b[:1000]]), pairs[:1000].repeat(2)),
+                "alignment": measure.pairs_apart(a, b),
                 "uniformity": (measure.spread_evenly(a) + measure.spread_evenly(b)) / 2,
                 "effective rank": measure.effective_rank(a),
             }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...data import Captions
+from ...metrics.embeddings import least_noise
 from ...rng import key
 from ..classify.signal import FOLDS, LEVEL, PERMUTATIONS, probe
 from ..judge import Judge, Preflight
@@ -87,7 +88,7 @@ def measure(judge: "PairJudge") -> PairSignal:
         cut = float((lost > 0).mean())
     return PairSignal(
         rows=judge.size(1),
-        rope=judge.score(raw, 1, "test").se,
+        rope=max(judge.score(raw, 1, "test").se, least_noise(judge.size(1))),
         p=(1 + sum(value >= told for value in null)) / (1 + len(null)),
         told=told,
         chance_low=float(low),

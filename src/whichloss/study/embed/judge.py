@@ -4,6 +4,7 @@ Labels are what the study knows of likeness. The classes of an embedded row's ne
 on these, predict its own: the share of wrong predictions is the score.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from ...metrics import embeddings as measure
 from ...metrics.labels import Outcome
 from ...objectives import Nets
 from ...train import Lanes, count
+from ..classify import signal
 from ..classify.judge import Labelled
 from ..classify.pictures import Pictured
 from ..judge import Anchor, Weights, Which
@@ -71,6 +73,11 @@ class Embeds(Labelled):
             "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
         )
 
+    def preflight(self) -> signal.Signal:
+        """What is seen of the labels; the noise of the score is that of predicted labels."""
+        found = super().preflight()
+        return msgspec.structs.replace(found, rope=max(found.rope, measure.least_noise(found.rows)))
+
     def known(self, seed: int) -> np.ndarray:
         """The numbers of the training rows whose classes are looked up."""
         return evenly(self.split(seed).train, KNOWN)
@@ -108,14 +115,17 @@ class Embeds(Labelled):
         """Both accuracies, and how the embeddings fill the sphere."""
         z, codes = torch.from_numpy(answer.z), self.truth(seed, which)
         right = {name: 1 - self.wrong(name, answer, seed, which).value for name in METRICS}
-        return right | {
+        found = right | {
             "alignment": measure.alignment(z, codes),
             "uniformity": measure.spread_evenly(z),
             "effective rank": measure.effective_rank(z),
         }
+        return {
+            name: value for name, value in found.items() if math.isfinite(value)
+        }  # no two rows of a class: no alignment
 
     def anchors(self, seed: int, which: Which) -> list[Anchor]:
-        """Chance, the rows themselves, their principal components, a network that has learned nothing."""
+        """Chance, the rows themselves, by cosine and by distance, their principal components, an untrained network."""
         asked = [self.numbers(seed, which), self.known(seed)]
         known, judged = self.plain(asked[1], asked[0])
         encoder, encoded = self.encoded(self.split(seed).train)

@@ -16,24 +16,33 @@ from ..nets import network_builder
 ROLES: dict[str, Role] = {
     "chance": "baseline",
     "rows as they are": "baseline",
+    "rows, by distance": "baseline",
     "principal components": "baseline",
     "untrained network": "baseline",
 }
 WIDTH = 64  # of the untrained network
+FAR = 10.0  # times the rows' size
 SEEN = 2000  # rows that tell the principal directions
 
 
 def plain(seed: int, rows: Sequence[np.ndarray], known: np.ndarray) -> list[tuple[str, list[np.ndarray]]]:
-    """(name, embeddings of each array of rows (m, d)) of the first three; `known` (n, d) tells the middle."""
+    """(name, embeddings of each array of rows (m, d)) of all but the last; `known` (n, d) tells the middle."""
     generator, size = np.random.Generator(np.random.PCG64(seed)), Embedder.size
     middle = known.mean(axis=0)
+    far = FAR * max(float(np.square(known - middle).sum(axis=1).mean()) ** 0.5, 1e-12)
     some = known[:: max(1, len(known) // SEEN)]
     axes = np.linalg.svd(some - middle, full_matrices=False)[2][:size]
     return [
         ("chance", [generator.standard_normal((len(x), size)) for x in rows]),
         ("rows as they are", [directed(x - middle) for x in rows]),
+        ("rows, by distance", [lifted(x - middle, far) for x in rows]),
         ("principal components", [directed((x - middle) @ axes.T) for x in rows]),
     ]
+
+
+def lifted(x: np.ndarray, far: float) -> np.ndarray:
+    """Rows with one more number, so large that cosines order as distances do: cos ~ 1 - |x - y|^2 / (2 far^2)."""
+    return np.hstack([x, np.full((len(x), 1), far)])
 
 
 def directed(x: np.ndarray) -> np.ndarray:

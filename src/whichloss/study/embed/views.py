@@ -13,18 +13,21 @@ import torch
 from torch import Tensor
 
 from ...data import Encoder, Pictures, Scale
+from ...data.pixels import marks
 from ...metrics import embeddings as measure
 from ...metrics.labels import Outcome
 from ...nets.views import view
 from ...rng import Rng
 from ...task import Task
 from ...train import Lanes, count
+from ..classify.signal import hashed
 from ..judge import Anchor, Judge, Preflight, Weights, Which
 from . import simple
 from .judge import COSTED, drawn
 
 METRIC = "view-recall"
 VIEWS = ("first", "second")
+FEWEST = 20  # rows that differ
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,33 @@ class Viewed:
     b: np.ndarray
 
 
+class Repeats(Preflight, frozen=True, kw_only=True):
+    """again: how many of all rows equal an earlier one."""
+
+    again: int
+    all_rows: int
+
+    def refusal(self, judge: Judge) -> str:
+        """Refuse where hardly any row differs."""
+        if self.all_rows - self.again >= FEWEST:
+            return ""
+        return (
+            f"only {self.all_rows - self.again} of {self.all_rows:,} rows differ; at least {FEWEST} are needed to tell "
+            "views apart. Leave repeats out, or name the column of classes with --target."
+        )
+
+    def cautions(self) -> tuple[str, ...]:
+        """Repeats, in a sentence."""
+        share = self.again / self.all_rows
+        return (f"{share:.0%} of the rows equal an earlier one: they count as equally right.",) * (share > 0.01)
+
+
 @dataclass(frozen=True, eq=False)
 class ViewJudge(Judge):
     """The rows of a table, without labels."""
 
     goal = "embed"
-    measures = Preflight
+    measures = Repeats
     roles = simple.ROLES
     method = (
         "Every objective gets the same rows, network, number of settings and training compute, which is counted, "
@@ -49,6 +73,8 @@ class ViewJudge(Judge):
         "Settings and snapshots are chosen on validation rows; finalists are judged on test rows with seeds "
         "nothing was chosen on.",
         "A winner's two-sided 95 % interval against every finalist excludes 0; no other test is used.",
+        "What other judging rows would change is taken as if each counted for itself; that it is a wrong answer for "
+        "all others too is left out.",
         "A failed run counts as a run at the worst simple baseline's score; none is dropped.",
     )
     score_name = "1 - recall@1 of views"
@@ -64,10 +90,12 @@ class ViewJudge(Judge):
         """The width of an encoded row and the number of rows that may be learned from."""
         return Task("embed", self.table.schema.dim, len(self.rest))
 
-    def preflight(self) -> Preflight:
-        """The noise of the score, for the rows as they are."""
+    def preflight(self) -> "Repeats":
+        """The noise of the score, for the rows as they are, and how many rows repeat others."""
         raw = next(anchor.answer for anchor in self.anchors(1, "test") if anchor.name == "rows as they are")
-        return Preflight(rows=self.size(1), rope=self.score(raw, 1, "test").se)
+        rope = max(self.score(raw, 1, "test").se, measure.least_noise(self.size(1)))
+        again = len(self.table) - len(np.unique(self.marks()))
+        return Repeats(rows=self.size(1), rope=rope, again=again, all_rows=len(self.table))
 
     def encoded(self, rows: np.ndarray) -> tuple[Any, Tensor]:
         """The encoding fitted on these rows, and the rows in it."""
@@ -105,27 +133,30 @@ class ViewJudge(Judge):
             found.append(tuple(z.numpy()))
         return found
 
-    def found(self, answer: Viewed) -> tuple[measure.Retrieval, measure.Retrieval]:
-        """First views searching the second ones, and the other way round."""
+    def marks(self) -> np.ndarray:
+        """64 bits of each row, equal where rows are."""
+        return hashed(self.table.values)
+
+    def found(self, answer: Viewed, rows: np.ndarray) -> tuple[measure.Retrieval, measure.Retrieval]:
+        """First views searching the second ones, and the other way round; views of equal rows are equally right."""
         a, b = torch.from_numpy(answer.a), torch.from_numpy(answer.b)
-        rows = torch.arange(len(a))
-        return measure.retrieve(a, b, rows, rows), measure.retrieve(b, a, rows, rows)
+        units = torch.from_numpy(np.unique(self.marks()[rows], return_inverse=True)[1].reshape(-1))
+        return measure.retrieve(a, b, units, units), measure.retrieve(b, a, units, units)
 
     def score(self, answer: Viewed, seed: int, which: Which) -> Outcome:
         """1 - recall@1, the mean of both ways."""
-        there, back = self.found(answer)
+        there, back = self.found(answer, self.numbers(seed, which))
         return measure.mean_of(1 - (there.found(1) + back.found(1)) / 2)
 
     def describe(self, answer: Viewed, seed: int, which: Which) -> dict[str, float]:
         """Recall, the median rank, and how the embeddings fill the sphere."""
-        ways = self.found(answer)
+        ways = self.found(answer, self.numbers(seed, which))
         recall = {f"recall@{k}": float(sum(way.found(k).mean() for way in ways) / 2) for k in (1, 5, 10)}
         a, b = torch.from_numpy(answer.a), torch.from_numpy(answer.b)
-        pairs = torch.arange(len(a)).repeat(2)
         return recall | {
             "median rank": float(torch.cat([way.rank for way in ways]).median()),
-            "chance of recall@1": 1 / len(a),
-            "alignment": measure.alignment(torch.cat([a, b]), pairs),
+            "chance of recall@1": float((ways[0].answers / ways[0].gallery).double().mean()),
+            "alignment": measure.pairs_apart(a, b),
             "uniformity": measure.spread_evenly(a),
             "effective rank": measure.effective_rank(a),
         }
@@ -161,6 +192,10 @@ class PictureViewJudge(ViewJudge):
     table: Pictures  # type: ignore[assignment]  # its sibling: rows of bytes, not of columns
     batch = 64
     block: ClassVar[int] = 500
+
+    def marks(self) -> np.ndarray:
+        """64 bits of each picture."""
+        return marks(self.table.values)
 
     @property
     def asked(self) -> Mapping[str, object]:
