@@ -1,0 +1,171 @@
+"""From runs to tables and a conclusion; every sentence follows from the numbers."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from replay.show import plain, table
+from scipy.stats import binomtest
+
+from whichloss.data.write import aside
+from whichloss.study.classify.signal import LEVEL, Signal
+
+from .settings import ALIKE, DATA, LOSSES, PARTS
+
+SURE = 0.001  # p of as many right answers by guessing, below which an accuracy is above chance
+HEADING, LEAD = "Why did my contrastive learning not work?", "Measured: "
+HEAD = ("what is changed", "train %", "test %", "", "cos alike", "cos others", "untrained", "loss", "least", "constant")
+Runs = Mapping[str, Sequence[Mapping[str, float]]]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All runs by part and name, one a seed; the signal tests by kind of data; tested pictures of a run."""
+
+    runs: Mapping[str, Runs]
+    told: Mapping[str, Sequence[Signal]]
+    source: str
+    tested: int
+    seconds: float
+
+    @property
+    def parts(self) -> list[Runs]:
+        """Remedies; losses on real pictures; losses where each picture is its own class."""
+        return [self.runs[part] for part in PARTS]
+
+    def chance(self, part: str) -> float:
+        """The accuracy of a guess."""
+        return 1 / (self.tested if next(iter(PARTS[part].values())).data == "views" else 8)
+
+    def above(self, part: str, name: str) -> bool:
+        """Are there more right answers over all seeds than a guess gives in one study of a thousand?"""
+        n = self.tested * len(self.runs[part][name])
+        hits = round(sum(run["test accuracy"] for run in self.runs[part][name]) * self.tested)
+        return float(binomtest(hits, n, self.chance(part), alternative="greater").pvalue) < SURE
+
+    def rows(self, part: str) -> list[tuple[str, ...]]:
+        """A line of the table for every setting."""
+        lines = []
+        for name, runs in self.runs[part].items():
+            of = {key: np.array([run[key] for run in runs]) for key in runs[0]}
+            cosines = [f"{said(of[f'test {k}'])} ({of[f'test {k} spread'].mean():.2f})" for k in ("alike", "other")]
+            levels = [said(of[key]) if key == "loss" else f"{of[key].mean():.3f}" for key in ("loss", "least", "constant")]
+            levels[0] = said(of["loss"], 3)
+            right = [said(100 * of[f"{look} accuracy"], 1) for look in ("train", "test")]
+            verdict = "above chance" if self.above(part, name) else "chance"
+            lines.append((name, *right, verdict, *cosines, said(of["untrained test other"]), *levels))
+        return lines
+
+    def signals(self) -> list[tuple[str, ...]]:
+        """A line of the table of permutation tests for every kind of data."""
+        return [
+            (
+                DATA[kind],
+                ", ".join(f"{s.p:.3f}" for s in told),
+                said(np.array([100 * s.accuracy for s in told]), 1),
+                f"{100 * np.mean([s.chance_low for s in told]):.1f} to {100 * np.mean([s.chance_high for s in told]):.1f}",
+                f"{sum(s.p >= LEVEL for s in told)} of {len(told)}",
+            )
+            for kind, told in self.told.items()
+        ]
+
+    @property
+    def conclusion(self) -> list[str]:
+        """What the numbers say."""
+        first, real, each = PARTS
+        tried = [n for n, s in PARTS[first].items() if s.data in ("noise", "fresh") and n != "nothing"]
+        lifted = [n for n in tried if self.above(first, n)]
+        learnt = [n for n in tried if mean(self.runs[first][n], "train accuracy") >= 0.9]
+        failing, cured = self.runs[first]["nothing"], self.runs[first]["real pictures with their labels"]
+        shuffled = self.runs[first]["real pictures, labels shuffled"]
+        endless = self.runs[first]["endless noise"]
+        refused = {kind: sum(s.p >= LEVEL for s in told) for kind, told in self.told.items()}
+        n = len(failing)
+        lines = [
+            f"Of {len(tried)} remedies that keep noise and random labels, {len(lifted)} come above chance"
+            + (f" ({', '.join(lifted)})" if lifted else "")
+            + f"; {len(learnt)} of them learn the training pictures by heart (90 % or more).",
+            f"Real pictures with their labels, all else as it failed: {percent(failing)} becomes {percent(cured)}. "
+            f"The same pictures with shuffled labels: {percent(shuffled)}. So it is the data.",
+            f"The permutation test says no signal for noise at {refused['noise']} of {n} seeds, for shuffled labels at "
+            f"{refused['shuffled']}, for real ones at {refused['real']}.",
+            f"Where pictures never repeat, cosines go to {mean(endless, 'test other'):.2f}, "
+            f"the loss to {mean(endless, 'loss'):.3f}: a constant cosine of logit(2/3) = "
+            f"{math.log(ALIKE / (1 - ALIKE)):.3f} has {endless[0]['constant']:.3f}, however deep the network.",
+        ]
+        return lines + [self.losses(part, what) for part, what in ((real, "of 8 classes"), (each, "each its own class"))]
+
+    def losses(self, part: str, what: str) -> str:
+        """How far the raw cosine lies from the other losses."""
+        raw, *others = [LOSSES[setting.loss].title for setting in PARTS[part].values()]
+        scores = {name: np.array([run["test accuracy"] for run in self.runs[part][name]]) for name in (raw, *others)}
+        gaps = [f"{name} {100 * (scores[name] - scores[raw]).mean():+.1f}" for name in others]
+        ahead = [name for name in others if (scores[name] > scores[raw]).all()]
+        return (
+            f"Real pictures, {what}: the raw cosine has {percent(self.runs[part][raw])}; in points, seed by seed: "
+            f"{', '.join(gaps)}; ahead of it at every seed: {', '.join(ahead) or 'none'}."
+        )
+
+
+def mean(runs: Sequence[Mapping[str, float]], key: str) -> float:
+    """Over seeds."""
+    return float(np.mean([run[key] for run in runs]))
+
+
+def percent(runs: Sequence[Mapping[str, float]]) -> str:
+    """Test accuracy."""
+    return f"{said(np.array([100 * run['test accuracy'] for run in runs]), 1)} %"
+
+
+def said(values: np.ndarray, digits: int = 2) -> str:
+    """mean ± standard deviation over seeds."""
+    return f"{values.mean():.{digits}f} ± {values.std(ddof=1):.{digits}f}"
+
+
+SIGNALS = ("labels", "p, each seed", "probe %", "shuffled labels %", "refused")
+
+
+def markdown(shown: Shown) -> str:
+    """All tables and the conclusion."""
+    lines = "\n".join(f"- {line}" for line in shown.conclusion)
+    parts = [as_markdown([SIGNALS, *shown.signals()])]
+    parts += [f"**{part}** (chance {100 * shown.chance(part):.1f} %)\n\n{as_markdown([HEAD, *shown.rows(part)])}" for part in PARTS]
+    seeds = len(next(iter(shown.told.values())))
+    told = f"{shown.source}, {shown.tested} pictures to learn from and as many to be tested on, mean ± sd over {seeds} seeds."
+    return f"{told}\n\n{lines}\n\n" + "\n\n".join(parts)
+
+
+def as_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    head, *lines = rows
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *lines))
+
+
+def write(shown: Shown, out: Path) -> None:
+    """Print the tables; write contrastive_why.md and every number into contrastive_why.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    table("Is there a signal in the labels?", SIGNALS, shown.signals())
+    for part in PARTS:
+        table(f"{part} (chance {100 * shown.chance(part):.1f} %)", HEAD, shown.rows(part))
+    print("\n" + "\n".join(shown.conclusion))
+    signals = {kind: [{"p": s.p, "accuracy": s.accuracy} for s in told] for kind, told in shown.told.items()}
+    numbers = {"runs": shown.runs, "signals": signals, "conclusion": shown.conclusion, "source": shown.source}
+    (out / "contrastive_why.json").write_text(json.dumps(plain(numbers), indent=1, allow_nan=False) + "\n")
+    (out / "contrastive_why.md").write_text(markdown(shown) + "\n", encoding="utf-8")
+    print(f"\n{out / 'contrastive_why.md'}\n{out / 'contrastive_why.json'}\n{shown.seconds:.0f} s of CPU time")
+
+
+def publish(shown: Shown, root: Path) -> None:
+    """End the section of examples/README.md with these tables instead of the last ones."""
+    path = root / "examples/README.md"
+    text = path.read_text(encoding="utf-8")
+    start = text.index(f"## {HEADING}\n")
+    end = text.find("\n## ", start) + 1 or len(text)
+    section = text[start:end].split(LEAD)[0].rstrip("\n")
+    with aside(path) as part:
+        new = f"{text[:start]}{section}\n\n{LEAD}{markdown(shown).rstrip()}\n"
+        part.write_text(f"{new}\n{text[end:]}" if text[end:] else new, encoding="utf-8")
+    print(path)
