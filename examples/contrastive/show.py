@@ -29,7 +29,6 @@ class Shown:
     told: Mapping[str, Sequence[Signal]]
     source: str
     tested: int
-    seconds: float
 
     @property
     def parts(self) -> list[Runs]:
@@ -52,7 +51,9 @@ class Shown:
         for name, runs in self.runs[part].items():
             of = {key: np.array([run[key] for run in runs]) for key in runs[0]}
             cosines = [f"{said(of[f'test {k}'])} ({of[f'test {k} spread'].mean():.2f})" for k in ("alike", "other")]
-            levels = [said(of[key]) if key == "loss" else f"{of[key].mean():.3f}" for key in ("loss", "least", "constant")]
+            levels = [
+                said(of[key]) if key == "loss" else f"{of[key].mean():.3f}" for key in ("loss", "least", "constant")
+            ]
             levels[0] = said(of["loss"], 3)
             right = [said(100 * of[f"{look} accuracy"], 1) for look in ("train", "test")]
             verdict = "above chance" if self.above(part, name) else "chance"
@@ -96,7 +97,9 @@ class Shown:
             f"the loss to {mean(endless, 'loss'):.3f}: a constant cosine of logit(2/3) = "
             f"{math.log(ALIKE / (1 - ALIKE)):.3f} has {endless[0]['constant']:.3f}, however deep the network.",
         ]
-        return lines + [self.losses(part, what) for part, what in ((real, "of 8 classes"), (each, "each its own class"))]
+        return lines + [
+            self.losses(part, what) for part, what in ((real, "of 8 classes"), (each, "each its own class"))
+        ]
 
     def losses(self, part: str, what: str) -> str:
         """How far the raw cosine lies from the other losses."""
@@ -132,7 +135,10 @@ def markdown(shown: Shown) -> str:
     """All tables and the conclusion."""
     lines = "\n".join(f"- {line}" for line in shown.conclusion)
     parts = [as_markdown([SIGNALS, *shown.signals()])]
-    parts += [f"**{part}** (chance {100 * shown.chance(part):.1f} %)\n\n{as_markdown([HEAD, *shown.rows(part)])}" for part in PARTS]
+    parts += [
+        f"**{part}** (chance {100 * shown.chance(part):.1f} %)\n\n{as_markdown([HEAD, *shown.rows(part)])}"
+        for part in PARTS
+    ]
     seeds = len(next(iter(shown.told.values())))
     told = f"{shown.source}, {shown.tested} pictures to learn from and as many to be tested on, mean ± sd over {seeds} seeds."
     return f"{told}\n\n{lines}\n\n" + "\n\n".join(parts)
@@ -155,7 +161,7 @@ def write(shown: Shown, out: Path) -> None:
     numbers = {"runs": shown.runs, "signals": signals, "conclusion": shown.conclusion, "source": shown.source}
     (out / "contrastive_why.json").write_text(json.dumps(plain(numbers), indent=1, allow_nan=False) + "\n")
     (out / "contrastive_why.md").write_text(markdown(shown) + "\n", encoding="utf-8")
-    print(f"\n{out / 'contrastive_why.md'}\n{out / 'contrastive_why.json'}\n{shown.seconds:.0f} s of CPU time")
+    print(f"\n{out / 'contrastive_why.md'}\n{out / 'contrastive_why.json'}")
 
 
 def publish(shown: Shown, root: Path) -> None:
