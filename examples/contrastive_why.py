@@ -46,7 +46,7 @@ def played(real: Pictures, quick: bool, seed: int) -> tuple[dict[str, Signal], d
     each = QUICK if quick else EACH
     told = {kind: signal(make(kind, real, each, seed)) for kind in TESTED}
     done: dict[Setting, dict[str, float]] = {}
-    for setting in {setting for settings in PARTS.values() for setting in settings.values()}:
+    for setting in dict.fromkeys(setting for settings in PARTS.values() for setting in settings.values()):
         asked = replace(setting, epochs=setting.epochs // 30) if quick else setting
         done[setting] = train(asked, make(setting.data, real, each, seed), seed)
         print(f"seed {seed}: {setting}: test accuracy {done[setting]['test accuracy']:.1%}", flush=True)

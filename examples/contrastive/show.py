@@ -17,7 +17,11 @@ from .settings import ALIKE, DATA, LOSSES, PARTS
 
 SURE = 0.001  # p of as many right answers by guessing, below which an accuracy is above chance
 HEADING, LEAD = "Why did my contrastive learning not work?", "Measured: "
-HEAD = ("what is changed", "train %", "test %", "", "cos alike", "cos others", "untrained", "loss", "least", "constant")
+HEAD = (
+    "what is changed", "train %", "test %", "against a guess", "untrained %", "cos alike", "cos others",
+    "untrained", "loss", "least", "constant",
+)  # fmt: skip
+KINDS = ("alike", "other")
 Runs = Mapping[str, Sequence[Mapping[str, float]]]
 
 
@@ -50,14 +54,13 @@ class Shown:
         lines = []
         for name, runs in self.runs[part].items():
             of = {key: np.array([run[key] for run in runs]) for key in runs[0]}
-            cosines = [f"{said(of[f'test {k}'])} ({of[f'test {k} spread'].mean():.2f})" for k in ("alike", "other")]
-            levels = [
-                said(of[key]) if key == "loss" else f"{of[key].mean():.3f}" for key in ("loss", "least", "constant")
-            ]
-            levels[0] = said(of["loss"], 3)
             right = [said(100 * of[f"{look} accuracy"], 1) for look in ("train", "test")]
-            verdict = "above chance" if self.above(part, name) else "chance"
-            lines.append((name, *right, verdict, *cosines, said(of["untrained test other"]), *levels))
+            verdict = "above" if self.above(part, name) else "no better"
+            before = said(100 * of["untrained test accuracy"], 1)
+            cosines = [f"{said(of[f'test {kind}'])} ({of[f'test {kind} spread'].mean():.2f})" for kind in KINDS]
+            ends = [f"{of[level].mean():.3f}" for level in ("least", "constant")]
+            start = said(of["untrained test other"])
+            lines.append((name, *right, verdict, before, *cosines, start, said(of["loss"], 3), *ends))
         return lines
 
     def signals(self) -> list[tuple[str, ...]]:
@@ -67,7 +70,10 @@ class Shown:
                 DATA[kind],
                 ", ".join(f"{s.p:.3f}" for s in told),
                 said(np.array([100 * s.accuracy for s in told]), 1),
-                f"{100 * np.mean([s.chance_low for s in told]):.1f} to {100 * np.mean([s.chance_high for s in told]):.1f}",
+                " to ".join(
+                    f"{100 * np.mean(ends):.1f}"
+                    for ends in zip(*((s.chance_low, s.chance_high) for s in told), strict=True)
+                ),
                 f"{sum(s.p >= LEVEL for s in told)} of {len(told)}",
             )
             for kind, told in self.told.items()
@@ -133,15 +139,12 @@ SIGNALS = ("labels", "p, each seed", "probe %", "shuffled labels %", "refused")
 
 def markdown(shown: Shown) -> str:
     """All tables and the conclusion."""
-    lines = "\n".join(f"- {line}" for line in shown.conclusion)
-    parts = [as_markdown([SIGNALS, *shown.signals()])]
-    parts += [
-        f"**{part}** (chance {100 * shown.chance(part):.1f} %)\n\n{as_markdown([HEAD, *shown.rows(part)])}"
-        for part in PARTS
-    ]
-    seeds = len(next(iter(shown.told.values())))
-    told = f"{shown.source}, {shown.tested} pictures to learn from and as many to be tested on, mean ± sd over {seeds} seeds."
-    return f"{told}\n\n{lines}\n\n" + "\n\n".join(parts)
+    n, seeds = shown.tested, len(next(iter(shown.told.values())))
+    told = f"{shown.source}, {n} pictures to learn from and {n} to be tested on, mean ± sd over {seeds} seeds."
+    parts = [told, "\n".join(f"- {line}" for line in shown.conclusion), as_markdown([SIGNALS, *shown.signals()])]
+    for part in PARTS:
+        parts += [f"**{part}** (a guess: {100 * shown.chance(part):.1f} %)", as_markdown([HEAD, *shown.rows(part)])]
+    return "\n\n".join(parts)
 
 
 def as_markdown(rows: Sequence[Sequence[str]]) -> str:
@@ -155,7 +158,7 @@ def write(shown: Shown, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     table("Is there a signal in the labels?", SIGNALS, shown.signals())
     for part in PARTS:
-        table(f"{part} (chance {100 * shown.chance(part):.1f} %)", HEAD, shown.rows(part))
+        table(f"{part} (a guess: {100 * shown.chance(part):.1f} %)", HEAD, shown.rows(part))
     print("\n" + "\n".join(shown.conclusion))
     signals = {kind: [{"p": s.p, "accuracy": s.accuracy} for s in told] for kind, told in shown.told.items()}
     numbers = {"runs": shown.runs, "signals": signals, "conclusion": shown.conclusion, "source": shown.source}
