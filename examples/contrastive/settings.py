@@ -140,7 +140,7 @@ REMEDIES = {  # one change each
     "real pictures with their labels": replace(FAILING, data="real"),
 }
 ON_REAL = {LOSSES[name].title: replace(FAILING, data="real", loss=name) for name in LOSSES}
-OF_EACH = {LOSSES[name].title: replace(FAILING, data="views", loss=name) for name in LOSSES}
+OF_EACH = {LOSSES[name].title: replace(FAILING, data="views", loss=name, lr=1e-3) for name in LOSSES}
 PARTS = {
     "The failing setting, and one change at a time": REMEDIES,
     "Real pictures of 8 classes, every loss": ON_REAL,

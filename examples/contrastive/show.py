@@ -160,7 +160,8 @@ def write(shown: Shown, out: Path) -> None:
     for part in PARTS:
         table(f"{part} (a guess: {100 * shown.chance(part):.1f} %)", HEAD, shown.rows(part))
     print("\n" + "\n".join(shown.conclusion))
-    signals = {kind: [{"p": s.p, "accuracy": s.accuracy} for s in told] for kind, told in shown.told.items()}
+    keep = ("p", "accuracy", "chance_low", "chance_high")
+    signals = {kind: [{key: getattr(s, key) for key in keep} for s in told] for kind, told in shown.told.items()}
     numbers = {"runs": shown.runs, "signals": signals, "conclusion": shown.conclusion, "source": shown.source}
     (out / "contrastive_why.json").write_text(json.dumps(plain(numbers), indent=1, allow_nan=False) + "\n")
     (out / "contrastive_why.md").write_text(markdown(shown) + "\n", encoding="utf-8")

@@ -70,7 +70,7 @@ def test_data_is_what_it_is_called(real):
     n = CLASSES * EACH
     assert torch.equal(shuffled.x, true.x) and not torch.equal(shuffled.y, true.y)
     for data in (noise, shuffled, true):
-        assert data.x.shape == (n, 1, 8, 8) and data.classes == CLASSES and 0 <= data.x.min() and data.x.max() <= 1
+        assert data.x.shape == (n, 1, 8, 8) and data.classes == CLASSES and data.x.min() >= 0 and data.x.max() <= 1
         every = torch.cat([data.y, data.looks["test"].truth])
         assert every.bincount().tolist() == [2 * EACH] * CLASSES
         test = {x.numpy().tobytes() for x in data.looks["test"].asked}
