@@ -70,12 +70,12 @@ def make(kind: str, real: Pictures, each: int, seed: int) -> Data:
     values = torch.from_numpy(np.asarray(real.values)[np.concatenate(rows)].reshape(-1, *real.shape)).float() / 255
     y = torch.arange(CLASSES).repeat_interleave(2 * each)
     generator = torch.Generator().manual_seed(seed)
-    if kind in ("noise", "fresh"):
-        values = torch.randint(256, values.shape, generator=generator) / 255
-    if kind == "shuffled":
-        y = y[torch.randperm(len(y), generator=generator)]
     order = torch.randperm(len(y), generator=generator)
     x, y, n = values[order], y[order], len(y) // 2
+    if kind in ("noise", "fresh"):
+        x = torch.randint(256, x.shape, generator=generator) / 255
+    if kind == "shuffled":
+        y = y[torch.randperm(len(y), generator=generator)]
     if kind == "views":
         return of_views(x, n, generator)
     half = n // 2
