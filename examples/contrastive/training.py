@@ -92,7 +92,7 @@ def of_views(x: Tensor, n: int, generator: torch.Generator) -> Data:
 
 
 def moved(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Every picture moved by up to SHIFT pixels each way, brighter or darker by up to a half."""
+    """Every picture moved by up to SHIFT pixels each way, and dimmed, to half its light at most."""
     n, _, height, width = x.shape
     wide = pad(x, (SHIFT,) * 4)
     places = torch.randint(2 * SHIFT + 1, (n, 2), generator=generator).tolist()
