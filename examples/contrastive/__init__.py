@@ -1,0 +1,1 @@
+"""What examples/contrastive_why.py is made of."""
