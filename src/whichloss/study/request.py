@@ -199,7 +199,7 @@ def of_pictures(
     for name, value in (("target", target), ("metric", metric)):
         if value:
             raise UserError(
-                f"--{name} belongs to the goals 'classify' and 'embed'; 'generate' learns pictures whole. Leave it out."
+                f"--{name} belongs to the goal 'classify' or 'embed'; 'generate' learns pictures whole. Leave it out."
             )
     check_asked(pictures, features)
     return make_judge(pictures, "generate", asked_given(given, "generate", pictures, {}, None) | {"features": features})
@@ -256,8 +256,8 @@ def drawn(columns: tuple[str, ...], metric: str | None, table: Table, outliers: 
     """What makes the judge of the goal generate."""
     if columns:
         raise UserError(
-            f"--target '{','.join(columns)}' belongs to the goal 'classify'; 'generate' learns all columns together. "
-            "Leave --target out."
+            f"--target '{','.join(columns)}' belongs to the goal 'classify' or 'embed'; 'generate' learns all columns "
+            "together. Leave --target out."
         )
     enough_rows(table)
     if outliers is not None:
@@ -266,7 +266,7 @@ def drawn(columns: tuple[str, ...], metric: str | None, table: Table, outliers: 
         return {"metric": metric or METRICS[0]}
     if metric is not None:
         raise UserError(
-            "--metric belongs to the goals classify and embed, or to --outliers (auroc); generate is judged by MMD^2. "
+            "--metric belongs to the goal 'classify' or 'embed', or to --outliers (auroc); generate has MMD^2. "
             "Leave it out."
         )
     return {}
