@@ -14,7 +14,7 @@ from .bench import Bench, Reads, Weights, generators, global_draws
 from .say import Say
 
 TOLERANCE = 1e-4  # of a directional derivative, relative
-WIDTHS = (1e-5, 1e-6, 1e-7, 1e-4)  # of the finite differences; a kink, or rounding, within one is not within all
+WIDTHS = (1e-5, 1e-6, 1e-7, 3e-5)  # of the finite differences; a kink, or rounding, within one is not within all
 Frozen = list[Tensor]
 
 

@@ -47,15 +47,16 @@ class _Cost:
         return float(self.p * self.blur**self.p)
 
     def blocks(self, x: Tensor, law: _Law, g: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """By blocks of x: (r, m) |x - y|^2, and log mass + (g - |x - y|^p) / eps; both may be overwritten."""
+        """By blocks of x: (r, m) |x - y|^p, and log mass + (g - |x - y|^p) / eps; both may be overwritten."""
         y, height = law.points, law.mass.log() + g / self.eps
         y_squares, rows = y.square().sum(1), max(1, BLOCK // len(y))
         for i in range(0, len(x), rows):
             part = x[i : i + rows]
-            squares = torch.addmm(y_squares, part, y.T, alpha=-2).add_(part.square().sum(1, keepdim=True))
-            squares.clamp_(min=0)
-            power = squares if self.p == 2 else squares.pow(self.p / 2)
-            yield slice(i, i + rows), squares, torch.add(height, power, alpha=-1 / self.eps)
+            if self.p == 2:
+                power = torch.addmm(y_squares, part, y.T, alpha=-2).add_(part.square().sum(1, keepdim=True))
+            else:  # a root would make 1e-8 of the rounding of that sum, where a point meets itself
+                power = torch.cdist(part, y, compute_mode="donot_use_mm_for_euclid_dist").pow_(self.p)
+            yield slice(i, i + rows), power, torch.add(height, power.clamp_(min=0), alpha=-1 / self.eps)
 
     def reply(self, x: Tensor, law: _Law, g: Tensor) -> Tensor:
         """f(x) = -eps log E_y exp((g(y) - |x - y|^p) / eps), the best price of every x against prices g of y."""
@@ -68,10 +69,10 @@ class _Cost:
     def pull(self, x: Tensor, law: _Law, g: Tensor) -> Tensor:
         """The gradient of f(x), (n, d): the mean of p |x - y|^(p-2) (x - y) over the plan's row of x."""
         pulled = torch.empty_like(x)
-        for rows, squares, exponent in self.blocks(x, law, g):
+        for rows, power, exponent in self.blocks(x, law, g):
             row = exponent.softmax(1)
             if self.p != 2:
-                row.mul_(torch.where(squares > 0, squares.pow_((self.p - 2) / 2), 0))
+                row.mul_(torch.where(power > 0, power.pow_(1 - 2 / self.p), 0))
             pulled[rows] = self.p * (x[rows] * row.sum(1, keepdim=True) - row @ law.points)
         return pulled
 

@@ -43,7 +43,7 @@ class Labelled(Judge):
     """The rows of a study and their labels: what judging predictions and judging embeddings share."""
 
     target: tuple[str, ...] = ()
-    metric: str = ""
+    metric: str = "log-loss"
     measures = signal.Signal
     block: ClassVar[int] = 4096  # rows answered at once
 
@@ -146,7 +146,6 @@ class Labelled(Judge):
 class LabelJudge(Labelled):
     """Predictions for the judging rows, and the score that decides."""
 
-    metric: str = "log-loss"
     goal = "classify"
     roles = anchors.ROLES
     derived = {ADJUSTED: "cross-entropy"}
