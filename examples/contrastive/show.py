@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from replay.show import plain, table
+from replay.show import placed, plain, table
 from scipy.stats import binomtest
 
-from whichloss.data.write import aside
 from whichloss.study.classify.signal import LEVEL, Signal
 
 from .settings import ALIKE, DATA, LOSSES, PARTS
@@ -164,12 +163,4 @@ def write(shown: Shown, out: Path) -> None:
 
 def publish(shown: Shown, root: Path) -> None:
     """End the section of examples/README.md with these tables instead of the last ones."""
-    path = root / "examples/README.md"
-    text = path.read_text(encoding="utf-8")
-    start = text.index(f"## {HEADING}\n")
-    end = text.find("\n## ", start) + 1 or len(text)
-    section = text[start:end].split(LEAD)[0].rstrip("\n")
-    with aside(path) as part:
-        new = f"{text[:start]}{section}\n\n{LEAD}{markdown(shown).rstrip()}\n"
-        part.write_text(f"{new}\n{text[end:]}" if text[end:] else new, encoding="utf-8")
-    print(path)
+    placed(root / "examples/README.md", HEADING, LEAD, markdown(shown))

@@ -14,7 +14,7 @@ import altair as alt
 import numpy as np
 import vl_convert
 from PIL import Image
-from replay.show import BLUE, INK, OCHRE, RED, band, inline, level, plain, styled, table
+from replay.show import BLUE, INK, OCHRE, RED, band, inline, level, placed, plain, styled, table
 from scipy.stats import t as student
 
 from whichloss.data.write import aside
@@ -253,18 +253,6 @@ finite differences of the printed energy.\n\n"""
 cost는 첫 줄보다 큰 프레셰 거리({shown.features})이고 시드끼리 짝지은 95 % 구간이다.
 cosine은 $G$가 따르는 기울기와 찍힌 에너지의 유한 차분 사이의 코사인이다.\n\n[[1]]\n"""
     placed(card.with_suffix(".ko.md"), heading, "`examples/ebgan_why.py`로 잰 값: ", told)
-
-
-def placed(path: Path, heading: str, lead: str, body: str) -> None:
-    """End a section with these words, instead of what begins with the same lead."""
-    text = path.read_text(encoding="utf-8")
-    start = text.index(f"## {heading}\n")
-    end = text.find("\n## ", start) + 1 or len(text)
-    section = text[start:end].split(lead)[0].rstrip("\n")
-    with aside(path) as part:
-        new = f"{text[:start]}{section}\n\n{lead}{body.rstrip()}\n"
-        part.write_text(f"{new}\n{text[end:]}" if text[end:] else new, encoding="utf-8")
-    print(path)
 
 
 STYLE = """

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 import vl_convert
 
+from whichloss.data.write import aside
+
 INK, GREY, BLUE, OCHRE, RED, GREEN = "#222222", "#c9c9c9", "#2f6db5", "#c07a12", "#b8352f", "#2d7d46"
 PIXELS = {"width": 230, "height": 120}
 
@@ -134,3 +136,15 @@ def beside(real: np.ndarray, sample: np.ndarray, edges: np.ndarray, *, title: st
         alt.Y("sample:Q", title="density", scale=top)
     )
     return (area + line).properties(title=title, **PIXELS)
+
+
+def placed(path: Path, heading: str, lead: str, body: str) -> None:
+    """End a section with these words, instead of what begins with the same lead."""
+    text = path.read_text(encoding="utf-8")
+    start = text.index(f"## {heading}\n")
+    end = text.find("\n## ", start) + 1 or len(text)
+    section = text[start:end].split(lead)[0].rstrip("\n")
+    with aside(path) as part:
+        new = f"{text[:start]}{section}\n\n{lead}{body.rstrip()}\n"
+        part.write_text(f"{new}\n{text[end:]}" if text[end:] else new, encoding="utf-8")
+    print(path)

@@ -42,7 +42,7 @@ class Batch:
 
     y: (B, K) of 0 and 1, one 1 a row or, where rows have several labels, any number; (B, 0) where rows have none; of
     pairs, the second things.
-    shape: (C, H, W) where a row is a picture; only networks, and views of a row, look at it.
+    shape: (C, H, W) where a row is a picture; only networks, and views of a row, look at it; words: as in a task.
     """
 
     x: Tensor
@@ -50,6 +50,7 @@ class Batch:
     progress: Tensor = field(default_factory=lambda: torch.zeros(()))
     y: Tensor = field(default_factory=lambda: torch.zeros(0, 0))
     shape: tuple[int, ...] = ()
+    words: int = 0
 
     @property
     def labels(self) -> Tensor:

@@ -2,7 +2,7 @@
 
 import torch
 
-from whichloss.nets.views import cropped, exchanged, shaded, view
+from whichloss.nets.views import cropped, exchanged, fewer_words, shaded, view
 from whichloss.rng import Rng
 
 SHAPE = (3, 9, 8)
@@ -59,3 +59,16 @@ def test_lanes_side_by_side_see_what_each_sees_alone():
         both = torch.vmap(lambda x, key, shape=shape: view(x, Rng(key), shape))(x, keys.key)
         for k in range(2):
             assert torch.allclose(both[k], view(x[k], Rng(keys.key[k]), shape), atol=1e-6)
+
+
+def test_words_are_left_out_and_the_rest_stays_a_text():
+    ids = torch.tensor([[8, 1, 2, 3, 4, 5, 9, 0, 0], [8, 6, 9, 0, 0, 0, 0, 0, 0], [8, 9, 0, 0, 0, 0, 0, 0, 0]]).double()
+    assert torch.equal(fewer_words(ids, Rng.of(0), 0.0), ids)
+    bare = torch.tensor([8.0, 9, 0, 0, 0, 0, 0, 0, 0]).expand(3, 9)
+    assert torch.equal(fewer_words(ids, Rng.of(0), 1.0), bare.double())
+    many = fewer_words(ids[:1].expand(4000, 9), Rng.of(1), 0.3)
+    inside = many[:, 1:6] * (many[:, 1:6] < 6)
+    assert abs((inside > 0).sum() / 20_000 - 0.7) < 0.02
+    for row in many[:50].tolist():
+        words = row[1 : row.index(9)]
+        assert row[0] == 8 and words == sorted(set(words)) and not any(row[row.index(9) + 1 :])

@@ -1,6 +1,6 @@
 """Lanes: a seed's start, batches and samples are its own, whoever trains beside it and whatever the objective."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -70,6 +70,19 @@ def test_every_row_is_drawn_equally_often():
     counts = torch.bincount(drawn, minlength=N).double()
     expected = len(drawn) / N
     assert float(((counts - expected) ** 2 / expected).sum()) < N - 1 + 4 * (2 * N) ** 0.5
+
+
+def test_of_pairs_and_of_rows_to_embed_every_row_comes_once_a_round():
+    lanes = replace(make(sizes=[50, 20, 5]), task=Task("embed", D, N))
+    for lane, (size, rounds) in enumerate(((50, 3), (20, 1), (5, 1))):  # batches of 16 in a round; 5 rows: 3.2 rounds
+        dealt = [lanes.alone(lane).rows(number)[0] for number in range(rounds)]
+        counts = (torch.cat(dealt)[:, None] == lanes.data[lane]).all(-1).sum(0)
+        if size > B:
+            assert counts.max() == 1 and counts.sum() == rounds * B
+        assert counts[size:].sum() == 0 and counts[:size].max() - counts[:size].min() <= 1
+        again = lanes.rows(rounds)[lane]
+        assert torch.equal(again, lanes.alone(lane).rows(rounds)[0]) and not torch.equal(again, dealt[0])
+    assert not torch.equal(lanes.rows(-1), lanes.rows(0))  # those that are watched
 
 
 def test_jitter_is_uniform_of_its_full_width():

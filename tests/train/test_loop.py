@@ -207,3 +207,29 @@ def test_in_bfloat16_only_products_are_shorter(monkeypatch):
     for role, w in exact.items():
         assert rough[role].dtype == torch.float32
         assert not torch.equal(rough[role], w) and torch.allclose(rough[role], w, atol=0.1)
+
+
+def test_matrices_decay_and_the_rate_goes_its_way():
+    """Against AdamW and its schedule, by hand: f decays, its bias does not."""
+
+    @dataclass(frozen=True)
+    class Decayed(Two):
+        def networks(self, task, build):
+            return {"f": nn.Linear(1, D), "g": nn.Linear(1, D)}
+
+        def updates(self):
+            return [Update(("f",), self.first, Adam(self.lr, decay=0.5, warmup=0.25))]
+
+    lanes, steps = make(Decayed()), 8
+    net = nn.Linear(1, D)
+    with torch.no_grad():
+        parts = lanes.start().weights["f"][0].split(D)
+        net.weight.copy_(parts[0][:, None]), net.bias.copy_(parts[1])
+    adam = torch.optim.AdamW([{"params": [net.weight], "weight_decay": 0.5}, {"params": [net.bias]}], weight_decay=0.0)
+    for k, (state, _) in enumerate(train(lanes, steps)):
+        for group in adam.param_groups:
+            group["lr"] = 0.1 * min((k + 0.5) / 2, (7.5 - k) / 6)
+        adam.zero_grad()
+        ((net(torch.ones(1, 1)) - lanes.rows(k)[0]) ** 2).sum(1).mean().backward()
+        adam.step()
+        torch.testing.assert_close(state.weights["f"][0], torch.cat([net.weight[:, 0], net.bias]).detach())

@@ -33,6 +33,14 @@ def cropped(x: Tensor, rng: Rng, shape: tuple[int, ...], least: float = LEAST) -
     return seen.reshape(n, -1)
 
 
+def fewer_words(ids: Tensor, rng: Rng, share: float | Tensor) -> Tensor:
+    """Texts (B, context), as `data.captions` codes them, without this share of what stands between start and end."""
+    place, end = torch.arange(ids.shape[1]), ids.argmax(dim=1, keepdim=True)
+    left_out = (rng.uniform("left out", tuple(ids.shape)) < share) & (place > 0) & (place < end)
+    kept = torch.where(left_out, 0, ids)
+    return kept.gather(1, (left_out | (place > end)).to(torch.uint8).argsort(dim=1, stable=True))
+
+
 def shaded(x: Tensor, rng: Rng, most: float = SHADE) -> Tensor:
     """Contrast around the mean times 1 +- most, brightness +- most, of each picture (B, d), levels in [-1, 1]."""
     contrast, light = (most * (2 * rng.uniform(name, (len(x), 1)) - 1) for name in ("contrast", "light"))

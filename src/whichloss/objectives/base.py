@@ -58,10 +58,22 @@ class Nets:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma & Ba, 2015), eps 1e-8, with bias correction."""
+    """Adam (Kingma & Ba, 2015), eps 1e-8, with bias correction.
+
+    decay: what is taken off each weight of a matrix or a kernel beside the step, times the rate (Loshchilov & Hutter,
+    2019); warmup: the share of the run over which the rate rises to `lr`, from which it falls to 0; None: it stays.
+    """
 
     lr: float
     betas: tuple[float, float] = (0.9, 0.999)
+    decay: float = 0.0
+    warmup: float | None = None
+
+    def pace(self, progress: float) -> float:
+        """The share of `lr` at this part of a run, in (0, 1)."""
+        if self.warmup is None:
+            return 1.0
+        return min(progress / self.warmup if self.warmup else 1.0, (1 - progress) / (1 - self.warmup))
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,11 @@ class RMSprop:
 
     lr: float
     smoothing: float = 0.99
+    decay: ClassVar[float] = 0.0
+
+    def pace(self, progress: float) -> float:
+        """The rate stays."""
+        return 1.0
 
 
 Loss = Callable[[Nets, Batch, Rng], Tensor]

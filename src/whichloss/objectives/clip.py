@@ -10,7 +10,7 @@ from ..losses.contrastive import LOG_SCALE, clip_log_scale, info_nce
 from ..losses.levels import collapse_of_info_nce
 from ..rng import Rng
 from ..task import Batch, Task
-from .base import Adam, Build, Nets, Update
+from .base import Build, Nets, Update
 from .dual import DualEncoder
 
 
@@ -33,7 +33,7 @@ class CLIP(DualEncoder):
         return super().networks(task, build) | {"l": LogScale()}
 
     def updates(self) -> Sequence[Update]:
-        return [Update(("I", "T", "l"), self.loss, Adam(self.lr), project={"l": clip_log_scale})]
+        return [Update(("I", "T", "l"), self.loss, self.adam, project={"l": clip_log_scale})]
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         return info_nce(*self.embedded(nets, batch, rng), torch.exp(-nets.l())).mean()

@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 
 from ..rng import Rng
 from ..task import Batch
-from .base import Adam, Nets, Update
+from .base import Nets, Update
 from .dual import DualEncoder
 
 
@@ -17,7 +17,7 @@ class Regress(DualEncoder):
     """min_I E |z / |z| - z' / |z'||^2, T at its start: nothing but the code keeps texts apart (Socher et al., 2013)."""
 
     def updates(self) -> Sequence[Update]:
-        return [Update(("I",), self.loss, Adam(self.lr))]
+        return [Update(("I",), self.loss, self.adam)]
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         a, b = self.embedded(nets, batch, rng)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..losses.contrastive import siglip, siglip_bias
 from ..rng import Rng
 from ..task import Batch, Task
-from .base import Adam, Build, Nets, Update
+from .base import Build, Nets, Update
 from .dual import DualEncoder
 
 
@@ -29,13 +29,13 @@ class SigLIP(DualEncoder):
     """min_{I,T,s,b} E sum_j log(1 + e^(-y_ij l_ij)), l = scale e^s cos(z_i, z'_j) - log(B - 1) + b."""
 
     scale: float = 10.0
-    search = {"lr": (1e-3, 2e-3, 4e-3), "scale": (5.0, 10.0)}
+    search = {**DualEncoder.search, "scale": (5.0, 10.0)}
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         return super().networks(task, build) | {"s": Line()}
 
     def updates(self) -> Sequence[Update]:
-        return [Update(("I", "T", "s"), self.loss, Adam(self.lr))]
+        return [Update(("I", "T", "s"), self.loss, self.adam)]
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         factor, shift = nets.s()

@@ -22,7 +22,7 @@ class SimCLR(Projected):
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         z, rows = torch.cat(self.projected(nets, batch, rng)), firsts(batch.x)
-        return sup_con(z, torch.cat([rows, rows]), self.temperature).mean()  # NT-Xent, but for rows drawn twice
+        return sup_con(z, torch.cat([rows, rows]), self.temperature).mean()  # NT-Xent, but for equal rows
 
     def collapsed(self, rows: int) -> float:
         return collapse_of_nt_xent(rows)

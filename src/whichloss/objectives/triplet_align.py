@@ -19,7 +19,7 @@ class TripletAlign(DualEncoder):
     """min_{I,T} E [|z - z'| - |z - z'_n| + margin]^+ both ways, on the sphere, z'_n the nearest other of the batch."""
 
     margin: float = 0.2
-    search = {"lr": (1e-3, 2e-3, 4e-3), "margin": (0.1, 0.2, 0.5)}
+    search = {**DualEncoder.search, "margin": (0.1, 0.2, 0.5)}
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:
         a, b = (normalize(z, dim=1) for z in self.embedded(nets, batch, rng))

@@ -21,6 +21,7 @@ from .place import back, device, there
 
 FIRST = 1 << 24  # numbers in the pictures from which an objective makes its memory, at most
 SAMPLED = 1 << 20  # numbers in the pictures that are drawn at once
+DEALT = ("embed", "align")  # goals whose losses take every other row of a batch for another thing
 CONVOLUTIONS = torch.nn.modules.conv._ConvNd
 
 
@@ -95,6 +96,7 @@ class Lanes:
     salt: str = ""  # a twin's name: other draws, same rows
     pixels: Tensor | None = None
     stacked: bool = True  # False: networks that cannot be traced or vmapped; lanes go one by one
+    dealt: dict[tuple[int, int], Tensor] = field(init=False, default_factory=dict)  # (lane, round) -> its order
     modules: dict[str, nn.Module] = field(init=False)
     layout: dict[str, list[tuple[str, torch.Size]]] = field(init=False)
 
@@ -154,6 +156,10 @@ class Lanes:
         params = {n: p.view(shape) for (n, shape), p in zip(shapes, parts, strict=True)}
         params |= {n: b.to(flat.device) for n, b in self.modules[role].named_buffers()}
         return lambda *inputs: functional_call(self.modules[role], params, inputs)
+
+    def matrices(self, role: str) -> Tensor:
+        """1 where a flat weight (P,) is of a matrix or a kernel, 0 where it is a bias, a gain or a single number."""
+        return torch.cat([torch.full((shape.numel(),), float(len(shape) > 1)) for _, shape in self.layout[role]])
 
     @property
     def together(self) -> bool:
@@ -232,7 +238,10 @@ class Lanes:
     def rows(self, number: int) -> Tensor:
         """Batch `number` of every lane (S, B, d): the same rows for every objective that shares the key."""
         rng, (lanes, n, dim) = self.rng.at(number), self.data.shape
-        index = rng.integers("rows", (self.batch,), 1 << 40) % self.sizes[:, None]
+        if self.task.goal in DEALT:
+            index = torch.stack([self._deal(k, number) for k in range(lanes)])
+        else:
+            index = rng.integers("rows", (self.batch,), 1 << 40) % self.sizes[:, None]
         offset = torch.arange(lanes).mul_(n).unsqueeze_(1)
         x = self.read(self.data.reshape(lanes * n, dim).index_select(0, (index + offset).reshape(-1)))
         x = x.view(lanes, self.batch, -1)
@@ -241,6 +250,19 @@ class Lanes:
             x = x + torch.nn.functional.pad(noise, (0, x.shape[2] - self.task.dim))
         return x
 
+    def _deal(self, lane: int, number: int) -> Tensor:
+        """The rows (B,) of a lane's batch: all rows are shuffled, dealt out, and shuffled again. None comes twice in a
+        batch, unless there are fewer."""
+        n = int(self.sizes[lane])
+        turn, place = divmod(number, max(1, n // self.batch))
+        if (lane, turn) not in self.dealt:
+            for old in [at for at in self.dealt if at[0] == lane]:
+                del self.dealt[old]
+            rng = Rng(self.rng.key[lane : lane + 1], self.rng.path)["deal"].at(turn)
+            packs = rng.uniform("order", (-(-self.batch // n), n))[0]
+            self.dealt[lane, turn] = packs.argsort(dim=1).reshape(-1)
+        return self.dealt[lane, turn][place * self.batch : (place + 1) * self.batch]
+
     def labelled(
         self, rows: Tensor, memory: Mapping[str, Tensor] | None = None, progress: Tensor | None = None
     ) -> Batch:
@@ -248,7 +270,8 @@ class Lanes:
         x, y = rows[:, : self.task.dim], rows[:, self.task.dim :]
         if self.task.labels in ("one", "ordered"):
             y = (y == torch.arange(self.task.classes, dtype=y.dtype)).to(y.dtype)
-        return Batch(x, memory or {}, torch.zeros(()) if progress is None else progress, y, self.task.shape)
+        progress = torch.zeros(()) if progress is None else progress
+        return Batch(x, memory or {}, progress, y, self.task.shape, self.task.words)
 
     def told(self, n: int) -> Tensor:
         """The classes (S, n, K), one-hot, of n rows to be drawn, in the shares of each lane's training rows."""

@@ -33,6 +33,8 @@ class Loop:
         columns = {k: v[:, None] for k, v in self.hyper.items()}
         # a searched rate is a column, one number per lane
         self.rates = [torch.as_tensor(u.optimiser.lr) for u in replace(lanes.objective, **columns).updates()]
+        decaying = {role for u in self.updates if u.optimiser.decay for role in u.moves}
+        self.decaying = {role: there(lanes.matrices(role)) for role in decaying}
         self.work: dict[int, Callable[..., Any]] = {}
 
     def step(self) -> Losses:
@@ -64,9 +66,10 @@ class Loop:
         grads, value, memory = self.work[i](*inputs)
         loss: Tensor = value
         state.memory.update(memory)
+        rate = self.rates[i] * update.optimiser.pace((state.step + 0.5) / self.steps)
         for role in update.moves:
             w, slots = state.weights[role], state.slots[f"{i}:{role}"]
-            optimise.step(update.optimiser, w, grads[role], slots, self.rates[i])
+            optimise.step(update.optimiser, w, grads[role], slots, rate, self.decaying.get(role))
             if role in update.project:
                 w.copy_(update.project[role](w))
         return loss

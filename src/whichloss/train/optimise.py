@@ -32,8 +32,13 @@ def slots(optimiser: Adam | RMSprop, w: Tensor) -> Slots:
     return fresh
 
 
-def step(optimiser: Adam | RMSprop, w: Tensor, g: Tensor, slots: Slots, lr: Tensor) -> None:
-    """Move w (S, P) along -g (S, P), each lane at its own rate lr (S, 1), in place."""
+def step(
+    optimiser: Adam | RMSprop, w: Tensor, g: Tensor, slots: Slots, lr: Tensor, decaying: Tensor | None = None
+) -> None:
+    """Move w (S, P) along -g (S, P), each lane at its own rate lr (S, 1), in place; decaying (P,): 1 where weights
+    decay, which they do by themselves, not through g."""
+    if decaying is not None and optimiser.decay:
+        w.mul_(1 - lr * optimiser.decay * decaying)
     if isinstance(optimiser, Adam):
         adam(w, g, slots, lr, optimiser.betas)
     else:

@@ -17,9 +17,11 @@ from ...data import Captions, Pairs, Pictures, Vocabulary, evenly
 from ...data.pair_encode import Pairing, SideCode
 from ...metrics import embeddings as measure
 from ...metrics.labels import Outcome
+from ...objectives import find
 from ...task import Task
 from ...train import Lanes, count
 from ..embed.judge import drawn
+from ..embed.simple import collapse, untrained
 from ..judge import Anchor, Judge, Role, Weights, Which
 from . import signal, simple
 
@@ -190,7 +192,7 @@ class PairJudge(Judge):
         """Chance, canonical correlations, the text of the nearest training picture, untrained networks."""
         train, asked = self.split(seed).train, self.numbers(seed, which)
         code, encoded = self.encoded(train)
-        lanes = simple.untrained(self, encoded, seed)
+        lanes = untrained(self, find("regress")(), encoded, seed)
         z = self.told_of(lanes, lanes.start().weights, self.seen(code, asked))
         known = evenly(train, simple.SEEN)
         found = simple.plain(seed, *(self.plain(rows) for rows in (known, asked)))
@@ -209,8 +211,7 @@ class PairJudge(Judge):
         """What embedding one pair costs, and the loss at collapse."""
         x = self.seen(encoder, self.split(seed).train[:COSTED])
         cost = count(lambda: self.told_of(lanes, weights, x)) / len(x)
-        values = {name: float(value[0]) for name, value in lanes.hyper.items()}
-        return {"use flops": cost, "collapse": simple.collapse(lanes, values)}
+        return {"use flops": cost, "collapse": collapse(lanes)}
 
     def kept(self, answer: Aligned, seed: int) -> dict[str, np.ndarray]:
         """A map of the first things, and both embeddings for the report's examples."""

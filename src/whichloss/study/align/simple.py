@@ -1,21 +1,15 @@
 """Alignments that need no training, and networks at their start: what a score of pairs must be read against."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ...data.pairs import Captions, Side
 from ...data.pictures import Pictures
 from ...data.pixels import shrunk
-from ...objectives import Aligner, find
-from ...rng import Rng
-from ...train import Lanes
+from ...objectives import Aligner
 from ..embed.simple import directed
-from ..judge import Judge, Role
-from ..nets import network_builder
+from ..judge import Role
 
 ROLES: dict[str, Role] = {
     "chance": "baseline",
@@ -28,7 +22,6 @@ SIDE = 16  # of the pictures that they see
 WORDS = 2000  # most frequent words that they know
 DIRECTIONS = 64  # of each side, before correlations are sought
 RIDGE = 0.1  # of the mean variance of a side's directions
-WIDTH = 64  # of untrained networks
 
 
 def plain_side(side: Side, rows: np.ndarray, words: Mapping[str, int] | None = None) -> np.ndarray:
@@ -99,24 +92,3 @@ def plain(
     chance = [generator.standard_normal((len(side), Aligner.size)) for side in asked]
     names = list(ROLES)
     return list(zip(names, [chance, canonical(known, asked), nearest(known, asked)], strict=False))
-
-
-def untrained(judge: Judge, rows: Tensor, seed: int) -> Lanes:
-    """One lane of the networks that all objectives train, at their start; `rows` as its data holds them."""
-    return Lanes(
-        find("regress")(),
-        judge.task,
-        network_builder(judge.task, WIDTH),
-        Rng(Rng.of(seed).key.reshape(-1)),
-        rows[None],
-        torch.tensor([len(rows)]),
-        torch.zeros(1, judge.task.dim),
-        pixels=judge.pixels,
-    )
-
-
-def collapse(lanes: Lanes, values: Mapping[str, float]) -> float | None:
-    """The loss of one lane's objective where all embeddings are equal, if that is one number."""
-    objective = replace(lanes.objective, **values)
-    assert isinstance(objective, Aligner)
-    return objective.collapsed(lanes.batch)

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...data import Encoder, evenly
 from ...metrics import embeddings as measure
 from ...metrics.labels import Outcome
-from ...objectives import Nets
+from ...objectives import Nets, find
 from ...train import Lanes, count
 from ..classify import signal
 from ..classify.judge import Labelled
@@ -129,7 +129,7 @@ class Embeds(Labelled):
         asked = [self.numbers(seed, which), self.known(seed)]
         known, judged = self.plain(asked[1], asked[0])
         encoder, encoded = self.encoded(self.split(seed).train)
-        lanes = simple.untrained(self, encoded, seed)
+        lanes = simple.untrained(self, find("triplet")(), encoded, seed)
         start = lanes.start().weights
         z = [self.told_of(lanes, start, [self.seen(encoder, rows)])[0] for rows in asked]
         found = [*simple.plain(seed, [judged, known], known), ("untrained network", z)]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...objectives import Embedder, find
+from ...objectives import Aligner, Embedder, Objective
 from ...rng import Rng
 from ...train import Lanes
 from ..judge import Judge, Role
@@ -52,18 +52,17 @@ def directed(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def collapse(lanes: Lanes) -> float:
-    """The loss of one lane's objective where all embeddings are equal."""
-    values = {name: float(value[0]) for name, value in lanes.hyper.items()}
-    objective = replace(lanes.objective, **values)
-    assert isinstance(objective, Embedder)
+def collapse(lanes: Lanes) -> float | None:
+    """The loss of one lane's objective where all embeddings are equal, if that is one number."""
+    objective = replace(lanes.objective, **{name: float(value[0]) for name, value in lanes.hyper.items()})
+    assert isinstance(objective, Embedder | Aligner)
     return objective.collapsed(lanes.batch)
 
 
-def untrained(judge: Judge, rows: Tensor, seed: int) -> Lanes:
-    """One lane of the network that objectives without a head train, at its start; `rows` as its data holds them."""
+def untrained(judge: Judge, objective: Objective, rows: Tensor, seed: int) -> Lanes:
+    """One lane of an objective's networks at their start; `rows` as its data holds them."""
     return Lanes(
-        find("triplet")(),
+        objective,
         judge.task,
         network_builder(judge.task, WIDTH),
         Rng(Rng.of(seed).key.reshape(-1)),

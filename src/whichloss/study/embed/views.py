@@ -17,6 +17,7 @@ from ...data.pixels import marks
 from ...metrics import embeddings as measure
 from ...metrics.labels import Outcome
 from ...nets.views import view
+from ...objectives import find
 from ...rng import Rng
 from ...task import Task
 from ...train import Lanes, count
@@ -165,7 +166,7 @@ class ViewJudge(Judge):
         """Chance, the views themselves, their principal components, a network that has learned nothing."""
         rows, train = self.numbers(seed, which), self.split(seed).train
         encoder, encoded = self.encoded(train)
-        lanes = simple.untrained(self, encoded, seed)
+        lanes = simple.untrained(self, find("triplet")(), encoded, seed)
         views = [v.numpy() for v in self.viewed(lanes.read(self.seen(encoder, rows)))]
         known = lanes.read(encoded[:: max(1, len(encoded) // simple.SEEN)]).numpy()
         z = self.told_of(lanes, lanes.start().weights, [self.seen(encoder, rows)])[0]
