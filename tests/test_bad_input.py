@@ -163,6 +163,7 @@ OPTIONS: list[tuple[str, int, tuple[str, ...]]] = [
     ("--budget qick", REQUEST, ("--budget must be one of quick, standard, thorough", "got 'qick'")),
     ("--budget 10", REQUEST, ("at least 1e+06", "got '10'")),
     ("--seeds 1", REQUEST, ("--seeds must be at least 2", "got 1")),
+    ("--settings 0", REQUEST, ("--settings must be at least 1", "got 0")),
     ("--workers 0", REQUEST, ("--workers must be at least 1", "got 0")),
     ("--engine ray", REQUEST, ("--engine ray", "not available", "leave it out")),
     ("--nets nowhere.py", REQUEST, ("--nets", "'nowhere.py' does not exist")),

@@ -82,6 +82,9 @@ def compare(
         str | None, typer.Option(help="What pictures are compared by: labels, turns, random or efficientnet-lite0.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Fresh seeds per finalist.")] = None,
+    settings: Annotated[
+        int | None, typer.Option(help="Settings tried per objective, the default one included.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="local: the processes of this machine.")] = "local",
     workers: Annotated[int | None, typer.Option(help="Processes; one per core by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Where results go; whichloss-NAME by default.")] = None,
@@ -101,7 +104,7 @@ def compare(
         data, goal=goal, target=target, metric=metric, outliers=outliers, given=given, anyway=anyway, size=budget,
         side=side_of(size), features=features, first=first, second=second,
         objectives=objective_names(objectives), nets=nets, group=group, time=time, drop=drop or (), seeds=seeds,
-        out=out, engine=engine, workers=workers, command=as_command(sys.argv[1:]),
+        settings=settings, out=out, engine=engine, workers=workers, command=as_command(sys.argv[1:]),
     )  # fmt: skip
     if not json:
         for line in plan_lines(asked.plan, asked.judge, asked.folder, asked.workers):

@@ -64,6 +64,7 @@ def compare(
     time: str | None = None,
     drop: Sequence[str] = (),
     seeds: int | None = None,
+    settings: int | None = None,
     size: int | tuple[int, int] | None = None,
     features: str | None = None,
     first: str | None = None,
@@ -86,7 +87,8 @@ def compare(
     goal "align": pairs, a table of picture files and captions, or of two blocks of numbers, or two arrays; first,
     second: the columns of each, found by what they hold if not given; group: the column of concepts, kept whole.
     given: the column of classes that every row is generated given; of labelled pictures "label".
-    budget: "quick", "standard", "thorough", or floating-point operations per run. nets: your own networks, makers
+    budget: "quick", "standard", "thorough", or floating-point operations per run; seeds per finalist and settings per
+    objective are the budget's unless given. nets: your own networks, makers
     f(inputs, outputs) by role ({"G": f, "D": g}) or a file that defines them. anyway: train although the data look
     unfit. Running it again resumes.
     Raises UserError for what cannot be asked, DataUnfit for data that cannot be compared, StudyError for the folder.
@@ -109,8 +111,9 @@ def compare(
     asked = request(
         data, goal=goal, target=target, metric=metric, outliers=outliers, given=given, anyway=anyway, size=budget,
         side=size, features=features, first=first, second=second,
-        objectives=objectives, nets=nets, group=group, time=time, drop=drop, seeds=seeds, out=out, engine=engine,
-        workers=workers, command=as_python(data, budget, objectives, seeds, others),
+        objectives=objectives, nets=nets, group=group, time=time, drop=drop, seeds=seeds,
+        settings=settings, out=out, engine=engine, workers=workers,
+        command=as_python(data, budget, objectives, {"seeds": seeds, "settings": settings} | others),
     )  # fmt: skip
     return carry_out(asked, watcher or default_watcher())
 
@@ -135,15 +138,12 @@ def carry_out(asked: Request, watcher: Watcher) -> Comparison:
     return found
 
 
-def as_python(
-    data: object, budget: object, objectives: Sequence[str] | None, seeds: int | None, others: Mapping[str, object]
-) -> str:
+def as_python(data: object, budget: object, objectives: Sequence[str] | None, others: Mapping[str, object]) -> str:
     """The call, for the model card, as far as it can be written."""
     what = repr(data) if isinstance(data, str) else "data"
     rest = f", objectives={list(objectives)!r}" if objectives else ""
-    rest += f", seeds={seeds}" if seeds else ""
     for name, value in others.items():
-        if not isinstance(value, str | bool | list | tuple | None):
+        if not isinstance(value, str | bool | int | list | tuple | None):
             rest += f", {name}={name}"  # rows, which cannot be written
         elif value:
             rest += f", {name}={value!r}"

@@ -13,6 +13,7 @@ from whichloss.objectives.wgan_gp import WGANGP
 from whichloss.rng import Rng
 from whichloss.task import Task
 from whichloss.train import Lanes, State, train
+from whichloss.train.lanes import places
 
 N, D, B = 60, 2, 16
 
@@ -83,6 +84,23 @@ def test_of_pairs_and_of_rows_to_embed_every_row_comes_once_a_round():
         again = lanes.rows(rounds)[lane]
         assert torch.equal(again, lanes.alone(lane).rows(rounds)[0]) and not torch.equal(again, dealt[0])
     assert not torch.equal(lanes.rows(-1), lanes.rows(0))  # those that are watched
+
+
+def test_rows_of_a_unit_are_dealt_as_far_apart_as_can_be():
+    units = torch.arange(N) // 4  # 15 units of 4: a batch of 15 has each once
+    lanes = replace(
+        make((1, 2)), task=Task("align", D, N, second=1), units=torch.stack([units, units.flip(0)]), batch=15
+    )
+    for lane in range(2):
+        number = [int((row == lanes.data[lane]).all(1).nonzero()) for k in range(4) for row in lanes.rows(k)[lane]]
+        at = torch.empty(N, dtype=torch.long)
+        at[torch.tensor(number)] = torch.arange(N)
+        by_unit = at[units.argsort(stable=True)].view(15, 4).sort(dim=1).values
+        assert torch.equal(by_unit, by_unit[:, :1] + 15 * torch.arange(4))
+    one = places(torch.zeros(1000, dtype=torch.long), Rng.of(0)).sort().values
+    assert torch.allclose(one.diff(), torch.full((999,), 1e-3), atol=1e-6)
+    alone = places(torch.arange(20_000), Rng.of(0))
+    assert abs(alone.mean() - 0.5) < 0.01 and abs(alone.var() - 1 / 12) < 2e-3
 
 
 def test_jitter_is_uniform_of_its_full_width():

@@ -29,7 +29,7 @@ SMALLEST = 1e6
 PICTURES = 20.0  # a convolution's weight is used at every pixel: equally many steps cost some 20 times the compute
 
 
-def budget(text: str | float, seeds: int | None = None, pictures: bool = False) -> Budget:
+def budget(text: str | float, seeds: int | None = None, pictures: bool = False, settings: int | None = None) -> Budget:
     """A budget by name or by compute per run ("3e11"); names stand for more where rows are pictures. Raises UserError
     on anything else."""
     named = {k: replace(b, flops=b.flops * PICTURES) for k, b in BUDGETS.items()} if pictures else BUDGETS
@@ -51,4 +51,8 @@ def budget(text: str | float, seeds: int | None = None, pictures: bool = False) 
         if seeds < 2:
             raise UserError(f"--seeds must be at least 2, since an interval needs a spread; got {seeds}.")
         chosen = replace(chosen, seeds=seeds)
+    if settings is not None:
+        if settings < 1:
+            raise UserError(f"--settings must be at least 1, the default setting; got {settings}.")
+        chosen = replace(chosen, settings=settings)
     return chosen

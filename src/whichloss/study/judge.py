@@ -196,6 +196,10 @@ class Judge(ABC):
         """The width of the uniform noise on every encoded column in training: only what is drawn needs a density."""
         return np.zeros_like(encoder.jitter)
 
+    def units(self, rows: np.ndarray) -> np.ndarray | None:
+        """Whole numbers, equal for rows that a batch should not hold together; None: each row is its own."""
+        return None
+
     @abstractmethod
     def answers(
         self, lanes: Lanes, encoders: Sequence[Encoder], seeds: Sequence[int], weights: Weights, which: Which, name: str

@@ -89,6 +89,7 @@ def request(
     time: str | None = None,
     drop: Sequence[str] = (),
     seeds: int | None = None,
+    settings: int | None = None,
     out: str | Path | None = None,
     engine: str = "local",
     workers: int | None = None,
@@ -105,7 +106,7 @@ def request(
         named = "first" if first else "second"
         raise UserError(f"--{named} names columns of pairs; add --goal align, or leave it out.")
     pictures = aligned is None and is_pictures(data)
-    spent: Budget = budget(size, seeds, pictures or (aligned is not None and aligned.pictures is not None))
+    spent: Budget = budget(size, seeds, pictures or (aligned is not None and aligned.pictures is not None), settings)
     check_engine(engine)
     if workers is not None and workers < 1:
         raise UserError(f"--workers must be at least 1; got {workers}.")

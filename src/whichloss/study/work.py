@@ -190,7 +190,7 @@ class Trainer:
 def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | None) -> tuple[list[Encoder], Lanes]:
     """The lanes of some runs and the encoding of each."""
     first = runs[0]
-    encoders, rows = [], []
+    encoders, rows, units = [], [], []
     for run in runs:
         train = judge.split(run.seed).train
         if run.share < 1:
@@ -199,6 +199,8 @@ def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | Non
         encoder, encoded = judge.encoded(train)
         encoders.append(encoder)
         rows.append(encoded)
+        if (found := judge.units(train)) is not None:
+            units.append(torch.from_numpy(np.unique(found, return_inverse=True)[1]))
     sizes = torch.tensor([len(x) for x in rows])
     data = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     names = first.setting
@@ -209,6 +211,7 @@ def make_lanes(judge: Judge, runs: tuple[Run, ...], own: Mapping[str, Any] | Non
         build=build,
         rng=_keys([run.seed for run in runs]),
         data=data,
+        units=torch.nn.utils.rnn.pad_sequence(units, batch_first=True) if units else None,
         sizes=sizes,
         jitter=torch.from_numpy(np.stack([judge.jitter(e) for e in encoders])),
         hyper={k: torch.tensor([run.setting[k] for run in runs]) for k in names},

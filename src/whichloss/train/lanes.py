@@ -80,6 +80,7 @@ class Lanes:
     `rng.key` is (S,); `data` is (S, n, d), the encoded training rows of each lane, of which the first `sizes` (S,)
     count, followed in the last dimension by their labels, if any; `jitter` (S, d) is the width of the uniform noise
     that dequantises discrete columns, labels not included; `hyper` holds (S,) values of searched fields.
+    Rows of one unit (S, n), whole numbers from 0, are kept apart where batches are dealt; without, each row is its own.
     Of pictures `data` (S, n, 1 and labels) holds row numbers of `pixels` (N, d), the bytes of all pictures, which all
     lanes and workers share; a step reads only its batch.
     """
@@ -96,6 +97,7 @@ class Lanes:
     salt: str = ""  # a twin's name: other draws, same rows
     pixels: Tensor | None = None
     stacked: bool = True  # False: networks that cannot be traced or vmapped; lanes go one by one
+    units: Tensor | None = None
     dealt: dict[tuple[int, int], Tensor] = field(init=False, default_factory=dict)  # (lane, round) -> its order
     modules: dict[str, nn.Module] = field(init=False)
     layout: dict[str, list[tuple[str, torch.Size]]] = field(init=False)
@@ -215,6 +217,7 @@ class Lanes:
             self,
             rng=rng,
             data=self.data[here],
+            units=None if self.units is None else self.units[here],
             sizes=self.sizes[here],
             jitter=self.jitter[here],
             hyper=hyper,
@@ -251,16 +254,20 @@ class Lanes:
         return x
 
     def _deal(self, lane: int, number: int) -> Tensor:
-        """The rows (B,) of a lane's batch: all rows are shuffled, dealt out, and shuffled again. None comes twice in a
-        batch, unless there are fewer."""
+        """The rows (B,) of a lane's batch: all rows are shuffled, dealt out, and shuffled again.
+
+        Row r of the k rows of a unit gets the place (r + u) / k of the pack, u its own of every unit: they are as far
+        from each other as can be. None comes twice in a batch, unless there are fewer.
+        """
         n = int(self.sizes[lane])
         turn, place = divmod(number, max(1, n // self.batch))
         if (lane, turn) not in self.dealt:
             for old in [at for at in self.dealt if at[0] == lane]:
                 del self.dealt[old]
             rng = Rng(self.rng.key[lane : lane + 1], self.rng.path)["deal"].at(turn)
-            packs = rng.uniform("order", (-(-self.batch // n), n))[0]
-            self.dealt[lane, turn] = packs.argsort(dim=1).reshape(-1)
+            units = torch.arange(n) if self.units is None else self.units[lane, :n]
+            packs = [places(units, rng[k]).argsort() for k in range(-(-self.batch // n))]
+            self.dealt[lane, turn] = torch.cat(packs)
         return self.dealt[lane, turn][place * self.batch : (place + 1) * self.batch]
 
     def labelled(
@@ -325,6 +332,17 @@ def in_shares(shares: Tensor, n: int) -> Tensor:
     u = (torch.arange(n, dtype=torch.float64) + 0.5) * (5**0.5 - 1) / 2 % 1
     ends = shares.double().cumsum(0)
     return torch.searchsorted(ends, u * ends[-1], right=True)
+
+
+def places(units: Tensor, rng: Rng) -> Tensor:
+    """Where in [0, 1) the rows (n,) of units lie in a shuffled pack, those of one unit evenly spread."""
+    order = rng.uniform("rows", (len(units),)).reshape(-1).argsort()
+    order = order[units[order].argsort(stable=True)]  # by unit, within it at random
+    counts = units.bincount()
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order)) - (counts.cumsum(0) - counts)[units[order]]
+    start = rng.uniform("units", (len(counts),)).reshape(-1)
+    return (rank + start[units]) / counts[units]
 
 
 def lane(k: int, arguments: tuple[Any, ...], shared: tuple[int, ...] = ()) -> list[Any]:

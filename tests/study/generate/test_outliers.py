@@ -91,9 +91,9 @@ def test_what_is_refused(options, says):
 
 
 def test_outliers_given_as_rows_are_named_in_the_call():
-    said = as_python(ring(), 1e8, None, None, {"outliers": ring(30), "metric": "auroc", "target": None, "drop": ()})
+    said = as_python(ring(), 1e8, None, {"outliers": ring(30), "metric": "auroc", "target": None, "drop": ()})
     assert said == "whichloss.compare(data, budget=100000000.0, outliers=outliers, metric='auroc')"
-    assert "outliers='odd'" in as_python("a.csv", "quick", None, None, {"outliers": "odd"})
+    assert "outliers='odd'" in as_python("a.csv", "quick", None, {"outliers": "odd"})
 
 
 def test_outliers_that_are_rows_of_the_data_are_noticed():

@@ -109,6 +109,10 @@ class PairJudge(Judge):
         code = Pairing.fit(self.table, rows, self.texts)
         return code, self.seen(code, rows)
 
+    def units(self, rows: np.ndarray) -> np.ndarray | None:
+        """Concepts, where they are known, and what is equal."""
+        return self.table.groups[rows]
+
     def jitter(self, encoder: Any) -> np.ndarray:
         """None."""
         return np.zeros(encoder.first.dim, np.float32)
