@@ -14,8 +14,10 @@ from whichloss.study.budget import budget
 from whichloss.study.generate.judge import SampleJudge
 from whichloss.study.plan import Group, Run, settings
 from whichloss.study.run import make_plan
+from whichloss.task import Task
 
 NAMES = DEFAULTS["generate"]
+ROWS = Task("generate", 2, 300)
 # name: operations per run, settings, screen, finalists, fresh seeds, extra rounds on fewer rows
 TABLE = {
     "quick": (2e11, 3, 3, 2, 8, 0),
@@ -144,9 +146,16 @@ def test_more_seeds_begin_with_the_same_runs():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_settings_start_with_the_default_and_never_repeat(name):
-    kind, found = find(name), settings(find(name), 32)
+    kind, found = find(name), settings(find(name), ROWS, 32)
     assert found[0] == {field: float(getattr(kind(), field)) for field in kind.search}
     assert len({tuple(sorted(s.items())) for s in found}) == len(found) == tried(name, 32)
-    assert found[:3] == settings(kind, 3)
+    assert found[:3] == settings(kind, ROWS, 3)
     for s in found[1:]:
         assert all(value in map(float, kind.search[field]) for field, value in s.items())
+
+
+def test_words_are_left_out_of_texts_only():
+    texts = Task("align", 12, 300, second=8, words=40)
+    vectors = Task("align", 12, 300, second=8)
+    assert {s["word_dropout"] for s in settings(find("clip"), texts, 9)} == {0.0, 0.3}
+    assert sorted(s["lr"] for s in settings(find("clip"), vectors, 9)) == [1e-3, 2e-3, 4e-3]

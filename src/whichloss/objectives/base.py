@@ -123,6 +123,11 @@ class Objective(ABC):
         """Why the objective cannot run on this task, or None."""
         return None
 
+    @classmethod
+    def searched(cls, task: Task) -> Mapping[str, tuple[float, ...]]:
+        """Of `search`, what makes a difference on this task."""
+        return cls.search
+
     @abstractmethod
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         """The networks by role."""

@@ -1,7 +1,7 @@
 """What aligning two kinds of things shares: a network for each, into one space."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -20,6 +20,10 @@ class DualEncoder(Aligner):
     lr: float = 2e-3
     word_dropout: float = 0.0
     search = {"lr": (1e-3, 2e-3, 4e-3), "word_dropout": (0.0, 0.3)}
+
+    @classmethod
+    def searched(cls, task: Task) -> Mapping[str, tuple[float, ...]]:
+        return {k: v for k, v in cls.search.items() if task.words or k != "word_dropout"}
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         return {"I": build("I", task.dim, self.size), "T": build("T", task.second, self.size)}

@@ -9,6 +9,7 @@ import msgspec
 
 from ..objectives import Objective
 from ..rng import key
+from ..task import Task
 from .budget import Budget
 
 LANES = 4  # seeds that train together: enough to share the overhead, few enough to occupy every core
@@ -131,13 +132,13 @@ def _chunks(stage: str, runs: list[Run]) -> Iterator[Group]:
         yield Group(stage, tuple(runs[i : i + LANES]))
 
 
-def settings(objective: Objective, count: int) -> tuple[Setting, ...]:
+def settings(objective: Objective, task: Task, count: int) -> tuple[Setting, ...]:
     """The default and up to count - 1 other combinations of the searched values, in a fixed shuffled order."""
-    names = sorted(objective.search)
+    search = objective.searched(task)
+    names = sorted(search)
     default = {name: float(getattr(objective, name)) for name in names}
     others = [
-        dict(zip(names, map(float, values), strict=True))
-        for values in product(*(objective.search[name] for name in names))
+        dict(zip(names, map(float, values), strict=True)) for values in product(*(search[name] for name in names))
     ]
     others = [s for s in others if s != default]
     others.sort(key=lambda s: key(*(f"{k}={v}" for k, v in s.items())))

@@ -129,7 +129,7 @@ def make_plan(
     if not fitting:
         reasons = "; ".join(f"{name}: {why}" for name, why in skipped.items())
         raise UserError(f"No objective can run on this data. {reasons}")
-    tried = {name: settings(find(name).suited(task), budget.settings) for name in fitting}
+    tried = {name: settings(find(name).suited(task), task, budget.settings) for name in fitting}
     asked = "".join(f" {name}={value}" for name, value in judge.asked.items())
     data = sha256(f"{VERSION} {judge.table.fingerprint}{asked}".encode()).hexdigest()[:16]
     return Plan(data, goal, budget, tuple(fitting), codes, tried, skipped, judge.asked)
