@@ -117,6 +117,22 @@ def test_classes_are_told_by_their_names_alone(pictured, folder, tmp_path, comma
     assert np.mean(right) > 0.6  # a quarter by chance
 
 
+def test_where_folders_are_named_as_classes_it_is_said_how_many_are_right(pictured, folder, tmp_path, command):
+    for path in (folder / "drawn").glob("*.png"):
+        place = tmp_path / "by class" / path.name.partition("-")[0].title()
+        place.mkdir(parents=True, exist_ok=True)
+        (place / path.name).write_bytes(path.read_bytes())
+    told = tmp_path / "p.csv"
+    typed = ("--classes", "red,green,blue,violet", "--template", "one {} thing", "-o", told)
+    out, _ = command("predict", pictured.folder, tmp_path / "by class", *typed)
+    lines = [line.split(",") for line in told.read_text().splitlines()[1:]]
+    known = [(file.partition("/")[0].lower(), say) for file, say, *_ in lines if not file.startswith("Yellow")]
+    share = np.mean([truth == say for truth, say in known])
+    assert f"Zero-shot accuracy: {share:.1%} of {len(known)} pictures" in out and "a guess gets 25.0%" in out
+    with pytest.raises(UserError, match="no place for the class"):
+        load(pictured.folder).zero_shot(str(folder / "drawn"), ["red", "blue"], templates=["a thing"])
+
+
 @pytest.mark.parametrize(
     ("use", "says"),
     [

@@ -257,6 +257,10 @@ def predict(
     classes: Annotated[
         str | None, typer.Option(help="After --goal align: names of classes with commas, told by these alone.")
     ] = None,
+    template: Annotated[
+        list[str] | None,
+        typer.Option(help="With --classes: a sentence with {} for the name, such as 'a photo of a {}'."),
+    ] = None,
 ) -> None:
     """Write the labels of every row of DATA and their calibrated probabilities."""
     from .comparison import side_of
@@ -265,7 +269,10 @@ def predict(
     model = _load(run, nets)
     _spare(output, data, model.record["source"])
     named = classes.split(",") if classes is not None else None
-    rows = model.zero_shot(data, named, side_of(size)) if named else model.predict(data, side_of(size))
+    if template and not named:
+        raise UserError("--template says how the names of --classes are told; give both or neither.")
+    say = {"templates": template} if template else {}
+    rows = model.zero_shot(data, named, side_of(size), **say) if named else model.predict(data, side_of(size))
     _write_table(rows, output)
     for note in rows.notes:
         typer.echo(f"note: {note}")

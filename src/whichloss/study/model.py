@@ -22,7 +22,7 @@ from ..train import Lanes
 from .choice import Choice
 from .nets import Makers, network_builder
 from .plan import Run
-from .retrieve import Found, retrieve, zero_shot
+from .retrieve import TEMPLATES, Found, retrieve, zero_shot
 from .store import pack, unpack, write
 from .unlikely import judged, named
 
@@ -213,11 +213,17 @@ class Model:
             raise UserError("This model does not know the pairs of its study: give some, model.retrieve(..., gallery=)")
         return retrieve(self, query, top, gallery or Pairs.load(self.folder / "data.safetensors"))  # type: ignore[operator]
 
-    def zero_shot(self, source: object, classes: Sequence[str], size: Side = None) -> Table:
-        """The class of every picture by the names of the classes alone, and a probability of each."""
+    def zero_shot(
+        self, source: object, classes: Sequence[str], size: Side = None, templates: Sequence[str] = TEMPLATES
+    ) -> Table:
+        """The class of every picture by the names of the classes alone, and a probability of each.
+
+        templates: sentences with {} for the name; a class is the mean of what they say of it. Notes of the table say
+        how many are right, where the pictures lie in folders named as classes.
+        """
         if not isinstance(self.objective, Aligner):
             raise UserError(f"{self.run.objective} {self.does} and knows no names; --classes needs the goal align.")
-        return zero_shot(self, read_pictures(source, size=size, like=self.shape, labels=False), classes)
+        return zero_shot(self, read_pictures(source, size=size, like=self.shape, labels=True), classes, templates)
 
     def embed(self, source: object, size: Side = None) -> Table:
         """Where new rows lie: columns z1 .. ze of length 1, whose inner product is the cosine.

@@ -1,6 +1,6 @@
 """What a model of pairs is used for: find what belongs to a thing, tell the class of a picture by the names alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ from ..data import Captions, Column, Pairs, Pictures, Schema, Table, read_pictur
 from ..data.files import PICTURES
 from ..data.pairs import Side, Vectors
 from ..errors import UserError
+from .rank import wilson
 
 if TYPE_CHECKING:
     from .model import Model
@@ -79,27 +80,9 @@ def asked(model: "Model", query: object) -> tuple[Side, str]:
 
 
 def picture(source: object, shape: tuple[int, ...]) -> Pictures:
-    """One picture of the known shape, from its file or an array."""
-    if isinstance(source, np.ndarray):
-        return read_pictures(source, like=(shape[0], shape[1], shape[2]))
-    return one_file(Path(str(source)), shape)
-
-
-def one_file(path: Path, shape: tuple[int, ...]) -> Pictures:
-    """One picture file, on white, reduced to the known shape."""
-    from PIL import Image
-
-    if not path.is_file():
-        raise UserError(f"The picture '{path}' does not exist.")
-    try:
-        with Image.open(path) as image:
-            over = Image.new("RGBA", image.size, "white")
-            over.alpha_composite(image.convert("RGBA"))
-            small = over.convert("L" if shape[0] == 1 else "RGB").resize((shape[2], shape[1]), Image.Resampling.BOX)
-    except OSError as error:
-        raise UserError(f"The picture '{path}' cannot be read: {error}.") from error
-    levels = np.asarray(small).reshape(shape[1], shape[2], shape[0]).transpose(2, 0, 1).reshape(1, -1)
-    return Pictures(np.array(levels), (shape[0], shape[1], shape[2]), str(path))
+    """One picture of the known shape, from its file, which is reduced to it, or an array."""
+    known = (shape[0], shape[1], shape[2])
+    return read_pictures(source, size=None if isinstance(source, np.ndarray) else known[1:], like=known)
 
 
 def name_of(side: Side, row: int) -> str:
@@ -114,7 +97,7 @@ def zero_shot(
     model: "Model", pictures: Pictures, classes: Sequence[str], templates: Sequence[str] = TEMPLATES
 ) -> Table:
     """The class of every picture by the names of the classes: softmax of its cosines with the classes' mean directions,
-    times the scale that was learnt."""
+    times the scale that was learnt. Where folders bear these names a note says how many are right."""
     names = [name.strip() for name in classes if name.strip()]
     if len(names) < 2 or len(set(names)) < len(names):
         raise UserError(f"--classes needs two names or more, each once, with commas; got '{','.join(classes)}'.")
@@ -131,8 +114,25 @@ def zero_shot(
     values = [np.array([sorted(set(pictures.files)).index(f) for f in pictures.files], float)] if pictures.files else []
     columns.append(Column("predicted", "category", categories=tuple(names)))
     columns += [Column(f"p({name})", "number") for name in names]
-    found = np.column_stack([*values, p.argmax(axis=1), p])
-    return Table(Schema(tuple(columns)), found, "zero-shot predictions", notes=pictures.notes)
+    predicted = p.argmax(axis=1)
+    found = np.column_stack([*values, predicted, p])
+    notes = (*pictures.notes, *rightly(pictures, names, predicted))
+    return Table(Schema(tuple(columns)), found, "zero-shot predictions", notes=notes)
+
+
+def rightly(pictures: Pictures, names: Sequence[str], predicted: np.ndarray) -> Iterator[str]:
+    """How many pictures are told rightly, of those whose folder bears the name of a class."""
+    if pictures.labels is None:
+        return
+    place = {name.casefold(): k for k, name in enumerate(names)}
+    truth = np.array([place.get(name.casefold(), -1) for name in pictures.classes])[pictures.labels]
+    n, right = int((truth >= 0).sum()), int((truth == predicted).sum())
+    if n:
+        low, high = wilson(right, n)
+        yield (
+            f"Zero-shot accuracy: {right / n:.1%} of {n:,} pictures whose folder is named as a class "
+            f"({low:.1%} to {high:.1%}; a guess gets {1 / len(names):.1%})."
+        )
 
 
 def scale(model: "Model") -> float:
