@@ -275,5 +275,24 @@ def test_embeddings_on_one_line_have_collapsed():
 
 def test_a_factor_of_cosines_at_its_bound_is_noted():
     curves = {"scale of cosines": [min(100.0, 14 + 200 * t) for t in RUN]}
-    assert rules(EMBEDDED, curves)["temperature at its clip"] == "note"
-    assert "temperature at its clip" not in rules(EMBEDDED, {"scale of cosines": [14 + 20 * t for t in RUN]})
+    assert rules(EMBEDDED, curves)["temperature at its bound"] == "note"
+    assert "temperature at its bound" not in rules(EMBEDDED, {"scale of cosines": [14 + 20 * t for t in RUN]})
+
+
+def test_embeddings_in_few_directions_are_noted_or_blamed():
+    few = {"effective_rank": 4.0, "directions": 64.0}
+    curves = {"loss 0:F+H": [3.0 + s for s in SWING]}
+    assert rules(replace(EMBEDDED_BAD, **few), curves)["dimensional collapse"] == "fault"
+    assert rules(replace(EMBEDDED, **few), curves)["dimensional collapse"] == "note"
+    for fine in ({"effective_rank": 7.0}, {"effective_rank": 1.5}, {"directions": 9.0}):  # ten classes need nine
+        assert "dimensional collapse" not in rules(replace(EMBEDDED_BAD, **few | fine), curves)
+
+
+def test_a_loss_that_cannot_go_lower_is_noted():
+    bounded = replace(EMBEDDED_BAD, least=1.47)
+    at, above = [1.5 + 0.02 * s for s in SWING], [2.5 + 0.1 * s for s in SWING]
+    assert rules(bounded, {"loss 0:F+H": at})["loss at its least"] == "note"
+    assert "loss at its least" not in rules(bounded, {"loss 0:F+H": above})
+    assert "loss at its least" not in rules(
+        replace(bounded, least=0.01), {"loss 0:F+H": [0.02 + 0.001 * s for s in SWING]}
+    )

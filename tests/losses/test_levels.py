@@ -129,6 +129,32 @@ def test_least_is_what_free_embeddings_reach(n, temperature):
     assert least - 1e-12 <= found < least + 1e-6
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.2])
+@pytest.mark.parametrize("counts", [[8] * 4, [2] * 9, [20, 8, 4], [30, 2], [12, 6, 1, 1], [25, 3, 3, 1]])
+def test_least_of_sup_con_is_below_free_embeddings_and_reached_by_equal_classes(counts, temperature):
+    least, labels = levels.least_of_sup_con(counts, temperature), groups(counts)[0]
+    start = torch.randn(len(labels), 20, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    z = start.requires_grad_()
+    adam, paired = torch.optim.Adam([z], 0.05), torch.tensor(counts)[labels] > 1
+    for _ in range(400):
+        loss = contrastive.sup_con(z, labels, temperature)[paired].mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    assert least <= loss.item() + 1e-9
+    if len(set(counts)) == 1:
+        assert loss.item() == pytest.approx(least, abs=2e-3)
+        c, k = len(counts), counts[0]
+        others = (c - 1) * k * math.exp(-c / (c - 1) / temperature)
+        assert least == pytest.approx(math.log(k - 1 + others), rel=1e-6)
+
+
+def test_least_of_sup_con_without_others_or_without_partners():
+    assert levels.least_of_sup_con([5], 0.5) == pytest.approx(math.log(4))
+    assert levels.least_of_sup_con([1, 1, 1], 0.5) == 0
+    assert levels.least_of_sup_con([2] * 8, 1.0) == pytest.approx(math.log1p(14 * math.exp(-8 / 7)), rel=1e-6)
+
+
 @pytest.mark.parametrize("counts", [[], [0, 1], [1.5]])
 def test_counts_that_are_none_are_refused(counts):
     with pytest.raises(UserError, match="'counts' must be whole numbers"):

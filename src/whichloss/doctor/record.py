@@ -29,6 +29,8 @@ class Outcome:
     copies_p: float | None = None
     loss_skill: float | None = None
     collapse: float | None = None  # the loss where all embeddings are equal
+    least: float | None = None  # the least that any embeddings reach
+    directions: float | None = None  # that embeddings should use
     effective_rank: float | None = None  # of the embeddings of judging rows
     training_accuracy: float | None = None  # balanced over classes, as `accuracy` is
     accuracy: float | None = None

@@ -98,12 +98,43 @@ def at_collapse(record: Record) -> Iterator[Finding]:
             )
 
 
+def few_directions(record: Record) -> Iterator[Finding]:
+    """F3: embeddings that use few of their directions."""
+    rank, wanted = record.outcome.effective_rank, record.outcome.directions
+    if rank is not None and wanted is not None and 2 <= rank < 0.1 * wanted:
+        yield record.say.fault(
+            "dimensional collapse",
+            f"Embeddings use {rank:.1f} of {wanted:.0f} directions.",
+            "The loss is content with few of them, or a layer before them is too narrow.",
+            "If recall or accuracy is good, use shorter embeddings; else try vicreg, barlow-twins or simclr.",
+            {"effective rank": rank, "directions": wanted},
+            "Jing et al., 2022; Garrido et al., 2023",
+        )
+
+
+def at_least(record: Record) -> Iterator[Finding]:
+    """B1: the loss stands where it cannot go lower: cosines are bounded, and equal things are not told apart."""
+    level, collapse = record.outcome.least, record.outcome.collapse
+    if level is None or level < 0.05 * (collapse or level):
+        return
+    for name, value in record.late("loss", 0.1).items():
+        if value < level + 0.05 * abs((collapse or 2 * level) - level):
+            yield record.say.note(
+                "loss at its least",
+                f"'{name}' ended at {value:.4g}; no embeddings of such batches come below {level:.4g}.",
+                "Cosines are bounded at this temperature, or a batch holds things that cannot be told apart.",
+                "Judge by the score, not by the loss. More training will not lower it.",
+                {"loss": value, "least": level},
+                "Graf et al., 2021",
+            )
+
+
 def at_clip(record: Record) -> Iterator[Finding]:
     """C6: the learnt factor of cosines stands at its bound."""
     for value in record.late("scale of cosines", 0.2).values():
         if value > 0.99 * MOST_SCALE:
             yield record.say.note(
-                "temperature at its clip",
+                "temperature at its bound",
                 f"The factor of cosines ended at {value:.0f}, its bound: the temperature would be lower still.",
                 "Pairs are told apart by small differences of cosines, or training pairs are known by heart.",
                 "Compare recall on new pairs; stop earlier, or use more pairs or larger batches.",
@@ -428,7 +459,8 @@ def _gated(rule: Callable[[Record], Iterator[Finding]]) -> Callable[[Record], It
 RULES = tuple(
     _gated(rule)
     for rule in (
-        non_finite, collapse, one_point, at_collapse, at_clip, dropping, weights, spread, saturated, blind, slope,
-        hinge, energy_gap, chains, thin, prior, copying, rote, not_started, needs_longer, overtrained,
+        non_finite, collapse, one_point, at_collapse, few_directions, at_least, at_clip, dropping, weights, spread,
+        saturated, blind, slope, hinge, energy_gap, chains, thin, prior, copying, rote, not_started, needs_longer,
+        overtrained,
     )
 )  # fmt: skip

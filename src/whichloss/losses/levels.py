@@ -89,6 +89,36 @@ def least_of_info_nce(n: int, temperature: float) -> float:
     return math.log1p((n - 1) * math.exp(-n / ((n - 1) * temperature)))
 
 
+def least_of_sup_con(counts: Sequence[int], temperature: float) -> float:
+    """The least of `sup_con` over rows with others of their label, counts of labels; `nt_xent` of N pairs: [2] * N.
+
+        min over a of sum k_c log(k_c - 1 + (N - k_c) e^((a_c - 1) / T)) / sum k_c,  sum k_c (N - k_c) a_c = -sum k_c^2
+
+    Rows of a label in one place, the others at a mean cosine of a_c: by Jensen's inequality no embeddings come lower,
+    since |sum z|^2 >= 0. With equal counts: a = -1 / (C - 1), the corners of a simplex (Graf et al., 2021).
+    """
+    n, kinds = sum(counts), [k for k in counts if k > 1]
+    if not kinds or len(counts) < 2:
+        return _mean(kinds, lambda k: math.log(k - 1)) if kinds else 0.0
+    own = sum(k * k for k in counts)
+
+    def cosine(k: int, weight: float) -> float:
+        """Where the softmax share of the others is weight (N - k). A row without a partner costs nothing anywhere, so
+        it leaves room to the others."""
+        share = weight * (n - k)
+        if k == 1 or share >= 1:
+            return 1.0
+        return min(1.0, max(-1.0, 1 + temperature * math.log(share * (k - 1) / ((n - k) * (1 - share)))))
+
+    low, high = -60.0, 0.0  # logarithm of the weight
+    for _ in range(200):
+        middle = (low + high) / 2
+        reached = sum(k * (n - k) * cosine(k, math.exp(middle)) for k in counts)
+        low, high = (middle, high) if reached < -own else (low, middle)
+    at = {k: math.exp((cosine(k, math.exp(high)) - 1) / temperature) for k in set(kinds)}
+    return _mean(kinds, lambda k: math.log(k - 1 + (n - k) * at[k]))
+
+
 def _mean(counts: Sequence[int], floor: Callable[[int], float]) -> float:
     """The mean over rows of the floor of each row's group."""
     if not counts or any(k < 1 or k != int(k) for k in counts):

@@ -192,6 +192,11 @@ class Embedder(Objective):
         """The loss of a batch of so many rows where all embeddings are equal, as a network that learns nothing makes
         them."""
 
+    def least(self, counts: Sequence[int]) -> float | None:
+        """The least loss that any embeddings reach in a batch whose classes (or equal rows) occur so often; None where
+        it is 0, or not known."""
+        return None
+
 
 @dataclass(frozen=True)
 class Aligner(Objective):
@@ -211,6 +216,11 @@ class Aligner(Objective):
     @abstractmethod
     def collapsed(self, rows: int) -> float | None:
         """The loss of a batch of so many pairs where all embeddings are equal, if that is one number."""
+
+    def least(self, counts: Sequence[int]) -> float | None:
+        """The least loss that any embeddings reach in a batch whose units occur so often; None where it is 0, or not
+        known."""
+        return None
 
 
 @dataclass(frozen=True)

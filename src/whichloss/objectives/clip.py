@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..losses.contrastive import LOG_SCALE, clip_log_scale, info_nce
-from ..losses.levels import collapse_of_info_nce
+from ..losses.levels import collapse_of_info_nce, floor_of_info_nce
 from ..rng import Rng
 from ..task import Batch, Task
 from .base import Build, Nets, Update
@@ -40,6 +40,9 @@ class CLIP(DualEncoder):
 
     def collapsed(self, rows: int) -> float:
         return collapse_of_info_nce(rows)
+
+    def least(self, counts: Sequence[int]) -> float:
+        return floor_of_info_nce(counts)  # equal texts; the factor may grow
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
         return {"scale of cosines": nets.l().exp()}

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..losses.contrastive import siglip, siglip_bias
+from ..losses.levels import floor_of_siglip
 from ..rng import Rng
 from ..task import Batch, Task
 from .base import Build, Nets, Update
@@ -44,6 +45,9 @@ class SigLIP(DualEncoder):
 
     def collapsed(self, rows: int) -> None:
         return None  # scale and bias move what equal embeddings give
+
+    def least(self, counts: Sequence[int]) -> float:
+        return floor_of_siglip(counts)
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
         factor, shift = nets.s()

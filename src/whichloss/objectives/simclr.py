@@ -1,12 +1,13 @@
 """SimCLR: two views of a row find each other among those of all others (Chen et al., 2020)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..losses.contrastive import sup_con
-from ..losses.levels import collapse_of_nt_xent
+from ..losses.levels import collapse_of_nt_xent, least_of_sup_con
 from ..rng import Rng
 from ..task import Batch
 from .base import Nets
@@ -26,3 +27,6 @@ class SimCLR(Projected):
 
     def collapsed(self, rows: int) -> float:
         return collapse_of_nt_xent(rows)
+
+    def least(self, counts: Sequence[int]) -> float:
+        return least_of_sup_con([2 * k for k in counts], self.temperature)

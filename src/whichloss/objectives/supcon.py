@@ -1,11 +1,12 @@
 """Supervised contrastive learning: all rows of a class find each other among all others (Khosla et al., 2020)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from ..losses.contrastive import sup_con
-from ..losses.levels import collapse_of_sup_con
+from ..losses.levels import collapse_of_sup_con, least_of_sup_con
 from ..rng import Rng
 from ..task import Batch, Task
 from .base import Nets
@@ -28,3 +29,6 @@ class SupCon(Projected):
 
     def collapsed(self, rows: int) -> float:
         return collapse_of_sup_con(rows)
+
+    def least(self, counts: Sequence[int]) -> float:
+        return least_of_sup_con(counts, self.temperature)

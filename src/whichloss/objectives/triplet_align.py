@@ -1,5 +1,6 @@
 """Triplets of two kinds of things: a text lies nearer to its picture than to others (Faghri et al., 2018)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,3 +31,6 @@ class TripletAlign(DualEncoder):
 
     def collapsed(self, rows: int) -> float:
         return collapse_of_triplet(self.margin)
+
+    def least(self, counts: Sequence[int]) -> float:
+        return self.margin * sum(k for k in counts if k > 1) / sum(counts)  # equally far from two equal texts

@@ -165,7 +165,7 @@ def details(study: Study) -> Iterator[dict[str, Any]]:
             "row": row,
             "findings": [(f, FAMILIES[family_of(f)].title, evidence(f)) for f in findings],
             "curves": [curve(number, row, i, *pair) for i, pair in enumerate(losses_first(row.curves))],
-            "table": [(name, *ends(v), line_of(row, name)) for name, v in losses_first(row.curves)],
+            "table": [(name, *ends(v), levels_of(row, name)) for name, v in losses_first(row.curves)],
         }
 
 
@@ -179,11 +179,13 @@ def known(values: Sequence[float | None]) -> list[float]:
     return [v for v in values if v is not None and math.isfinite(v)]
 
 
-def line_of(row: Row, name: str) -> tuple[float, str] | None:
-    """Where a curve tends at equilibrium, or rests where all embeddings are equal, if that is known."""
-    if row.collapse is not None and name.startswith("loss"):
-        return row.collapse, f"{figures(row.collapse, 3)}, where all embeddings are equal"
-    return EQUILIBRIA.get((row.name, name)) or SHARED.get(name)
+def levels_of(row: Row, name: str) -> list[tuple[float, str]]:
+    """Where a curve tends at equilibrium; of embeddings, where it rests if all are equal, and the least there is."""
+    if name.startswith("loss") and (row.collapse is not None or row.least is not None):
+        known = (row.collapse, "where all embeddings are equal"), (row.least, "the least there is")
+        return [(level, f"{figures(level, 3)}, {says}") for level, says in known if level is not None]
+    level = EQUILIBRIA.get((row.name, name)) or SHARED.get(name)
+    return [level] if level else []
 
 
 def ends(values: Sequence[float | None]) -> tuple[str, str, str]:
@@ -198,7 +200,7 @@ def ends(values: Sequence[float | None]) -> tuple[str, str, str]:
 def curve(number: int, row: Row, i: int, name: str, values: Sequence[float | None]) -> Figure:
     """One recorded curve of the first seed, with its equilibrium line if it has one."""
     numbers = known(values)
-    held = line_of(row, name)
+    held = levels_of(row, name)
     tall = max(map(abs, numbers)) > 100 * max(1e-12, median(map(abs, numbers)))
     bent = {"type": "symlog", "constant": max(median(map(abs, numbers)), 1e-9)} if tall else {"zero": False}
     x = alt.X(
@@ -218,12 +220,12 @@ def curve(number: int, row: Row, i: int, name: str, values: Sequence[float | Non
     tips = [alt.Tooltip("x:Q", title="% of the run", format=".0f"), alt.Tooltip("y:Q", title=name, format=".3~g")]
     base = alt.Chart(data(points)).encode(x, y)
     layers = [base.mark_line(color=BLUE, strokeWidth=1.5), base.mark_point(size=30, opacity=0).encode(tooltip=tips)]
-    if held:
-        rule = alt.Chart(data([{"y": held[0]}])).mark_rule(color=SOFT, strokeDash=[4, 3], strokeWidth=1.3)
+    for level, _ in held:
+        rule = alt.Chart(data([{"y": level}])).mark_rule(color=SOFT, strokeDash=[4, 3], strokeWidth=1.3)
         layers.append(rule.encode(alt.Y("y:Q")))
     first, middle, last = ends(values)
     says = f"{row.name}, {name}: {first} at the start, {middle} half way, {last} at the end"
-    note = f"dashed: {held[1]}" if held else ""
+    note = f"dashed: {'; '.join(says for _, says in held)}" if held else ""
     return figure(f"curve-{number}-{i}", says, small(alt.layer(*layers)), plain(name), note)
 
 

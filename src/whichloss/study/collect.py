@@ -160,6 +160,8 @@ def outcome(record: Mapping[str, Any], score: float, table: Mapping[str, Row], f
         copies_p=metrics.get("copy test p"),
         loss_skill=record.get("loss skill"),
         collapse=record.get("collapse"),
+        least=record.get("least"),
+        directions=record.get("directions"),
         effective_rank=metrics.get("effective rank"),
         training_accuracy=record.get("training balanced accuracy"),
         accuracy=metrics.get("balanced-accuracy"),

@@ -32,6 +32,7 @@ class Row(msgspec.Struct, kw_only=True):
     last_metrics: Mapping[str, tuple[float, float]] = {}  # the same of the last snapshot
     log_likelihood: float | None = None
     collapse: float | None = None  # the loss where all embeddings are equal
+    least: float | None = None  # the least loss that embeddings can reach
     last: float | None = None  # mean score of the last snapshot; `mean` is the best by validation
     quarters: tuple[float | None, ...] = ()  # mean validation score at 25, 50, 75, 100 % of the budget
     screen: tuple[float, ...] = ()

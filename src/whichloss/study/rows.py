@@ -54,6 +54,7 @@ def objective_row(found: Found, name: str) -> Row:
         training_flops=one.get("flops", 0.0),
         use_flops=one.get("use flops", 0.0),
         collapse=one.get("collapse"),
+        least=one.get("least"),
         curves={k: tuple(v) for k, v in one.get("curves", {}).items()},
         metrics=spread([r["metrics"] for r in lived]),
         last_metrics=spread([r.get("last metrics", {}) for r in lived]),

@@ -242,7 +242,7 @@ class Lanes:
         """Batch `number` of every lane (S, B, d): the same rows for every objective that shares the key."""
         rng, (lanes, n, dim) = self.rng.at(number), self.data.shape
         if self.task.goal in DEALT:
-            index = torch.stack([self._deal(k, number) for k in range(lanes)])
+            index = torch.stack([self.deal(k, number) for k in range(lanes)])
         else:
             index = rng.integers("rows", (self.batch,), 1 << 40) % self.sizes[:, None]
         offset = torch.arange(lanes).mul_(n).unsqueeze_(1)
@@ -253,7 +253,7 @@ class Lanes:
             x = x + torch.nn.functional.pad(noise, (0, x.shape[2] - self.task.dim))
         return x
 
-    def _deal(self, lane: int, number: int) -> Tensor:
+    def deal(self, lane: int, number: int) -> Tensor:
         """The rows (B,) of a lane's batch: all rows are shuffled, dealt out, and shuffled again.
 
         Row r of the k rows of a unit gets the place (r + u) / k of the pack, u its own of every unit: they are as far

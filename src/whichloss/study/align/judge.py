@@ -21,7 +21,7 @@ from ...objectives import find
 from ...task import Task
 from ...train import Lanes, count
 from ..embed.judge import drawn
-from ..embed.simple import collapse, untrained
+from ..embed.simple import levels, untrained
 from ..judge import Anchor, Judge, Role, Weights, Which
 from . import signal, simple
 
@@ -212,10 +212,10 @@ class PairJudge(Judge):
         return simple.known_words(self.table.second, self.rest)
 
     def extras(self, lanes: Lanes, encoder: Any, seed: int, weights: Weights, which: Which) -> dict[str, float | None]:
-        """What embedding one pair costs, and the loss at collapse."""
+        """What embedding one pair costs, and the known levels of the loss."""
         x = self.seen(encoder, self.split(seed).train[:COSTED])
         cost = count(lambda: self.told_of(lanes, weights, x)) / len(x)
-        return {"use flops": cost, "collapse": collapse(lanes)}
+        return {"use flops": cost, **levels(lanes)}
 
     def kept(self, answer: Aligned, seed: int) -> dict[str, np.ndarray]:
         """A map of the first things, and both embeddings for the report's examples."""

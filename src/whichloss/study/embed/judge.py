@@ -138,11 +138,11 @@ class Embeds(Labelled):
     def extras(
         self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
     ) -> dict[str, float | None]:
-        """What embedding one row costs, and the loss at collapse."""
+        """What embedding one row costs, and the known levels of the loss."""
         x = self.seen(encoder, self.known(seed)[:COSTED])[None]
         return {
             "use flops": count(lambda: self.asked_of(lanes, weights, x)) / x.shape[1],
-            "collapse": simple.collapse(lanes),
+            **simple.levels(lanes),
         }
 
     def about(self, arrays: Mapping[str, np.ndarray]) -> dict[str, object]:

@@ -23,6 +23,7 @@ ROLES: dict[str, Role] = {
 WIDTH = 64  # of the untrained network
 FAR = 10.0  # times the rows' size
 SEEN = 2000  # rows that tell the principal directions
+BATCHES = 5  # that tell the least loss
 
 
 def plain(seed: int, rows: Sequence[np.ndarray], known: np.ndarray) -> list[tuple[str, list[np.ndarray]]]:
@@ -52,11 +53,27 @@ def directed(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def collapse(lanes: Lanes) -> float | None:
-    """The loss of one lane's objective where all embeddings are equal, if that is one number."""
+def levels(lanes: Lanes) -> dict[str, float | None]:
+    """Of one lane's objective the loss where all embeddings are equal, and the least there is in its first batches,
+    where these are numbers; and how many directions embeddings should use: as many as tell classes apart will do."""
     objective = replace(lanes.objective, **{name: float(value[0]) for name, value in lanes.hyper.items()})
     assert isinstance(objective, Embedder | Aligner)
-    return objective.collapsed(lanes.batch)
+    least = [objective.least(kinds(lanes, number).unique(return_counts=True)[1].tolist()) for number in range(BATCHES)]
+    known = [level for level in least if level is not None]
+    return {
+        "collapse": objective.collapsed(lanes.batch),
+        "least": sum(known) / len(known) if known else None,
+        "directions": float(min(objective.size, lanes.task.classes - 1 if lanes.task.labels else objective.size)),
+    }
+
+
+def kinds(lanes: Lanes, number: int) -> Tensor:
+    """What the rows (B,) of a batch of one lane are: units, or classes, or each its own."""
+    if lanes.units is not None:
+        return lanes.units[0][lanes.deal(0, number)]
+    if lanes.task.labels:
+        return lanes.labelled(lanes.rows(number)[0]).labels
+    return torch.arange(lanes.batch)
 
 
 def untrained(judge: Judge, objective: Objective, rows: Tensor, seed: int) -> Lanes:

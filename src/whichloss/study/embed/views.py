@@ -174,11 +174,11 @@ class ViewJudge(Judge):
         return [Anchor(name, Viewed(*parts)) for name, parts in found]
 
     def extras(self, lanes: Lanes, encoder: Any, seed: int, weights: Weights, which: Which) -> dict[str, float | None]:
-        """What embedding one row costs, and the loss at collapse."""
+        """What embedding one row costs, and the known levels of the loss."""
         x = self.seen(encoder, self.split(seed).train[:COSTED])
         return {
             "use flops": count(lambda: self.told_of(lanes, weights, [x])) / (len(VIEWS) * len(x)),
-            "collapse": simple.collapse(lanes),
+            **simple.levels(lanes),
         }
 
     def kept(self, answer: Viewed, seed: int) -> dict[str, np.ndarray]:
