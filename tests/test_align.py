@@ -137,7 +137,7 @@ def test_where_folders_are_named_as_classes_it_is_said_how_many_are_right(pictur
     ("use", "says"),
     [
         (lambda m: m.retrieve(""), "query is empty"),
-        (lambda m: m.retrieve("gone.png"), "does not exist"),
+        (lambda m: m.retrieve("gone.png"), "There is no file"),
         (lambda m: m.retrieve("red", top=0), "at least 1"),
         (lambda m: m.retrieve([1.0, 2.0]), "knows pictures of 16 x 16, colour and texts"),
         (lambda m: m.zero_shot("x", ["red"]), "two names or more"),

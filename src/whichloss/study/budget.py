@@ -26,7 +26,7 @@ BUDGETS = {
     "thorough": Budget("thorough", 1e13, 32, 4, 3, 24, 128, (0.25, 0.5)),
 }
 SMALLEST = 1e6
-PICTURES = 15.0  # a convolution's weight is used at every pixel; with this the quick study takes 45 minutes on 2 cores
+PICTURES = 12.0  # a convolution's weight is used at every pixel; with this the quick study takes 45 minutes on 2 cores
 
 
 def budget(text: str | float, seeds: int | None = None, pictures: bool = False, settings: int | None = None) -> Budget:

@@ -62,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True):
     settings: Mapping[str, tuple[Setting, ...]]  # per objective, the default first
     skipped: Mapping[str, str]  # objective -> why it cannot run
     asked: Mapping[str, Any] = {}  # what else makes the judge: targets, metric
+    lanes: int = LANES  # runs that train together; convolutions gain nothing from it
 
     def seeds(self, stage: str) -> tuple[int, ...]:
         """The seeds of a stage; no seed serves two stages."""
@@ -89,7 +90,7 @@ class Plan(msgspec.Struct, frozen=True):
         groups = []
         for name in self.objectives:
             runs = [self.run(name, s, TUNING_SEED, half) for s in self.settings[name]]
-            groups += list(_chunks("tune", runs)) if len(runs) > 1 else []
+            groups += list(self.chunks("tune", runs)) if len(runs) > 1 else []
         return groups
 
     def screen(self, chosen: Mapping[str, Setting]) -> list[Group]:
@@ -98,7 +99,7 @@ class Plan(msgspec.Struct, frozen=True):
         for name in self.objectives:
             seeds = self.seeds("screen")
             runs = [self.run(name, chosen[name], seed, self.budget.flops) for seed in seeds]
-            groups += list(_chunks("screen", runs))
+            groups += list(self.chunks("screen", runs))
         return groups
 
     def final(self, chosen: Mapping[str, Setting], finalists: tuple[str, ...]) -> list[Group]:
@@ -109,8 +110,13 @@ class Plan(msgspec.Struct, frozen=True):
         for name, salt, share in pairs:
             fresh = [self.run(name, chosen[name], s, self.budget.flops) for s in self.seeds("final")]
             runs = [msgspec.structs.replace(run, judge="test", salt=salt, share=share) for run in fresh]
-            groups += list(_chunks("twin" if salt else "final" if share == 1 else "fewer rows", runs))
+            groups += list(self.chunks("twin" if salt else "final" if share == 1 else "fewer rows", runs))
         return groups
+
+    def chunks(self, stage: str, runs: list[Run]) -> Iterator[Group]:
+        """Runs as groups of lanes."""
+        for i in range(0, len(runs), self.lanes):
+            yield Group(stage, tuple(runs[i : i + self.lanes]))
 
     def stages(self) -> list[tuple[str, int, float]]:
         """(stage, runs, compute) before the finalists are known."""
@@ -125,11 +131,6 @@ class Plan(msgspec.Struct, frozen=True):
         ]
         fewer = len(b.shares) * last * b.seeds
         return stages + ([("fewer rows", fewer, fewer * b.flops)] if fewer else [])
-
-
-def _chunks(stage: str, runs: list[Run]) -> Iterator[Group]:
-    for i in range(0, len(runs), LANES):
-        yield Group(stage, tuple(runs[i : i + LANES]))
 
 
 def settings(objective: Objective, task: Task, count: int) -> tuple[Setting, ...]:

@@ -21,7 +21,7 @@ from .anchors import AnchorJob
 from .budget import Budget
 from .judge import Judge, Preflight
 from .nets import REFUSED, Makers, checked, fingerprint, network_builder, packed
-from .plan import Group, Plan, Run, Setting, settings
+from .plan import LANES, Group, Plan, Run, Setting, settings
 from .store import Store
 from .work import Job
 
@@ -132,7 +132,8 @@ def make_plan(
     tried = {name: settings(find(name).suited(task), task, budget.settings) for name in fitting}
     asked = "".join(f" {name}={value}" for name, value in judge.asked.items())
     data = sha256(f"{VERSION} {judge.table.fingerprint}{asked}".encode()).hexdigest()[:16]
-    return Plan(data, goal, budget, tuple(fitting), codes, tried, skipped, judge.asked)
+    lanes = LANES if judge.pixels is None else 1
+    return Plan(data, goal, budget, tuple(fitting), codes, tried, skipped, judge.asked, lanes)
 
 
 def chosen(names: Sequence[str], goal: str) -> list[str]:
@@ -154,6 +155,7 @@ class Runner:
     nets: Makers | None
     watcher: Watcher
     anyway: bool = False  # train although the preflight refuses
+    pace: dict[str, float] = field(default_factory=dict)  # objective -> CPU seconds of its last run
 
     def run(self) -> Found:
         """Every stage; raises DataUnfit where the preflight refuses."""
@@ -213,6 +215,8 @@ class Runner:
         self.watcher.stage(name, [*kept, *missing])
         for group in kept:
             self.done(group)
+        # the longest first, so that no worker waits long for the last ones
+        missing.sort(key=lambda group: -self.pace.get(group.runs[0].objective, math.inf) * len(group.runs))
         jobs = [Job(self.folder, group, packed(self.nets)) for group in missing]
         heard = self.engine.map(work.work, jobs, lambda job, at: self.watcher.progress(job.group, *at))
         for outcome in heard:
@@ -245,7 +249,9 @@ class Runner:
 
     def done(self, group: Group) -> None:
         """Tell the watcher of a group that is on disk."""
-        self.watcher.finished(group, [self.store.read(run.id)[0] for run in group.runs])
+        records = [self.store.read(run.id)[0] for run in group.runs]
+        self.pace |= {r["run"]["objective"]: r["clock"]["cpu seconds"] for r in records if "clock" in r}
+        self.watcher.finished(group, records)
 
     def choose(self, objective: str, noise: float) -> Setting:
         """The setting to go on with, by the validation scores of all that were tried."""
