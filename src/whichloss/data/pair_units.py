@@ -31,6 +31,11 @@ def paired(label: str, sides: Sequence[Side], notes: Sequence[str] = (), concept
     if len(first) != len(second):
         raise UserError(f"{label}: {len(first):,} and {len(second):,} rows do not pair up. Give as many of both.")
     check_pairs(label, len(first))
+    if _is_words(first):
+        fix = (
+            "one side must be pictures or vectors" if _is_words(second) else "swap --first and --second, or both arrays"
+        )
+        raise UserError(f"{label}: captions are the second side of a pair, and the first holds captions: {fix}.")
     keys = [alike(one) for one in sides]
     for one, found in zip(sides, keys, strict=True):
         if found.max() == 0:

@@ -58,7 +58,7 @@ def _cells(pictures: np.ndarray) -> np.ndarray:
 
 def _light(cells: np.ndarray) -> np.ndarray:
     """(n, C, h, w) -> (n, h, w): brightness, of grey pictures their levels."""
-    return cells[:, 0] if cells.shape[1] == 1 else np.tensordot(cells, WEIGHTS, (1, 0))
+    return np.asarray(cells[:, 0] if cells.shape[1] == 1 else np.tensordot(cells, WEIGHTS, (1, 0)))
 
 
 def _means(x: np.ndarray, cells: int) -> np.ndarray:

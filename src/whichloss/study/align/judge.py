@@ -106,7 +106,7 @@ class PairJudge(Judge):
 
     def alike(self) -> np.ndarray:
         """The units of some training pairs."""
-        return self.table.groups[evenly(self.split(1).train, FREE)]
+        return np.asarray(self.table.groups[evenly(self.split(1).train, FREE)])
 
     def encoded(self, rows: np.ndarray) -> tuple[Any, Tensor]:
         """The encoding fitted on these pairs, and the pairs in it."""
