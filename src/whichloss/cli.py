@@ -38,6 +38,10 @@ Group = Annotated[
 Time = Annotated[str | None, typer.Option(help="Split by this column: the latest rows judge.")]
 Size = Annotated[str | None, typer.Option(help="Reduce pictures to this side, such as 16, or to HEIGHTxWIDTH.")]
 Drop = Annotated[list[str] | None, typer.Option(help="Leave this column out. May be repeated.")]
+First = Annotated[
+    str | None, typer.Option(help="Of pairs: the column of picture files, or columns of numbers such as 'image_*'.")
+]
+Second = Annotated[str | None, typer.Option(help="Of pairs: the column of captions, or columns of numbers.")]
 
 
 @app.command()
@@ -66,10 +70,8 @@ def compare(
     budget: Annotated[
         str, typer.Option(help="quick, standard, thorough, or operations per run, such as 3e11.")
     ] = "quick",
-    first: Annotated[
-        str | None, typer.Option(help="Of pairs: the column of picture files, or columns of numbers such as 'image_*'.")
-    ] = None,
-    second: Annotated[str | None, typer.Option(help="Of pairs: the column of captions, or columns of numbers.")] = None,
+    first: First = None,
+    second: Second = None,
     objectives: Annotated[str | None, typer.Option(help="Names with commas, ./mine.py among them, or 'all'.")] = None,
     nets: Annotated[
         Path | None, typer.Option(help="A file with your own networks: def D(inputs, outputs): ...")
@@ -145,21 +147,31 @@ def _compare(asked: Any, json: bool) -> None:
 @app.command()
 def describe(
     data: Source,
+    goal: Annotated[str | None, typer.Option(help="align: DATA are pairs; the other goals need no word here.")] = None,
+    first: First = None,
+    second: Second = None,
     group: Group = None,
     time: Time = None,
     drop: Drop = None,
     size: Size = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what was understood of DATA: rows, types, constants, duplicates, suspicious columns; or of pictures."""
+    """Say what was understood of DATA: rows, types, constants, repeats, suspicious columns; of pictures, of pairs."""
     import msgspec
 
     from .comparison import side_of
     from .data import describe as understand
-    from .data import is_pictures, read, read_pictures
-    from .study.request import NO_PICTURES, only_tables
+    from .data import is_pictures, read, read_pairs, read_pictures
+    from .study.request import NO_PICTURES, known_goal, only_pairs, only_tables
 
-    if is_pictures(data):
+    known_goal(goal)
+    if goal == "align":
+        only_pairs({"time": time, "drop": drop})
+        found: Any = understand(read_pairs(data, first=first, second=second, concept=group, size=side_of(size)))
+    elif first or second:
+        named = "first" if first else "second"
+        raise UserError(f"--{named} names columns of pairs; add --goal align, or leave it out.")
+    elif is_pictures(data):
         only_tables(data, {"time": time, "drop": drop})
         found = understand(read_pictures(data, size=side_of(size), group=group))
     else:

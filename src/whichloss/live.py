@@ -148,7 +148,7 @@ def measured_lines(preflight: Preflight) -> list[str]:
 
 def kept_lines(folder: Path) -> list[str]:
     """What an earlier command left in the folder."""
-    shared = ("preflight-", "anchors-")
+    shared = ("preflight-", "anchors-", "free-")
     kept = sum(not path.name.startswith(shared) for path in (folder / "runs").glob("*.safetensors"))
     says = f"{kept} finished run{'s' * (kept > 1)} in {folder}: those of this plan are not run again"
     return [escape(says)] if kept else []

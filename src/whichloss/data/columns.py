@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from whichloss.data.files import PICTURES
 from whichloss.data.raw import SUPPORTED, Raw, drop_hint
 from whichloss.data.schema import EXACT, YEARS, Column, Kind, moments, seconds, snap
 from whichloss.data.words import fits
@@ -13,6 +14,7 @@ from whichloss.errors import DataUnfit
 MOST_CATEGORIES = 100
 FREE_TEXT = 30  # characters: half of the values are at least this long and most differ
 DECIMALS = range(1, 7)
+PAIRED = "Captions and the pictures that they describe are pairs: add --goal align."
 
 
 def column_of(raw: Raw) -> Column:
@@ -105,10 +107,11 @@ def _category(raw: Raw, distinct: set[str], some: bool) -> Column:
     if len(distinct) > 20 and share > 0.5 and np.median(lengths) >= FREE_TEXT:
         raise DataUnfit(
             f"Column '{raw.name}' is free text (row {row}: '{example[:40]}...'); text generation "
-            f"is not a goal of whichloss. {SUPPORTED} {drop_hint(raw.name)}"
+            f"is not a goal of whichloss. {SUPPORTED} {PAIRED} {drop_hint(raw.name)}"
         )
     if len(distinct) > MOST_CATEGORIES:
         what = "It looks like an identifier or a name. " if share > 0.9 else ""
+        what = f"{PAIRED} " if example.lower().endswith(PICTURES) else what
         raise DataUnfit(
             f"Column '{raw.name}' has {len(distinct):,} distinct texts (row {row}: '{example[:40]}'); at most "
             f"{MOST_CATEGORIES} categories are supported. {what}Merge the rare ones. "

@@ -26,7 +26,7 @@ def sides_of(
     one = _chosen(label, columns, "first", first) if first else []
     two = _chosen(label, columns, "second", second) if second else []
     known = [name for name in columns if name.casefold() in CONCEPTS and name not in (*one, *two)]
-    unit = _chosen(label, columns, "concept", concept)[:1] if concept else known[:1]
+    unit = _chosen(label, columns, "group", concept)[:1] if concept else known[:1]
     left = {name: column for name, column in columns.items() if name not in (*one, *two, *unit)}
     one = one or _pictured(label, left)
     if not one and not second:
@@ -54,7 +54,9 @@ def _pictured(label: str, columns: Columns) -> list[str]:
         found = [name for name in found if name.casefold() in FILES] or found
     if len(found) > 1:
         raise UserError(f"{label} has {len(found)} columns of picture files ({few(found)}): say which with --first.")
-    return found or [name for name in columns if name.casefold() in FILES and _share(columns[name], _is_text) > 0.5][:1]
+    return (
+        found or [name for name in columns if name.casefold() in FILES and _share(columns[name], _is_number) == 0][:1]
+    )
 
 
 def _captioned(label: str, columns: Columns) -> list[str]:
@@ -77,10 +79,12 @@ def _blocks(label: str, columns: Columns) -> tuple[list[str], list[str]]:
         if match := re.fullmatch(r"(.*?)[_\-. ]?\d+", name):
             stems.setdefault(match[1], []).append(name)
     if len(stems) != 2:
+        found = f"form {len(stems)} block{'s' * (len(stems) > 1)}, not two ({few(list(stems))})"
+        if not stems:
+            found = f"form no two blocks either ({few(list(columns))})"
         raise UserError(
-            f"{label} has no column of picture files, and its columns of numbers form {len(stems)} blocks, not two "
-            f"({few(list(stems) or list(columns))}). Give {WAYS}, or say which columns with --first and --second, such "
-            "as --first 'image_*'."
+            f"{label} has no column of picture files, and its columns of numbers {found}. Give {WAYS}, or say which "
+            "columns with --first and --second, such as --first 'image_*'."
         )
     one, two = stems.values()
     return one, two
@@ -95,8 +99,8 @@ def _share(column: Callable[[], Raw], holds: Callable[[Any], bool]) -> float:
     return sum(map(holds, some)) / max(1, len(some))
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, str)
 
 
 def is_file(value: Any) -> bool:

@@ -27,7 +27,7 @@ from whichloss.data.pictures import Pictures
 from whichloss.data.pixels import Size, on_disk, taken
 from whichloss.data.raw import Lazy, Raw, from_columns, is_tensor, to_array
 from whichloss.data.read import open_source
-from whichloss.data.words import understand
+from whichloss.data.words import NUMBER, understand
 from whichloss.errors import DataUnfit, UserError
 
 NUMERIC = ("BIGINT", "DOUBLE")
@@ -135,7 +135,7 @@ def _whole(label: str, data: Mapping[str, Raw], one: list[str], two: list[str]) 
 def _side(label: str, folder: Path, raws: list[Raw], size: Any) -> Side:
     """One side of the pairs: several columns are numbers, one is files or texts, by what it holds."""
     name, text = raws[0].name.casefold(), len(raws) == 1 and raws[0].data.dtype.kind == "O"
-    number = text and raws[0].untyped and name not in TEXTS and understand(raws[0]).sql_type in NUMERIC
+    number = text and raws[0].untyped and name not in TEXTS and _understood(raws[0]).sql_type in NUMERIC
     if not text or number:
         return Vectors(np.stack([_numbers(label, raw) for raw in raws], axis=1))
     texts = [str(value) for value in raws[0].data]
@@ -144,12 +144,24 @@ def _side(label: str, folder: Path, raws: list[Raw], size: Any) -> Side:
     return Captions(tuple(texts))
 
 
+def _understood(raw: Raw) -> Raw:
+    """The column as a table would take it, or its texts where no table would."""
+    try:
+        return understand(raw)
+    except DataUnfit:  # a word among numbers
+        return raw
+
+
 def _numbers(label: str, raw: Raw) -> np.ndarray:
     """One column as float32; refused where it is no number everywhere."""
-    raw = understand(raw)
+    texts, raw = raw, _understood(raw)
     if raw.data.dtype.kind not in "biuf":
-        row, value = raw.first(~raw.missing)
-        raise DataUnfit(f"{label}, column '{raw.name}': '{value}' (row {row}) is no number. Leave the column out.")
+        odd = np.array([not NUMBER.fullmatch(str(value).strip()) for value in texts.data], bool) & ~texts.missing
+        many, (row, value) = int(odd.sum()), texts.first(odd if odd.any() else ~texts.missing)
+        raise DataUnfit(
+            f"{label}, column '{raw.name}': '{value}' (row {row}) is no number ({many:,} such row{'s' * (many != 1)}). "
+            "Correct it, or leave the row or the column out."
+        )
     values = np.where(raw.missing, np.nan, raw.data).astype(np.float32)
     _check_finite(f"{label}, column '{raw.name}'", values[:, None])
     return values

@@ -1,4 +1,5 @@
-"""Which pairs are exchangeable: those of one concept, or whose rows are equal; a split keeps them together."""
+"""Which pairs are exchangeable: those of one concept, or whose rows are equal, or are one picture saved twice; a split
+keeps them together."""
 
 import re
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from whichloss.data.pairs import Captions, Pairs, Side, Vectors
 from whichloss.data.pictures import Pictures
 from whichloss.data.pixels import LEAST_PICTURES, marks
 from whichloss.data.raw import Raw
+from whichloss.data.resaved import again
 from whichloss.errors import DataUnfit, UserError
 
 
@@ -29,23 +31,35 @@ def paired(label: str, sides: Sequence[Side], notes: Sequence[str] = (), concept
     if len(first) != len(second):
         raise UserError(f"{label}: {len(first):,} and {len(second):,} rows do not pair up. Give as many of both.")
     check_pairs(label, len(first))
+    if _is_words(first):
+        fix = (
+            "one side must be pictures or vectors" if _is_words(second) else "swap --first and --second, or both arrays"
+        )
+        raise UserError(f"{label}: captions are the second side of a pair, and the first holds captions: {fix}.")
     keys = [alike(one) for one in sides]
     for one, found in zip(sides, keys, strict=True):
         if found.max() == 0:
             raise DataUnfit(f"{label} has nothing to learn: all {len(one):,} {_plural(one)} are equal. Give others.")
     known, said = ([], []) if concept is None else _concepts(label, concept)
+    near = [again(one, k) if isinstance(one, Pictures) else k for one, k in zip(sides, keys, strict=True)]
     # captions of a concept may be anybody's; pictures and vectors that are equal tie concepts together
-    joined = _joined([*known, *(k for one, k in zip(sides, keys, strict=True) if not known or not _is_words(one))])
+    joined = _joined([*known, *(k for one, k in zip(sides, near, strict=True) if not known or not _is_words(one))])
     units = int(joined.max()) + 1
     if units < 3:
         raise DataUnfit(
-            f"{label}: equal rows tie all {len(first):,} pairs into {units} unit{'s' * (units > 1)}; at least 3 are "
-            "needed (training, validation, test). Give pairs that differ."
+            f"{label}: rows that are equal, or nearly, tie all {len(first):,} pairs into {units} "
+            f"unit{'s' * (units > 1)}; at least 3 are needed (training, validation, test). Give pairs that differ."
         )
-    for one, found in zip(sides, keys, strict=True):
-        again = len(found) - int(found.max()) - 1
-        if again:
-            said.append(f"{again:,} of {len(found):,} {_plural(one)} equal an earlier one and count as equally right.")
+    for one, found, joint in zip(sides, keys, near, strict=True):
+        repeats, resaved = len(found) - int(found.max()) - 1, _resaved(found, joint)
+        shown = f"of {len(found):,} {_plural(one)}"
+        if repeats:
+            said.append(f"{repeats:,} {shown} equal an earlier one and count as equally right.")
+        if resaved:
+            said.append(
+                f"{resaved:,} {shown} are an earlier one saved again (written anew, or off by a few levels): these "
+                "pairs were joined with its pairs."
+            )
     if units < len(first):
         largest = int(np.bincount(joined).max())
         what = "concept" if known else "caption, picture or vector"
@@ -54,6 +68,12 @@ def paired(label: str, sides: Sequence[Side], notes: Sequence[str] = (), concept
         )
     inner = [note for one in sides if isinstance(one, Pictures) for note in one.notes]
     return Pairs(first, second, joined, label.strip("'"), notes=(*notes, *inner, *said))
+
+
+def _resaved(equal: np.ndarray, joint: np.ndarray) -> int:
+    """How many rows are joined with an earlier one that they do not equal."""
+    first, place = np.unique(joint, return_index=True, return_inverse=True)[1:]
+    return int((equal[first][place] != equal).sum())
 
 
 def _is_words(one: Side) -> bool:

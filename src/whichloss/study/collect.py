@@ -122,7 +122,7 @@ def beside(a: float, b: float, most: int) -> str:
 def findings(found: Found, table: Sequence[Row]) -> tuple[Finding, ...]:
     """Contract findings, then the symptoms that at least half of an objective's seeds show."""
     by_name = {row.name: row for row in table}
-    out = list(found.contracts)
+    out = [*found.contracts, *(f for one in found.reaches for f in one.findings(found.plan.goal))]
     for name in found.plan.objectives:
         runs = found.runs(by_name[name].stage, name)
         seen: dict[str, list[Finding]] = {}

@@ -74,7 +74,7 @@ def make_study(found: Found, command: str, started: float) -> Study:
         rows=table,
         skipped=plan.skipped,
         findings=found_all,
-        preflight=found.preflight.facts(),
+        preflight=found.preflight.facts() | ({"free": msgspec.to_builtins(found.reaches)} if found.reaches else {}),
         audit=audit,
         fewer_rows=collect.fewer_rows(found),
         overlap=found.judge.overlap,

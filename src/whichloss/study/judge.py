@@ -24,6 +24,7 @@ from ..objectives.find import DEFAULTS
 from ..task import Goal, Task
 from ..train import Lanes
 
+FREE = 256  # things that free vectors stand for, at most
 Which = Literal["validation", "test"]
 Role = Literal["baseline", "ceiling", "cheat", "derived"]
 Weights = Mapping[str, Tensor]
@@ -183,6 +184,11 @@ class Judge(ABC):
     @abstractmethod
     def preflight(self) -> Preflight:
         """Can anything be compared on this data?"""
+
+    def alike(self) -> np.ndarray | None:
+        """Which of up to FREE training things are alike (n,), equal where they are; None where nothing but views says
+        so."""
+        return None
 
     def looks(self, steps: int) -> Iterable[int]:
         """The steps, beside the ends of the quarters, after which validation rows judge; the best weights are kept."""

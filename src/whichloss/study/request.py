@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from ..data import Column, Pairs, Pictures, Table, is_pictures, read, read_pairs, read_pictures
+from ..data.columns import PAIRED
+from ..data.pair_columns import is_file
 from ..data.pictures import LABEL
 from ..data.pixels import option
 from ..engines import Local
@@ -150,10 +152,15 @@ def of_pairs(
     """The judge of pairs; options that belong to other goals are refused."""
     if goal not in (None, "align"):
         raise UserError(f"--goal {goal} learns rows or pictures; {data!r} are pairs, which --goal align learns.")
+    only_pairs(others)
+    return make_judge(read_pairs(data, first=first, second=second, concept=group, size=side), "align", {})
+
+
+def only_pairs(others: Mapping[str, object]) -> None:
+    """Refuse options of other goals where the data is pairs."""
     for name, value in others.items():
         if value:
             raise UserError(f"--{name} does not belong to the goal 'align', which learns pairs. Leave it out.")
-    return make_judge(read_pairs(data, first=first, second=second, concept=group, size=side), "align", {})
 
 
 def quick(pictures: Pictures, resize: bool) -> Pictures:
@@ -193,7 +200,7 @@ def of_pictures(
             raise UserError(f"--features belong to the goal 'generate'; '{goal}' compares no pictures. Leave it out.")
         if goal == "embed" and target and metric == VIEWED:
             known_metric(goal, metric)  # raises
-        if goal == "embed" and (metric == VIEWED or (metric is None and pictures.labels is None)):
+        if goal == "embed" and (metric == VIEWED or (not (metric or target) and pictures.labels is None)):
             return make_judge(pictures, goal, {"metric": VIEWED})
         Target.of_pictures(pictures)  # raises where there are no labels
         return make_judge(pictures, goal, {"metric": known_metric(goal, metric)})
@@ -323,10 +330,11 @@ def enough_rows(table: Table) -> None:
     columns, dim = table.schema.columns, table.schema.dim
     if dim > len(table):
         wide = sorted(columns, key=Column.width, reverse=True)[:3]
+        paired = any(c.kind == "category" and is_file(c.categories[0]) for c in columns)
         raise DataUnfit(
             f"{table.source} has {len(table)} rows but {dim} encoded dimensions; at least as many rows are needed. "
             f"Widest: {', '.join(f'{c.name} ({c.width()})' for c in wide)}. Add rows, or leave columns out with "
-            "--drop."
+            f"--drop.{f' {PAIRED}' * paired}"
         )
 
 

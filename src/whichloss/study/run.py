@@ -16,9 +16,10 @@ from ..engines import Failure, Local, trim
 from ..errors import DataUnfit, StudyError, UserError
 from ..objectives import available, find
 from ..task import Finding, Task
-from . import anchors, preflight, rank, work
+from . import anchors, free, preflight, rank, work
 from .anchors import AnchorJob
 from .budget import Budget
+from .free import FreeJob, Reach
 from .judge import Judge, Preflight
 from .nets import REFUSED, Makers, checked, fingerprint, network_builder, packed
 from .plan import LANES, Group, Plan, Run, Setting, settings
@@ -64,6 +65,7 @@ class Found:
     stages: dict[str, list[Group]]
     preflight: Preflight
     contracts: tuple[Finding, ...]
+    reaches: tuple[Reach, ...] = ()
     floors: dict[tuple[int, str], tuple[float, str]] = field(default_factory=dict)
 
     def floor(self, seed: int, which: str) -> tuple[float, str]:
@@ -171,13 +173,14 @@ class Runner:
         if refused and not self.anyway:
             raise DataUnfit(f"{self.judge.table.source}: {refused}")
         self.watcher.measured(measured)
+        reaches = self.reaches()
         self.simple(anchors.work, [job for job in jobs if not self.store.has(job.id)])
         stages = {"tune": self.plan.tuning()}
         self.stage("tune", stages["tune"])
         chosen = {name: self.choose(name, measured.rope) for name in self.plan.objectives}
         stages["screen"] = self.plan.screen(chosen)
         self.stage("screen", stages["screen"])
-        found = Found(self.plan, self.judge, self.store, chosen, (), stages, measured, contracts)
+        found = Found(self.plan, self.judge, self.store, chosen, (), stages, measured, contracts, reaches)
         screened = {n: found.scores(found.runs("screen", n)) for n in self.plan.objectives}
         found.finalists = rank.finalists(screened, self.plan.budget.finalists)
         last = self.plan.final(chosen, found.finalists)
@@ -202,6 +205,17 @@ class Runner:
                 raise UserError(f"{finding.objective}: {finding.says} {finding.cause} {finding.remedy}")
             self.watcher.found(finding)
         return tuple(found)
+
+    def reaches(self) -> tuple[Reach, ...]:
+        """How far each objective comes with free vectors, where embeddings are compared."""
+        if self.plan.goal not in free.GOALS:
+            return ()
+        jobs = [FreeJob(self.folder, self.plan.data, name, self.plan.codes[name]) for name in self.plan.objectives]
+        self.simple(free.work, [job for job in jobs if not self.store.has(job.id)])
+        found = tuple(msgspec.convert(self.store.read(job.id)[0], Reach) for job in jobs)
+        for finding in (finding for one in found for finding in one.findings(self.plan.goal)):
+            self.watcher.found(finding)
+        return found
 
     def simple(self, job: Callable[..., None], items: Sequence[Any]) -> None:
         """Work that no study can do without: a failure ends the study."""

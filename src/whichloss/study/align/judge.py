@@ -22,7 +22,7 @@ from ...task import Task
 from ...train import Lanes, count
 from ..embed.judge import drawn
 from ..embed.simple import levels, untrained
-from ..judge import Anchor, Judge, Role, Weights, Which
+from ..judge import FREE, Anchor, Judge, Role, Weights, Which
 from . import signal, simple
 
 KS = (1, 5, 10)
@@ -103,6 +103,10 @@ class PairJudge(Judge):
     def preflight(self) -> signal.PairSignal:
         """Do pairs belong together at all, as far as a cheap probe sees?"""
         return signal.measure(self)
+
+    def alike(self) -> np.ndarray:
+        """The units of some training pairs."""
+        return np.asarray(self.table.groups[evenly(self.split(1).train, FREE)])
 
     def encoded(self, rows: np.ndarray) -> tuple[Any, Tensor]:
         """The encoding fitted on these pairs, and the pairs in it."""

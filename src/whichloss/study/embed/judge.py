@@ -22,7 +22,7 @@ from ...train import Lanes, count
 from ..classify import signal
 from ..classify.judge import Labelled
 from ..classify.pictures import Pictured
-from ..judge import Anchor, Weights, Which
+from ..judge import FREE, Anchor, Weights, Which
 from . import simple
 
 METRICS = ("knn-accuracy", "probe-accuracy")
@@ -77,6 +77,12 @@ class Embeds(Labelled):
         """What is seen of the labels; the noise of the score is that of predicted labels."""
         found = super().preflight()
         return msgspec.structs.replace(found, rope=max(found.rope, measure.least_noise(found.rows)))
+
+    def alike(self) -> np.ndarray:
+        """The classes of some training rows, about as many of each that has two."""
+        sizes = np.bincount(self.labels.codes[self.split(1).train])
+        kinds = np.flatnonzero(sizes > 1)[: FREE // 2]
+        return np.repeat(kinds, np.minimum(sizes[kinds], FREE // max(1, len(kinds))))
 
     def known(self, seed: int) -> np.ndarray:
         """The numbers of the training rows whose classes are looked up."""
