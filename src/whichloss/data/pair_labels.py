@@ -55,7 +55,7 @@ def labelled(
     u, v = things(first, second)
     if u.max() == v.max() == 0:
         raise DataUnfit(f"{label} has nothing to learn: all {2 * len(u):,} things are equal. Give others.")
-    groups, said = units(u, v, concept)
+    groups, said = units(label, u, v, concept)
     said = [f"{int(labels.sum()):,} of {len(labels):,} pairs are alike.", *facts(u, v, labels), *said]
     inner = list(dict.fromkeys(note for one in sides if isinstance(one, Pictures) for note in one.notes))
     return Pairs(first, second, groups, label.strip("'"), notes=(*notes, *inner, *said), labels=labels)
@@ -132,7 +132,9 @@ def linked(u: np.ndarray, v: np.ndarray, concept: np.ndarray | None = None) -> n
     return np.asarray(np.unique(part[u], return_inverse=True)[1].astype(np.int64))
 
 
-def units(u: np.ndarray, v: np.ndarray, concept: np.ndarray | None = None) -> tuple[np.ndarray, list[str]]:
+def units(
+    label: str, u: np.ndarray, v: np.ndarray, concept: np.ndarray | None = None
+) -> tuple[np.ndarray, list[str]]:
     """(what a split keeps whole (n,), what is to be said of it): linked pairs where splits can, else equal ones."""
     whole, n = linked(u, v, concept), len(u)
     sizes = np.bincount(whole)
@@ -146,7 +148,7 @@ def units(u: np.ndarray, v: np.ndarray, concept: np.ndarray | None = None) -> tu
         ]
     if concept is not None:
         raise DataUnfit(
-            f"things and concepts that pairs share tie {int(sizes.max()):,} of {n:,} pairs together ({len(sizes):,} "
+            f"{label}: things and concepts that pairs share tie {int(sizes.max()):,} of {n:,} pairs together ({len(sizes):,} "
             f"unit{'s' * (len(sizes) > 1)}), so that no split can keep them whole. Leave --group out, or give pairs "
             "within a concept."
         )

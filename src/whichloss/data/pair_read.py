@@ -99,7 +99,7 @@ def _alike_sides(label: str, folder: Path, raws: list[list[Raw]], size: Any) -> 
     """Both sides, of one kind: pictures are read together, so that they come out with one size."""
     names = [[str(value).strip() for value in side[0].data] for side in raws if _of_files(side)]
     if len(names) == 2:
-        return list(halves(_files(label, folder, names[0] + names[1], size)))
+        return list(halves(_files(label, folder, names[0] + names[1], size, sides=2)))
     sides = [_side(label, folder, side, size) for side in raws]
     columns = [tuple(raw.name for raw in side) for side in raws]
     return [replace(s, names=c) if isinstance(s, Vectors) else s for s, c in zip(sides, columns, strict=True)]
@@ -219,11 +219,11 @@ def _check_finite(where: str, values: np.ndarray) -> None:
         )
 
 
-def _files(label: str, folder: Path, names: list[str], size: Any) -> Pictures:
-    """The pictures of these files; one that several rows name is decoded once."""
+def _files(label: str, folder: Path, names: list[str], size: Any, sides: int = 1) -> Pictures:
+    """The pictures of these files, of one side below the other; one that several rows name is decoded once."""
     unique, place = np.unique(names, return_inverse=True)
     if missing := [str(name) for name in unique if not (folder / name).is_file()]:
-        row = names.index(missing[0]) + 1
+        row = names.index(missing[0]) % (len(names) // sides) + 1
         raise UserError(
             f"{label}: {len(missing):,} of {len(unique):,} picture files are missing: {few(missing, SHOWN)} (first in "
             f"row {row}). Files are looked for in '{folder}', where the table lies: correct the paths, or remove these "
