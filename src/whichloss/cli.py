@@ -48,13 +48,16 @@ def compare(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="The column of labels to predict, or several 0/1 columns with commas; embed: what is alike."),
+        typer.Option(
+            help="The column of labels to predict, or several 0/1 columns with commas; embed: what is alike, or of "
+            "pairs 1 (alike) or 0."
+        ),
     ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
             help="What decides between classifiers: log-loss, accuracy ...; between embeddings: knn-accuracy, "
-            "probe-accuracy, view-recall; auroc with --outliers."
+            "probe-accuracy, view-recall, pair-auroc; auroc with --outliers."
         ),
     ] = None,
     outliers: Annotated[
@@ -69,7 +72,10 @@ def compare(
     first: Annotated[
         str | None, typer.Option(help="Of pairs: the column of picture files, or columns of numbers such as 'image_*'.")
     ] = None,
-    second: Annotated[str | None, typer.Option(help="Of pairs: the column of captions, or columns of numbers.")] = None,
+    second: Annotated[
+        str | None,
+        typer.Option(help="Of pairs: the column of captions, or of other picture files, or columns of numbers."),
+    ] = None,
     objectives: Annotated[str | None, typer.Option(help="Names with commas, ./mine.py among them, or 'all'.")] = None,
     nets: Annotated[
         Path | None, typer.Option(help="A file with your own networks: def D(inputs, outputs): ...")
@@ -146,17 +152,25 @@ def describe(
     time: Time = None,
     drop: Drop = None,
     size: Size = None,
+    first: Annotated[str | None, typer.Option(help="Of pairs: the column, or columns, of one side.")] = None,
+    second: Annotated[str | None, typer.Option(help="Of pairs: the column, or columns, of the other side.")] = None,
+    target: Annotated[str | None, typer.Option(help="Of pairs: the column of 1 (alike) and 0 (not alike).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what was understood of DATA: rows, types, constants, duplicates, suspicious columns; or of pictures."""
+    """Say what was understood of DATA: rows, types, constants, duplicates, suspicious columns; of pictures, of pairs."""
     import msgspec
 
     from .comparison import side_of
     from .data import describe as understand
-    from .data import is_pictures, read, read_pictures
+    from .data import is_pictures, read, read_pairs, read_pictures
     from .study.request import NO_PICTURES, only_tables
 
-    if is_pictures(data):
+    found: Any
+    if first or second or target:
+        only_tables(data, {"time": time, "drop": drop}, holds="pairs")
+        pairs = read_pairs(data, first=first, second=second, concept=group, size=side_of(size), label=target)
+        found = understand(pairs)
+    elif is_pictures(data):
         only_tables(data, {"time": time, "drop": drop})
         found = understand(read_pictures(data, size=side_of(size), group=group))
     else:

@@ -34,7 +34,9 @@ class PairDescription:
         """The description for a terminal, one fact a line."""
         out = [f"{self.source}: {self.pairs:,} pairs of {self.sides[0]} with {self.sides[1]}."]
         if self.alike is not None:
-            out.append(f"  alike: {self.alike:,} ({self.alike / self.pairs:.0%}); not alike: {self.pairs - self.alike:,}.")
+            out.append(
+                f"  alike: {self.alike:,} ({self.alike / self.pairs:.0%}); not alike: {self.pairs - self.alike:,}."
+            )
         out.append(f"  different ones: {self.distinct[0]:,} and {self.distinct[1]:,}.")
         if self.words:
             least, middle, most = self.words

@@ -54,7 +54,9 @@ def likes_of(
             raise UserError(f"'{target}' is both --target and one of --{option}; choose one.")
     left = {name: column for name, column in columns.items() if name not in (*one, *two, *unit, target)}
     if not (one and two):
-        found = [[name] for name, column in left.items() if _share(column, is_file) > 0.5] or list(_stems(left).values())
+        found = [[name] for name, column in left.items() if _share(column, is_file) > 0.5] or list(
+            _stems(left).values()
+        )
         if len(found) != 2 - bool(one or two):
             listed = "; ".join(few(names, 3) for names in found[:5]) or "none"
             raise UserError(

@@ -132,9 +132,7 @@ def linked(u: np.ndarray, v: np.ndarray, concept: np.ndarray | None = None) -> n
     return np.asarray(np.unique(part[u], return_inverse=True)[1].astype(np.int64))
 
 
-def units(
-    label: str, u: np.ndarray, v: np.ndarray, concept: np.ndarray | None = None
-) -> tuple[np.ndarray, list[str]]:
+def units(label: str, u: np.ndarray, v: np.ndarray, concept: np.ndarray | None = None) -> tuple[np.ndarray, list[str]]:
     """(what a split keeps whole (n,), what is to be said of it): linked pairs where splits can, else equal ones."""
     whole, n = linked(u, v, concept), len(u)
     sizes = np.bincount(whole)

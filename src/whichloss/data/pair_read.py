@@ -58,7 +58,9 @@ def read_pairs(
     """
     if isinstance(source, Pairs):
         if first or second or concept or label or size is not None:
-            raise UserError("first, second, concept, label and size apply when pairs are read; these are Pairs already.")
+            raise UserError(
+                "first, second, concept, label and size apply when pairs are read; these are Pairs already."
+            )
         return source
     if isinstance(source, tuple | list) and len(source) in (2, 3):
         if first or second or concept or label:

@@ -21,7 +21,7 @@ from ...errors import DataUnfit
 from ...metrics import embeddings as measure
 from ...metrics import labels as scores
 from ...metrics.labels import Outcome
-from ...objectives import find
+from ...objectives import Embedder, find
 from ...task import Task
 from ...train import Lanes, count
 from ..judge import Anchor, Judge, Role, Weights, Which
@@ -89,7 +89,7 @@ class AlikeJudge(Judge):
         return 2048 if self.pictures is None else 250
 
     @property
-    def labels(self) -> np.ndarray:
+    def alike(self) -> np.ndarray:
         """1 where a pair is alike, else 0 (n,)."""
         assert self.table.labels is not None
         return self.table.labels
@@ -102,9 +102,9 @@ class AlikeJudge(Judge):
     @lru_cache(maxsize=64)  # noqa: B019  one judge per process
     def split(self, seed: int) -> Split:
         """Training, validation and test pairs of a seed. Raises DataUnfit where a part lacks one of the labels."""
-        parts = split(self.table, seed=seed, strata=self.labels)  # type: ignore[arg-type]
-        for name in ("train", "validation", "test"):
-            known = self.labels[getattr(parts, name)]
+        parts = split(self.table, seed=seed, strata=self.alike)  # type: ignore[arg-type]
+        for name, rows in (("training", parts.train), ("validation", parts.validation), ("test", parts.test)):
+            known = self.alike[rows]
             if len(set(known)) < 2:
                 what = "alike" if not known.any() else "not alike"
                 raise DataUnfit(
@@ -157,7 +157,7 @@ class AlikeJudge(Judge):
         """The encoding fitted on both things of these pairs, and the pairs in it, labels last."""
         code = Scale(self.pictures.shape) if self.pictures is not None else self.fitted(rows)
         x = self.seen(code, rows)
-        return code, torch.cat([x, torch.from_numpy(self.labels[rows])[:, None].to(x)], dim=1)
+        return code, torch.cat([x, torch.from_numpy(self.alike[rows])[:, None].to(x)], dim=1)
 
     def fitted(self, rows: np.ndarray) -> Encoder:
         """One encoding for the vectors of both sides."""
@@ -167,7 +167,9 @@ class AlikeJudge(Judge):
         """These pairs as a lane's data holds them: both vectors (m, 2 d), or the number of a pair of pictures (m, 1)."""
         if self.pictures is not None:
             return torch.from_numpy(rows.astype(np.float64))[:, None]
-        return torch.from_numpy(np.hstack([encoder.encode(side.values[rows].astype(np.float64)) for side in self.sides]))
+        return torch.from_numpy(
+            np.hstack([encoder.encode(side.values[rows].astype(np.float64)) for side in self.sides])
+        )
 
     def jitter(self, encoder: Any) -> np.ndarray:
         """None."""
@@ -175,7 +177,7 @@ class AlikeJudge(Judge):
 
     def truth(self, seed: int, which: Which) -> Tensor:
         """The labels of the judging pairs."""
-        return torch.from_numpy(self.labels[self.numbers(seed, which)])
+        return torch.from_numpy(self.alike[self.numbers(seed, which)])
 
     def answers(
         self, lanes: Lanes, encoders: Sequence[Any], seeds: Sequence[int], weights: Weights, which: Which, name: str
@@ -196,11 +198,11 @@ class AlikeJudge(Judge):
     def compared(self, a: np.ndarray, b: np.ndarray, judging: int, seed: int) -> Compared:
         """The answer: the first `judging` pairs, with the threshold that suits the others, validation pairs, best."""
         others = (torch.from_numpy(np.asarray(z[judging:])) for z in (a, b))
-        return Compared(a[:judging], b[:judging], measure.threshold(measure.cosines(*others), self.truth(seed, "validation")))
+        return Compared(
+            a[:judging], b[:judging], measure.threshold(measure.cosines(*others), self.truth(seed, "validation"))
+        )
 
-    def told_of(
-        self, lanes: Lanes, weights: Weights, rows: Sequence[Tensor]
-    ) -> list[tuple[np.ndarray, np.ndarray]]:
+    def told_of(self, lanes: Lanes, weights: Weights, rows: Sequence[Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Where every lane puts both things of its own pairs, as its data holds them: (m, e) each."""
         z = self.asked_of(lanes, weights, torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)).numpy()
         halves = [np.split(z[k, : len(r)], 2, axis=1) for k, r in enumerate(rows)]
@@ -241,7 +243,6 @@ class AlikeJudge(Judge):
             "pair accuracy": right["accuracy"],
             "pair accuracy by chance": max(share, 1 - share),
             "threshold": answer.threshold,
-            "share alike": share,
             "alignment": measure.pairs_apart(a[alike], b[alike]),
             "apart": measure.pairs_apart(a[~alike], b[~alike]),
             "uniformity": measure.spread_evenly(z),
@@ -264,8 +265,10 @@ class AlikeJudge(Judge):
         one, two = self.plain(known)
         sides = self.plain(rows)
         found = simple.plain(seed, sides, np.concatenate([one, two]))
-        found.append(("untrained network", list(self.told_of(lanes, lanes.start().weights, [self.seen(code, rows)])[0])))
-        alike = self.labels[known] == 1
+        found.append(
+            ("untrained network", list(self.told_of(lanes, lanes.start().weights, [self.seen(code, rows)])[0]))
+        )
+        alike = self.alike[known] == 1
         found.append(("relevant components", relevant(one[alike], two[alike], np.concatenate([one, two]), sides)))
         return [Anchor(name, self.compared(z[0], z[1], len(judged), seed)) for name, z in found]
 
@@ -303,13 +306,11 @@ class AlikeJudge(Judge):
         return drawn(answer.a) | {"cosine": cosine, "threshold": np.array([answer.threshold])}
 
 
-def relevant(
-    one: np.ndarray, two: np.ndarray, known: np.ndarray, sides: Sequence[np.ndarray]
-) -> list[np.ndarray]:
+def relevant(one: np.ndarray, two: np.ndarray, known: np.ndarray, sides: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Both sides (m, d) in relevant components (Bar-Hillel et al., 2003): directions in which alike pairs (one, two)
     differ are shortened, C^(-1/2) (x - m), C = E (x - x')(x - x')' in the principal directions of known things."""
     middle = known.mean(axis=0)
-    axes = np.linalg.svd(known - middle, full_matrices=False)[2][: find("pair-contrastive").size].T  # type: ignore[attr-defined]
+    axes = np.linalg.svd(known - middle, full_matrices=False)[2][: Embedder.size].T
     gaps = (one - two) @ axes
     values, vectors = np.linalg.eigh(gaps.T @ gaps / max(1, len(gaps)))
     white = vectors / np.sqrt(values + RIDGE * values.mean() + 1e-12)

@@ -75,7 +75,7 @@ class AlikeSignal(Preflight, frozen=True, kw_only=True):
 
 def measure(judge: "AlikeJudge") -> AlikeSignal:
     """All of it; the probe on a sample of the pairs that are not test pairs."""
-    table, labels = judge.table, judge.labels
+    table, labels = judge.table, judge.alike
     generator = np.random.Generator(np.random.PCG64(key("alike")))
     order = generator.permutation(judge.rest)
     _, first = np.unique(table.groups[order], return_index=True)
