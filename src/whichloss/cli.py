@@ -157,7 +157,7 @@ def describe(
     target: Annotated[str | None, typer.Option(help="Of pairs: the column of 1 (alike) and 0 (not alike).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what was understood of DATA: rows, types, constants, duplicates, suspicious columns; of pictures, of pairs."""
+    """Say what was understood of DATA: rows, types, constants, duplicates, suspicious columns; pictures, pairs."""
     import msgspec
 
     from .comparison import side_of

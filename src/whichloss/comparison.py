@@ -85,8 +85,8 @@ def compare(
     well each finds them, and metric "auroc" has that decide.
     goal "align": pairs, a table of picture files and captions, or of two blocks of numbers, or two arrays; first,
     second: the columns of each, found by what they hold if not given; group: the column of concepts, kept whole.
-    goal "embed" of pairs that target, a column of 1 and 0, calls alike or not: first, second as above, both of one kind;
-    or three arrays (a, b, labels).
+    goal "embed" of pairs that target, a column of 1 and 0, calls alike or not: first, second as above, both of one
+    kind; or three arrays (a, b, labels).
     given: the column of classes that every row is generated given; of labelled pictures "label".
     budget: "quick", "standard", "thorough", or floating-point operations per run. nets: your own networks, makers
     f(inputs, outputs) by role ({"G": f, "D": g}) or a file that defines them. anyway: train although the data look

@@ -40,8 +40,8 @@ def labelled(
     first, second = sides
     if len(first) != len(second) or len(labels) != len(first):
         raise UserError(
-            f"{label}: {len(first):,} and {len(second):,} rows with {len(labels):,} labels do not pair up. Give as many "
-            "of each."
+            f"{label}: {len(first):,} and {len(second):,} rows with {len(labels):,} labels do not pair up. Give as "
+            "many of each."
         )
     check_pairs(label, len(first))
     check_sides(label, first, second)
@@ -76,8 +76,8 @@ def check_sides(label: str, first: Side, second: Side) -> None:
     widths = [one.shape if isinstance(one, Pictures) else one.values.shape[1:] for one in (first, second)]
     if widths[0] != widths[1]:
         raise UserError(
-            f"{label}: one side is {_said(first)}, the other {_said(second)}. Both must be as large, in the same order, "
-            "since one network sees both; things that differ in kind are pairs for --goal align."
+            f"{label}: one side is {_said(first)}, the other {_said(second)}. Both must be as large, since "
+            "one network sees both; things that differ in kind are pairs for --goal align."
         )
 
 
@@ -102,8 +102,8 @@ def read_labels(label: str, raw: Raw) -> np.ndarray:
     if (codes < 0).any():
         row, value = raw.first(codes < 0)
         raise DataUnfit(
-            f"{where}, row {row}: '{value}' is no label of a pair ({int((codes < 0).sum()):,} such rows). Write 1 (alike) "
-            "or 0 (not alike), or true and false."
+            f"{where}, row {row}: '{value}' is no label of a pair ({int((codes < 0).sum()):,} such rows). Write 1 "
+            "(alike) or 0 (not alike), or true and false."
         )
     return codes.astype(np.int64)
 
@@ -146,9 +146,9 @@ def units(label: str, u: np.ndarray, v: np.ndarray, concept: np.ndarray | None =
         ]
     if concept is not None:
         raise DataUnfit(
-            f"{label}: things and concepts that pairs share tie {int(sizes.max()):,} of {n:,} pairs together ({len(sizes):,} "
-            f"unit{'s' * (len(sizes) > 1)}), so that no split can keep them whole. Leave --group out, or give pairs "
-            "within a concept."
+            f"{label}: things and concepts that pairs share tie {int(sizes.max()):,} of {n:,} pairs together "
+            f"({len(sizes):,} unit{'s' * (len(sizes) > 1)}), so that no split can keep them whole. Leave --group out, "
+            "or give pairs within a concept."
         )
     return equal_pairs(u, v), [
         f"Things that stand in several pairs tie {int(sizes.max()):,} of {n:,} pairs together, so that pairs are split "

@@ -99,20 +99,9 @@ def request(
     command: str = "",
 ) -> Request:
     """Understand the data and plan the study; nothing is trained or written. Raises UserError and DataUnfit."""
-    aligned: Judge | None = None
-    foreign = {
+    aligned = of_pairs(data, goal, side, group, first, second, target, metric, {
         "outliers": outliers is not None, "given": given, "features": features, "time": time, "drop": drop,
-    }  # fmt: skip
-    if isinstance(data, Pairs) and data.labels is not None or are_labelled(data, goal, target, metric, first, second):
-        aligned = of_labelled(data, goal, side, group, first, second, target, metric, foreign)
-    elif goal == "align" or isinstance(data, Pairs):
-        aligned = of_pairs(data, goal, side, group, first, second, {"target": target, "metric": metric} | foreign)
-    elif first or second:
-        named = "first" if first else "second"
-        raise UserError(
-            f"--{named} names columns of pairs; add --goal align, or --goal embed if --target says which pairs are "
-            "alike, or leave it out."
-        )
+    })  # fmt: skip
     pictures = aligned is None and is_pictures(data)
     spent: Budget = budget(size, seeds, pictures or (aligned is not None and aligned.pictures is not None))
     check_engine(engine)
@@ -154,12 +143,28 @@ def of_pairs(
     group: str | None,
     first: str | None,
     second: str | None,
+    target: str | Sequence[str] | None,
+    metric: str | None,
     others: Mapping[str, Any],
-) -> Judge:
-    """The judge of pairs; options that belong to other goals are refused."""
+) -> Judge | None:
+    """The judge of pairs, or None where the data is none; options that belong to other goals are refused."""
+    if are_labelled(data, goal, target, metric, first, second):
+        return of_labelled(data, goal, side, group, first, second, target, metric, others)
+    if goal != "align" and not isinstance(data, Pairs):
+        if named := "first" if first else "second" if second else "":
+            raise UserError(
+                f"--{named} names columns of pairs; add --goal align, or --goal embed if --target says which pairs are "
+                "alike, or leave it out."
+            )
+        return None
+    if goal == "embed":
+        raise UserError(
+            f"{data!r} have no labels, and --goal embed learns from pairs that are alike or not: give a table and "
+            "--target, or three arrays (a, b, labels). Pairs alone are for --goal align."
+        )
     if goal not in (None, "align"):
         raise UserError(f"--goal {goal} learns rows or pictures; {data!r} are pairs, which --goal align learns.")
-    for name, value in others.items():
+    for name, value in {"target": target, "metric": metric, **others}.items():
         if value:
             raise UserError(f"--{name} does not belong to the goal 'align', which learns pairs. Leave it out.")
     return make_judge(read_pairs(data, first=first, second=second, concept=group, size=side), "align", {})
@@ -175,7 +180,9 @@ def are_labelled(
 ) -> bool:
     """Is this about pairs that a label calls alike or not? Where sides are named, or the score of such pairs; three
     arrays; or a table with two columns of picture files beside the target."""
-    if goal != "embed" or isinstance(data, Pairs):
+    if isinstance(data, Pairs):
+        return data.labels is not None
+    if goal != "embed":
         return False
     if first or second or metric == PAIRED or (isinstance(data, tuple) and len(data) == 3):
         return True
@@ -218,7 +225,7 @@ def of_labelled(
     label = columns[0] if columns else None
     pairs = read_pairs(data, first=first, second=second, concept=group, size=side, label=label)
     if pairs.labels is None:
-        raise UserError(f"{pairs!r} have no labels; give them three arrays, or --target and a table.")
+        raise UserError(f"{pairs!r} have no labels: give three arrays (a, b, labels), or a table and --target.")
     return make_judge(pairs, "embed", {})
 
 

@@ -57,7 +57,7 @@ class AlikeJudge(Judge):
         "not.",
         "Every objective gets the same pairs, network, number of settings and training compute, which is counted, "
         "tuning included.",
-        "The score is how often, of new pairs, one that is not alike has the higher cosine than one that is: 1 - AUROC. "
+        "The score is how often a new pair that is not alike has the higher cosine than one that is, 1 - AUROC. "
         "Accuracy is that of the threshold that suits validation pairs best.",
         "Pairs that share a thing stay in one part of every split, unless shared things tie most pairs together; equal "
         "pairs always do.",
@@ -164,7 +164,7 @@ class AlikeJudge(Judge):
         return Encoder.fit(self.schema, np.concatenate([side.values[rows] for side in self.sides]).astype(np.float64))
 
     def seen(self, encoder: Any, rows: np.ndarray) -> Tensor:
-        """These pairs as a lane's data holds them: both vectors (m, 2 d), or the number of a pair of pictures (m, 1)."""
+        """These pairs as a lane's data holds them: both vectors (m, 2 d), or a number for both pictures (m, 1)."""
         if self.pictures is not None:
             return torch.from_numpy(rows.astype(np.float64))[:, None]
         return torch.from_numpy(
@@ -273,7 +273,7 @@ class AlikeJudge(Judge):
         return [Anchor(name, self.compared(z[0], z[1], len(judged), seed)) for name, z in found]
 
     def plain(self, rows: np.ndarray) -> list[np.ndarray]:
-        """What simple models see of both things of these pairs (m, d): levels of small pictures, columns of variance 1."""
+        """What simple models see of both things of these pairs (m, d): levels of small pictures, scaled columns."""
         if self.pictures is None:
             code = self.code
             return [code.encode(side.values[rows].astype(np.float64)).astype(np.float64) for side in self.sides]

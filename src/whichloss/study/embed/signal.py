@@ -1,4 +1,4 @@
-"""Before training, in seconds: do two things tell at all whether a label calls them alike, as far as a cheap probe sees?
+"""Before training, in seconds: do two things tell at all whether they are alike, as far as a cheap probe sees?
 
 The probe is kernel ridge regression of the labels on what two things have in common and what parts them, cross-fitted
 by unit; labels are permuted against it (see `classify.signal`), over one pair of each unit where there are enough.
@@ -53,8 +53,8 @@ class AlikeSignal(Preflight, frozen=True, kw_only=True):
             return ""
         return (
             f"no signal in these pairs that a cheap probe can see: it tells alike from not alike in {self.accuracy:.1%} "
-            f"of the pairs (balanced), and with shuffled labels in {self.chance_low:.1%} to {self.chance_high:.1%} "
-            f"(p = {self.p:.2g}, {self.probed:,} pairs). Are both sides and the labels in the same order? "
+            f"of them (balanced), and with shuffled labels in {self.chance_low:.1%} to {self.chance_high:.1%} (p = "
+            f"{self.p:.2g}, {self.probed:,} pairs). Are both sides and the labels in the same order? "
             "--anyway trains regardless."
         )
 
@@ -65,8 +65,8 @@ class AlikeSignal(Preflight, frozen=True, kw_only=True):
             said.append(f"A cheap probe saw no signal in these pairs (p = {self.p:.2g}); trained because asked to.")
         if self.shared > 0.01:
             said.append(
-                f"{self.shared:.0%} of the test pairs hold a thing that other pairs hold too: scores tell how new pairs "
-                "of known things are told; of new things they may be told worse."
+                f"{self.shared:.0%} of the test pairs hold a thing that other pairs hold too: scores tell how new "
+                "pairs of known things are told; of new things they may be told worse."
             )
         if self.contradicting > 0.01 * self.pairs:
             said.append(f"{self.contradicting:,} pairs stand with both labels: nothing can tell them.")
