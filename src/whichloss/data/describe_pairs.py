@@ -41,8 +41,8 @@ class PairDescription:
         if self.words:
             least, middle, most = self.words
             out.append(f"  captions: {least:,} to {most:,} words, half of them up to {middle:,}.")
-        units = "exchangeable units" if self.alike is None else "units that a split keeps whole"
-        out.append(f"  {units}: {self.units:,}, the largest of {self.largest:,} pairs.")
+        kind = "exchangeable units" if self.alike is None else "units that a split keeps whole"
+        out.append(f"  {kind}: {self.units:,}, the largest of {self.largest:,} pairs.")
         if self.alike is None:
             least = f"{self.floor:.3f} (log n = {self._chance:.3f})"
             out.append(f"  cross-entropy over all of them cannot fall below {least}.")

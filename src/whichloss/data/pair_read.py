@@ -64,7 +64,8 @@ def read_pairs(
         return source
     if isinstance(source, tuple | list) and len(source) in (2, 3):
         if first or second or concept or label:
-            raise UserError("first, second, concept and label name columns of a table; these are arrays.")
+            many = "two" if len(source) == 2 else "three"
+            raise UserError(f"first, second, concept and label name columns of a table; these are {many} arrays.")
         name, two_sides = " and ".join(_named(one) for one in source[:2]), zip(source[:2], SIDES, strict=True)
         sides = [_array(one, which, size) for one, which in two_sides]
         return paired(name, sides) if len(source) == 2 else labelled(name, _numbered(sides), _labels(name, source[2]))

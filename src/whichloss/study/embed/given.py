@@ -119,7 +119,7 @@ class AlikeJudge(Judge):
         return self.table.first if isinstance(self.table.first, Pictures) else None
 
     @cached_property
-    def pixels(self) -> Tensor | None:  # type: ignore[override]
+    def pixels(self) -> Tensor | None:
         """The bytes of both pictures of every pair (n, 2 d), beside each other."""
         if self.pictures is None:
             return None

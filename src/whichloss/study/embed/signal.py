@@ -52,8 +52,8 @@ class AlikeSignal(Preflight, frozen=True, kw_only=True):
         if self.seen:
             return ""
         return (
-            f"no signal in these pairs that a cheap probe can see: it tells alike from not alike in {self.accuracy:.1%} "
-            f"of them (balanced), and with shuffled labels in {self.chance_low:.1%} to {self.chance_high:.1%} (p = "
+            f"no signal in these pairs that a cheap probe can see: it calls {self.accuracy:.1%} of them as they are "
+            f"labelled (balanced), and with shuffled labels {self.chance_low:.1%} to {self.chance_high:.1%} (p = "
             f"{self.p:.2g}, {self.probed:,} pairs). Are both sides and the labels in the same order? "
             "--anyway trains regardless."
         )
