@@ -10,14 +10,13 @@ from whichloss.data import Pairs, Pictures, read_pairs
 from whichloss.data.pair_labels import labelled
 from whichloss.errors import DataUnfit
 from whichloss.metrics.embeddings import cosines, threshold
-from whichloss.objectives import find
 from whichloss.study.embed.given import AlikeJudge, Compared, relevant
 from whichloss.study.goals import make_judge
 from whichloss.study.work import make_lanes
 
 
 def rows(n=240, d=6, signal=True, seed=0):
-    """Points of six clusters in two of d directions, the others louder than these; half of the pairs share a cluster."""
+    """Points of six clusters in two of d directions, the others louder; half of the pairs share a cluster."""
     g = np.random.default_rng(seed)
     kind = g.integers(0, 6, (n, 2))
     kind[: n // 2, 1] = kind[: n // 2, 0]
@@ -58,13 +57,13 @@ def test_the_score_counts_pairs_in_the_wrong_order(judge):
 
 def test_what_has_collapsed_guesses(judge):
     z = np.ones((len(judge.numbers(1, "test")), 3)) + 1e-9 * np.random.default_rng(0).normal(size=(1, 3))
-    assert judge.score(Compared(z, z * (1 + 1e-8), 0.5), 1, "test").value == 0.5
+    assert judge.score(Compared(z, z * (1 + 1e-8), 0.5), 1, "test").value == pytest.approx(0.5)
 
 
 def test_the_threshold_is_right_most_often():
-    c, y = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5]), torch.tensor([0, 1, 0, 1, 1])
-    assert threshold(c, y) == pytest.approx(0.35)  # one mistake, at .2
-    assert threshold(c, torch.ones(5)) < 0.1 and threshold(c, torch.zeros(5)) > 0.5
+    c, y = torch.arange(1, 7) / 10, torch.tensor([0, 1, 0, 0, 1, 1])
+    assert threshold(c, y) == pytest.approx(0.45)  # one mistake, at .2
+    assert threshold(c, torch.ones(6)) < 0.1 and threshold(c, torch.zeros(6)) > 0.6
     tied = torch.tensor([0.2, 0.2, 0.2, 0.6])
     assert threshold(tied, torch.tensor([0, 0, 1, 1])) == pytest.approx(0.4)
     g = torch.Generator().manual_seed(0)
@@ -80,7 +79,8 @@ def test_cosines_that_differ_by_rounding_are_equal():
     assert cosines(a, a * 1.1)[0] == cosines(a, a * 1.1)[1]
 
 
-def test_simple_models_are_ordered_as_the_data_is_made(judge):
+def test_simple_models_are_ordered_as_the_data_is_made():
+    judge = AlikeJudge(read_pairs(rows(n=600, d=20)))
     score = {a.name: judge.score(a.answer, 1, "test").value for a in judge.anchors(1, "test")}
     assert set(score) == set(judge.roles)
     assert score["chance"] == pytest.approx(0.5, abs=0.2)
@@ -144,7 +144,7 @@ def test_signal_is_seen_and_its_absence_refused(judge):
 
 
 def test_things_that_test_pairs_share_are_said():
-    a, b, same = rows()
+    a, _, same = rows()
     again = AlikeJudge(read_pairs((a, np.roll(a, 1, axis=0), same)))  # a ring: every thing stands in two pairs
     found = again.preflight()
     assert found.shared > 0.9 and found.linked == 240
@@ -167,15 +167,3 @@ def test_reopened_by_the_goal(judge, tmp_path):
     again = make_judge(Pairs.load(tmp_path / "data.safetensors"), "embed", judge.asked)
     assert isinstance(again, AlikeJudge) and again.task == judge.task
     np.testing.assert_array_equal(again.split(3).train, judge.split(3).train)
-
-
-@pytest.mark.parametrize(("name", "fits"), [("pair-contrastive", True), ("cosine-bce", True), ("triplet", False)])
-def test_who_can_learn_from_given_pairs(judge, name, fits):
-    why = find(name)().unfit(judge.task)
-    assert (why is None) == fits
-    assert fits or "a given pair has only one of the two" in why
-
-
-@pytest.mark.parametrize("name", ["simclr", "supcon", "vicreg", "barlow-twins"])
-def test_others_say_why_not(judge, name):
-    assert "pairs" in find(name)().unfit(judge.task)

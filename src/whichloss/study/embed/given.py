@@ -24,7 +24,7 @@ from ...metrics.labels import Outcome
 from ...objectives import Embedder, find
 from ...task import Task
 from ...train import Lanes, count
-from ..judge import Anchor, Judge, Role, Weights, Which
+from ..judge import Anchor, Judge, Role, Weights, Which, unwritten
 from . import signal, simple
 from .judge import COSTED, drawn
 
@@ -126,7 +126,7 @@ class AlikeJudge(Judge):
         first, second = (np.asarray(side.values) for side in self.sides)
         step = max(1, BLOCK // (2 * first.shape[1]))
         blocks = (np.hstack([first[i : i + step], second[i : i + step]]) for i in range(0, len(first), step))
-        found = torch.from_numpy(on_disk(blocks).reshape(len(first), -1))
+        found = unwritten(on_disk(blocks).reshape(len(first), -1))
         for side in self.sides:
             let_go(side.values)
         return found
