@@ -192,15 +192,15 @@ class AlikeJudge(Judge):
         return found
 
     def asked_rows(self, seed: int, which: Which) -> tuple[np.ndarray, np.ndarray]:
-        """The judging pairs, and the validation pairs that choose the threshold."""
-        return self.numbers(seed, which), self.numbers(seed, "validation")
+        """The judging pairs, and beside them the validation pairs, which choose the threshold."""
+        judged = self.numbers(seed, which)
+        return judged, self.numbers(seed, "validation") if which == "test" else judged[:0]
 
     def compared(self, a: np.ndarray, b: np.ndarray, judging: int, seed: int) -> Compared:
-        """The answer: the first `judging` pairs, with the threshold that suits the others, validation pairs, best."""
-        others = (torch.from_numpy(np.asarray(z[judging:])) for z in (a, b))
-        return Compared(
-            a[:judging], b[:judging], measure.threshold(measure.cosines(*others), self.truth(seed, "validation"))
-        )
+        """The answer: the first `judging` pairs, with the threshold that suits validation pairs, the others, best."""
+        start = judging if len(a) > judging else 0
+        known = measure.cosines(*(torch.from_numpy(np.asarray(z[start:])) for z in (a, b)))
+        return Compared(a[:judging], b[:judging], measure.threshold(known, self.truth(seed, "validation")))
 
     def told_of(self, lanes: Lanes, weights: Weights, rows: Sequence[Tensor]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Where every lane puts both things of its own pairs, as its data holds them: (m, e) each."""
