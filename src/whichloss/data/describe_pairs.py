@@ -44,8 +44,8 @@ class PairDescription:
         kind = "exchangeable units" if self.alike is None else "units that a split keeps whole"
         out.append(f"  {kind}: {self.units:,}, the largest of {self.largest:,} pairs.")
         if self.alike is None:
-            least = f"{self.floor:.3f} (log n = {self._chance:.3f})"
-            out.append(f"  cross-entropy over all of them cannot fall below {least}.")
+            floor = f"{self.floor:.3f} (log n = {self._chance:.3f})"
+            out.append(f"  cross-entropy over all of them cannot fall below {floor}.")
         out += [f"Suspicious: {concern}" for concern in self.concerns]
         return out + [f"Note: {note}" for note in self.notes]
 

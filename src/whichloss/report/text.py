@@ -219,8 +219,8 @@ def tells(study: Study, row: Row) -> str:
         first = f"{right[0]} % of the time ({hundredths(chance)} by chance)"
         return f"what belongs together is found first {first}, among ten {right[1]} %"
     if compared(study):
-        chance = hundredths(row.metrics["pair accuracy by chance"][0])
-        called = f"it calls {right[1]} % of the pairs alike or not as they are labelled ({chance} by chance)"
+        share = hundredths(row.metrics["pair accuracy by chance"][0])
+        called = f"it calls {right[1]} % of the pairs alike or not as they are labelled ({share} by chance)"
         return f"{called}, AUROC {right[0]} %"
     if searched(study):
         found = f"a view of a row finds its other view first {right[0]} % of the time, among ten {right[1]} %"
