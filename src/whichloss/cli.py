@@ -41,7 +41,9 @@ Drop = Annotated[list[str] | None, typer.Option(help="Leave this column out. May
 First = Annotated[
     str | None, typer.Option(help="Of pairs: the column of picture files, or columns of numbers such as 'image_*'.")
 ]
-Second = Annotated[str | None, typer.Option(help="Of pairs: the column of captions, or columns of numbers.")]
+Second = Annotated[
+    str | None, typer.Option(help="Of pairs: the column of captions, or of other picture files, or columns of numbers.")
+]
 
 
 @app.command()
@@ -52,13 +54,16 @@ def compare(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="The column of labels to predict, or several 0/1 columns with commas; embed: what is alike."),
+        typer.Option(
+            help="The column of labels to predict, or several 0/1 columns with commas; embed: what is alike, or of "
+            "pairs 1 (alike) or 0."
+        ),
     ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
             help="What decides between classifiers: log-loss, accuracy ...; between embeddings: knn-accuracy, "
-            "probe-accuracy, view-recall; auroc with --outliers."
+            "probe-accuracy, view-recall, pair-auroc; auroc with --outliers."
         ),
     ] = None,
     outliers: Annotated[
@@ -154,6 +159,7 @@ def describe(
     time: Time = None,
     drop: Drop = None,
     size: Size = None,
+    target: Annotated[str | None, typer.Option(help="Of pairs: the column of 1 (alike) and 0 (not alike).")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what was understood of DATA: rows, types, constants, repeats, suspicious columns; of pictures, of pairs."""
@@ -165,12 +171,16 @@ def describe(
     from .study.request import NO_PICTURES, known_goal, only_pairs, only_tables
 
     known_goal(goal)
-    if goal == "align":
+    if goal == "align" or target:
         only_pairs({"time": time, "drop": drop})
-        found: Any = understand(read_pairs(data, first=first, second=second, concept=group, size=side_of(size)))
+        pairs = read_pairs(data, first=first, second=second, concept=group, size=side_of(size), label=target)
+        found: Any = understand(pairs)
     elif first or second:
         named = "first" if first else "second"
-        raise UserError(f"--{named} names columns of pairs; add --goal align, or leave it out.")
+        raise UserError(
+            f"--{named} names columns of pairs; add --goal align, or --target if a column says which pairs are alike, "
+            "or leave it out."
+        )
     elif is_pictures(data):
         only_tables(data, {"time": time, "drop": drop})
         found = understand(read_pictures(data, size=side_of(size), group=group))

@@ -81,11 +81,13 @@ def compare(
     a folder of PNG or JPEG files, an IDX or NPY file, an array (n, H, W[, C]). size: the side they are reduced to;
     features: what they are compared by, "labels", "turns", "random" or "efficientnet-lite0".
     target: the column of labels (goals classify and embed), or several 0/1 columns; metric: what decides then:
-    log-loss, or of embeddings "knn-accuracy" and, without a target, "view-recall".
+    log-loss, or of embeddings "knn-accuracy", without a target "view-recall", of pairs "pair-auroc".
     outliers: rows that do not belong, or a 0/1 column that marks them: no objective trains on them, the study says how
     well each finds them, and metric "auroc" has that decide.
     goal "align": pairs, a table of picture files and captions, or of two blocks of numbers, or two arrays; first,
     second: the columns of each, found by what they hold if not given; group: the column of concepts, kept whole.
+    goal "embed" of pairs that target, a column of 1 and 0, calls alike or not: first, second as above, both of one
+    kind; or three arrays (a, b, labels).
     given: the column of classes that every row is generated given; of labelled pictures "label".
     budget: "quick", "standard", "thorough", or floating-point operations per run; seeds per finalist and settings per
     objective are the budget's unless given. nets: your own networks, makers

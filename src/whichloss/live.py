@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from .data import Pictures, Table
+from .data import Pairs, Pictures, Table
 from .data.describe import concerns
 from .data.pixels import said, shade
 from .nets.clip import TRAINED
@@ -22,6 +22,8 @@ from .study.align.judge import PairJudge
 from .study.align.signal import PairSignal
 from .study.classify.judge import Labelled
 from .study.classify.signal import LEVEL, Signal
+from .study.embed.given import AlikeJudge
+from .study.embed.signal import AlikeSignal
 from .study.embed.views import ViewJudge
 from .study.judge import Judge, Preflight
 from .study.plan import Group, Plan
@@ -80,7 +82,7 @@ def networks(judge: Judge, width: int) -> str:
 
 def extent(judge: Judge, labels: int) -> str:
     """344 rows, 8 columns (12 encoded dimensions); or 10,000 pictures of 16 x 16, grey; or pairs."""
-    if isinstance(judge, PairJudge):
+    if isinstance(judge.table, Pairs):
         return f"{len(judge.table):,} pairs of {judge.table.said}"
     if isinstance(judge.table, Pictures):
         return f"{len(judge.table):,} pictures of {said(judge.table.shape[1:])}, {shade(judge.table.shape)}"
@@ -109,6 +111,10 @@ def target_lines(judge: Judge) -> list[str]:
         return [f"given {escape(told['given'])}: {len(told['classes'])} classes ({escape(some(told['classes']))})"]
     if isinstance(judge, PairJudge):
         return [f"decided by recall@1 both ways; {len(np.unique(judge.table.groups)):,} units that a split keeps whole"]
+    if isinstance(judge, AlikeJudge):
+        alike = f"{int(judge.alike.sum()):,} of {len(judge.alike):,} pairs are alike"
+        kept = f"{len(np.unique(judge.table.groups)):,} units that a split keeps whole"
+        return [f"{alike}; decided by how well cosines tell which (AUROC); {kept}"]
     if isinstance(judge, ViewJudge):
         return ["no labels: two views of a row must find each other; decided by recall@1"]
     if not isinstance(judge, Labelled):
@@ -138,6 +144,13 @@ def measured_lines(preflight: Preflight) -> list[str]:
         )
         said += f"time ({preflight.chance_low:.1%} to {preflight.chance_high:.1%} with shuffled units; "
         return [f"{found}: {said}p = {preflight.p:.2g})", *preflight.cautions()]
+    if isinstance(preflight, AlikeSignal):
+        found = "signal" if preflight.seen else "no signal that a cheap probe can see"
+        chance = (
+            f"{preflight.chance_low:.1%} to {preflight.chance_high:.1%} with shuffled labels; p = {preflight.p:.2g}"
+        )
+        said = f"a cheap probe tells alike from not alike in {preflight.accuracy:.1%} of the pairs, balanced ({chance})"
+        return [f"{found}: {said}", *preflight.cautions()]
     if not isinstance(preflight, Signal):
         return []
     found = "signal" if preflight.p < LEVEL else "no signal that a cheap probe can see"

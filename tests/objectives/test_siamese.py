@@ -64,3 +64,36 @@ def test_without_classes_only_two_views_of_a_row_are_alike():
     x, kinds = find("triplet")().grouped(Batch(torch.randn(6, 4)), Rng.of(0))
     assert x.shape == (12, 4) and kinds.tolist() == [*range(6), *range(6)]
     assert not torch.equal(x[:6], x[6:])
+
+
+def test_given_pairs_are_taken_as_they_are():
+    """The loss is that of the pairs of the batch, whichever thing comes first, and of nothing else."""
+    g = torch.Generator().manual_seed(0)
+    x, other = (torch.randn(ROWS, 5, generator=g) for _ in range(2))
+    alike = (torch.arange(ROWS) % 3 == 0).float()
+    nets = Nets({"F": lambda x: x, "s": lambda: torch.tensor([1.0, 0.5])})
+    batch, turned = (
+        Batch(a, y=torch.cat([b, alike[:, None]], dim=1), second=5) for a, b in ((x, other), (other, x))
+    )  # fmt: skip
+    a, b, said = find("pair-contrastive")().pairs(nets, batch, Rng.of(0))
+    assert a.equal(x) and b.equal(other) and said.equal(alike)
+    u, v = (torch.nn.functional.normalize(z, dim=1) for z in (x, other))
+    d, on = (u - v).norm(dim=1), alike.bool()
+    by_hand = (d[on].square().mean() / 2 + (1 - d[~on]).clamp(min=0).square().mean() / 2) / 2
+    logit = 10 * ((u * v).sum(dim=1) - 0.5)
+    also = (torch.nn.functional.softplus(-logit[on]).mean() + torch.nn.functional.softplus(logit[~on]).mean()) / 2
+    for name, value in (("pair-contrastive", by_hand), ("cosine-bce", also)):
+        loss = find(name)().loss
+        assert float(loss(nets, batch, Rng.of(0))) == pytest.approx(float(value), rel=1e-5)
+        assert float(loss(nets, batch, Rng.of(0))) == pytest.approx(float(loss(nets, turned, Rng.of(0))), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", available("embed"))
+def test_given_pairs_are_learned_from_or_refused_with_a_reason(name):
+    from whichloss.doctor import check_contracts
+    from whichloss.nets import builder
+    from whichloss.task import Task
+
+    task, objective = Task("embed", 3, 100, second=3), find(name)()
+    assert (objective.unfit(task) is None) == (name in ("pair-contrastive", "cosine-bce"))
+    assert not check_contracts(objective, task, builder(8, 2))

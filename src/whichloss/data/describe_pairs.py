@@ -15,7 +15,8 @@ FEW = 0.1  # of the pairs: fewer different captions than that leave little to te
 @dataclass(frozen=True)
 class PairDescription:
     """What `describe` found of pairs; distinct: how many different ones there are of each side; floor: the least that
-    cross-entropy over all pairs can reach where equal ones cannot be told apart, in nats."""
+    cross-entropy over all pairs can reach where equal ones cannot be told apart, in nats; alike: how many pairs a label
+    calls so, where there is one."""
 
     source: str
     pairs: int
@@ -27,16 +28,24 @@ class PairDescription:
     words: tuple[int, int, int] | None
     concerns: tuple[str, ...]
     notes: tuple[str, ...]
+    alike: int | None = None
 
     def lines(self) -> list[str]:
         """The description for a terminal, one fact a line."""
         out = [f"{self.source}: {self.pairs:,} pairs of {self.sides[0]} with {self.sides[1]}."]
+        if self.alike is not None:
+            out.append(
+                f"  alike: {self.alike:,} ({self.alike / self.pairs:.0%}); not alike: {self.pairs - self.alike:,}."
+            )
         out.append(f"  different ones: {self.distinct[0]:,} and {self.distinct[1]:,}.")
         if self.words:
             least, middle, most = self.words
             out.append(f"  captions: {least:,} to {most:,} words, half of them up to {middle:,}.")
-        out.append(f"  exchangeable units: {self.units:,}, the largest of {self.largest:,} pairs.")
-        out.append(f"  cross-entropy over all of them cannot fall below {self.floor:.3f} (log n = {self._chance:.3f}).")
+        kind = "exchangeable units" if self.alike is None else "units that a split keeps whole"
+        out.append(f"  {kind}: {self.units:,}, the largest of {self.largest:,} pairs.")
+        if self.alike is None:
+            floor = f"{self.floor:.3f} (log n = {self._chance:.3f})"
+            out.append(f"  cross-entropy over all of them cannot fall below {floor}.")
         out += [f"Suspicious: {concern}" for concern in self.concerns]
         return out + [f"Note: {note}" for note in self.notes]
 
@@ -58,7 +67,7 @@ def describe_pairs(pairs: Pairs) -> PairDescription:
     concerns = [
         f"only {len(k):,} of {n:,} {_kind(one)} differ: a loss near {floor:.2f} then means repeats, not failure."
         for one, k in zip(sides, sizes, strict=True)
-        if len(k) < FEW * n
+        if len(k) < FEW * n and pairs.labels is None
     ]
     if units.max() > n / 2:
         concerns.append(f"one unit holds {units.max():,} of {n:,} pairs, so that splits are uneven.")
@@ -73,6 +82,7 @@ def describe_pairs(pairs: Pairs) -> PairDescription:
         words,
         tuple(concerns),
         pairs.notes,
+        None if pairs.labels is None else int(pairs.labels.sum()),
     )
 
 

@@ -1,6 +1,6 @@
 """Rows read later, coded by the schema of a table read before: what a trained model is asked about."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -54,6 +54,14 @@ def read_like(label: str, lazies: list[Lazy], schema: Schema, labels: Sequence[L
                 f"{column.name} is what the model predicts: not used.{_new(columns[column.name](), column, known)}"
             )
     return Table(schema, values, label, notes=tuple(notes))
+
+
+def renamed(lazies: list[Lazy], also: Mapping[str, str]) -> list[Lazy]:
+    """The columns by the names that `also` gives them, where all its own are there and none of those."""
+    names = {name for name, _ in lazies}
+    if not also or not set(also) <= names or names & set(also.values()):
+        return lazies
+    return [(also.get(name, name), lazy) for name, lazy in lazies]
 
 
 def surprises(encoder: Encoder, values: np.ndarray) -> Iterator[str]:

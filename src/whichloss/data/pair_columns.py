@@ -1,7 +1,7 @@
 """Which columns of a table are the two sides of pairs: said, or found by their names and by what they hold."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -39,6 +39,62 @@ def sides_of(
     return one, two, unit
 
 
+def likes_of(
+    label: str, columns: Columns, first: str | None, second: str | None, concept: str | None, target: str
+) -> tuple[list[str], list[str], list[str]]:
+    """The columns of both things of pairs that `target` calls alike or not, and the column of concepts, if asked for:
+    two columns of picture files, or two blocks of numbers."""
+    if target not in columns:
+        raise UserError(f"--target '{target}': {label} has no such column; {nearest(target, columns)}")
+    one = _chosen(label, columns, "first", first) if first else []
+    two = _chosen(label, columns, "second", second) if second else []
+    unit = _chosen(label, columns, "concept", concept)[:1] if concept else []
+    for option, names in (("first", one), ("second", two), ("group", unit)):
+        if target in names:
+            raise UserError(f"'{target}' is both --target and one of --{option}; choose one.")
+    left = {name: column for name, column in columns.items() if name not in (*one, *two, *unit, target)}
+    if not (one and two):
+        found = [[name] for name, column in left.items() if _share(column, is_file) > 0.5] or list(
+            _stems(left).values()
+        )
+        if len(found) != 2 - bool(one or two):
+            listed = "; ".join(few(names, 3) for names in found[:5]) or "none"
+            raise UserError(
+                f"{label} has {len(found)} columns of picture files or blocks of numbers beside '{target}'"
+                f"{' and what is named' * bool(one or two)} ({listed}): say which are the two things of a pair with "
+                "--first and --second, such as --first 'a_*' --second 'b_*'."
+            )
+        one, two = one or found[0], two or found[-1]
+    if shared := [name for name in one if name in two]:
+        raise UserError(f"{label}: column '{shared[0]}' cannot be both sides of a pair. Give two columns.")
+    return one, two, unit
+
+
+def of_files(columns: Columns, target: str) -> bool:
+    """Are there exactly two columns of picture files beside the target?"""
+    return sum(_share(column, is_file) > 0.5 for name, column in columns.items() if name != target) == 2
+
+
+def two_blocks(names: Sequence[str], target: str) -> tuple[str, str] | None:
+    """The patterns of two blocks as wide that all columns but the target form: a_1, a_2, b_1, b_2 -> a_*, b_*."""
+    others = [name for name in names if name != target]
+    stems = _stems(others)
+    blocks = list(stems.values())
+    if len(blocks) != 2 or len(blocks[0]) != len(blocks[1]) or len(blocks[0]) < 2 or 2 * len(blocks[0]) < len(others):
+        return None
+    one, two = (name[: len(name) - len(re.findall(r"\d+$", name)[0])] + "*" for name in (b[0] for b in blocks))
+    return one, two
+
+
+def _stems(names: Iterable[str]) -> dict[str, list[str]]:
+    """Columns whose names end in a number, by what comes before it."""
+    stems: dict[str, list[str]] = {}
+    for name in names:
+        if match := re.fullmatch(r"(.*?)[_\-. ]?\d+", name):
+            stems.setdefault(match[1], []).append(name)
+    return stems
+
+
 def _chosen(label: str, columns: Mapping[str, Any], option: str, asked: str) -> list[str]:
     """The columns that an option names, one by its name or some by a pattern."""
     found = [asked] if asked in columns else [name for name in columns if "*" in asked and fnmatchcase(name, asked)]
@@ -74,10 +130,7 @@ def _captioned(label: str, columns: Columns) -> list[str]:
 
 def _blocks(label: str, columns: Columns) -> tuple[list[str], list[str]]:
     """Columns of numbers in two blocks, by what their names have in common: image_1, image_2, ... and text_1, ..."""
-    stems: dict[str, list[str]] = {}
-    for name in columns:
-        if match := re.fullmatch(r"(.*?)[_\-. ]?\d+", name):
-            stems.setdefault(match[1], []).append(name)
+    stems = _stems(columns)
     if len(stems) != 2:
         found = f"form {len(stems)} block{'s' * (len(stems) > 1)}, not two ({few(list(stems))})"
         if not stems:

@@ -1,4 +1,5 @@
-"""Every source of pairs becomes pairs, or a clear error: files and captions, blocks of numbers, two arrays."""
+"""Every source of pairs becomes pairs, or a clear error: files and captions, blocks of numbers, two arrays; and, with
+a label of 0 and 1, two things of one kind that are alike or not."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,20 +16,23 @@ from whichloss.data.pair_columns import (
     TEXTS,
     WAYS,
     is_file,
+    likes_of,
     listed,
+    of_files,
     sides_of,
 )
-from whichloss.data.pair_units import check_pairs, paired
-from whichloss.data.pairs import Captions, Pairs, Side, Vectors
+from whichloss.data.pair_labels import halves, labelled, read_labels
+from whichloss.data.pair_units import check_pairs, concept_numbers, paired
+from whichloss.data.pairs import SIDES, Captions, Pairs, Side, Vectors
 from whichloss.data.picture_arrays import read_npy
 from whichloss.data.picture_files import SHOWN, read_files
 from whichloss.data.picture_read import asked_size, is_pictures, read_pictures
 from whichloss.data.pictures import Pictures
 from whichloss.data.pixels import Size, on_disk, taken
-from whichloss.data.raw import Lazy, Raw, from_columns, is_tensor, to_array
+from whichloss.data.raw import Lazy, Raw, from_columns, from_values, is_tensor, to_array
 from whichloss.data.read import open_source
 from whichloss.data.words import NUMBER, understand
-from whichloss.errors import DataUnfit, UserError
+from whichloss.errors import DataUnfit, UserError, WhichlossError
 
 NUMERIC = ("BIGINT", "DOUBLE")
 
@@ -40,6 +44,7 @@ def read_pairs(
     second: str | None = None,
     concept: str | None = None,
     size: int | Size | None = None,
+    label: str | None = None,
 ) -> Pairs:
     """The pairs of a table (CSV, TSV, JSON lines, Parquet, a data frame, a dict of columns) or of two arrays.
 
@@ -47,28 +52,79 @@ def read_pairs(
     'image_*'; found by name or by what they hold if not given. Files are named relative to the table. concept: the
     column that says which rows show the same thing. size: reduce pictures to this side or (height, width), 8 to 64.
     Two arrays (a, b), or two NPY files: (n, d) numbers, pictures (n, H, W[, C]), or a list of texts.
+    label: the column that says which pairs are alike, 1, and which are not, 0; then first and second are of one kind,
+    two columns of picture files or two blocks of numbers; of arrays (a, b, label).
     Raises UserError (cannot be read, wrong name, missing files) or DataUnfit (can be read but not compared).
     """
     if isinstance(source, Pairs):
-        if first or second or concept or size is not None:
-            raise UserError("first, second, concept and size apply when pairs are read; these are Pairs already.")
+        if first or second or concept or label or size is not None:
+            raise UserError(
+                "first, second, concept, label and size apply when pairs are read; these are Pairs already."
+            )
         return source
-    if isinstance(source, tuple | list) and len(source) == 2:
-        if first or second or concept:
-            raise UserError("first, second and concept name columns of a table; these are two arrays.")
-        label = " and ".join(_named(one) for one in source)
-        return paired(label, [_array(one, name, size) for one, name in zip(source, ("first", "second"), strict=True)])
-    label, columns, folder = _table(source)
-    one, two, unit = sides_of(label, columns, first, second, concept)
-    data = {name: columns[name]() for name in (*one, *two, *unit)}
+    if isinstance(source, tuple | list) and len(source) in (2, 3):
+        if first or second or concept or label:
+            many = "two" if len(source) == 2 else "three"
+            raise UserError(f"first, second, concept and label name columns of a table; these are {many} arrays.")
+        name, two_sides = " and ".join(_named(one) for one in source[:2]), zip(source[:2], SIDES, strict=True)
+        sides = [_array(one, which, size) for one, which in two_sides]
+        return paired(name, sides) if len(source) == 2 else labelled(name, _numbered(sides), _labels(name, source[2]))
+    name, columns, folder = _table(source)
+    if label is None:
+        one, two, unit = sides_of(name, columns, first, second, concept)
+    else:
+        one, two, unit = likes_of(name, columns, first, second, concept, label)
+    data = {column: columns[column]() for column in (*one, *two, *unit, *filter(None, [label]))}
     n = len(data[one[0]].data)
-    kept, notes = _whole(label, data, one, two)
+    kept, notes = _whole(name, data, one, two)
     if len(kept) < n:
-        data = {name: replace(raw, data=raw.data[kept], missing=raw.missing[kept]) for name, raw in data.items()}
-    check_pairs(label, len(kept))
-    sides = [_side(label, folder, [data[name] for name in names], size) for names in (one, two)]
+        data = {c: replace(raw, data=raw.data[kept], missing=raw.missing[kept]) for c, raw in data.items()}
+    check_pairs(name, len(kept))
     notes = [f"Pairs are {listed(one)} with {listed(two)}.", *notes]
-    return paired(label, sides, notes, data[unit[0]] if unit else None)
+    raws = [[data[column] for column in names] for names in (one, two)]
+    concepts = data[unit[0]] if unit else None
+    if label is None:
+        return paired(name, [_side(name, folder, side, size) for side in raws], notes, concepts)
+    notes = [*notes[:1], f"Column '{label}' says which pairs are alike.", *notes[1:]]
+    places = None if concepts is None else concept_numbers(name, concepts)[1]
+    return labelled(name, _alike_sides(name, folder, raws, size), read_labels(name, data[label]), notes, places)
+
+
+def holds_pictures_in_pairs(source: Any, target: str) -> bool:
+    """Is this a table with exactly two columns of picture files beside the target?"""
+    try:
+        return of_files(_table(source)[1], target)
+    except WhichlossError:
+        return False  # whoever reads it says what is wrong
+
+
+def _alike_sides(label: str, folder: Path, raws: list[list[Raw]], size: Any) -> list[Side]:
+    """Both sides, of one kind: pictures are read together, so that they come out with one size."""
+    names = [[str(value).strip() for value in side[0].data] for side in raws if _of_files(side)]
+    if len(names) == 2:
+        return list(halves(_files(label, folder, names[0] + names[1], size, sides=2)))
+    sides = [_side(label, folder, side, size) for side in raws]
+    columns = [tuple(raw.name for raw in side) for side in raws]
+    return [replace(s, names=c) if isinstance(s, Vectors) else s for s, c in zip(sides, columns, strict=True)]
+
+
+def _numbered(sides: list[Side]) -> list[Side]:
+    """Vectors of arrays with names for their columns, as a table of such an array has them."""
+    return [
+        replace(s, names=tuple(f"x{i + 1}" for i in range(s.values.shape[1]))) if isinstance(s, Vectors) else s
+        for s in sides
+    ]
+
+
+def _labels(label: str, source: Any) -> np.ndarray:
+    return read_labels(label, from_values("labels", source))
+
+
+def _of_files(side: list[Raw]) -> bool:
+    """Does this column name picture files?"""
+    values = side[0].data
+    text = len(side) == 1 and values.dtype.kind == "O"
+    return text and (sum(map(is_file, values)) > len(values) / 2 or side[0].name.casefold() in FILES)
 
 
 def _named(source: Any) -> str:
@@ -139,7 +195,7 @@ def _side(label: str, folder: Path, raws: list[Raw], size: Any) -> Side:
     if not text or number:
         return Vectors(np.stack([_numbers(label, raw) for raw in raws], axis=1))
     texts = [str(value) for value in raws[0].data]
-    if sum(map(is_file, texts)) > len(texts) / 2 or name in FILES:
+    if _of_files(raws):
         return _files(label, folder, [text.strip() for text in texts], size)
     return Captions(tuple(texts))
 
@@ -178,11 +234,11 @@ def _check_finite(where: str, values: np.ndarray) -> None:
         )
 
 
-def _files(label: str, folder: Path, names: list[str], size: Any) -> Pictures:
-    """The pictures of these files; one that several rows name is decoded once."""
+def _files(label: str, folder: Path, names: list[str], size: Any, sides: int = 1) -> Pictures:
+    """The pictures of these files, of one side below the other; one that several rows name is decoded once."""
     unique, place = np.unique(names, return_inverse=True)
     if missing := [str(name) for name in unique if not (folder / name).is_file()]:
-        row = names.index(missing[0]) + 1
+        row = names.index(missing[0]) % (len(names) // sides) + 1
         raise UserError(
             f"{label}: {len(missing):,} of {len(unique):,} picture files are missing: {few(missing, SHOWN)} (first in "
             f"row {row}). Files are looked for in '{folder}', where the table lies: correct the paths, or remove these "

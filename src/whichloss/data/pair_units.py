@@ -96,7 +96,8 @@ def _words(text: str) -> str:
     return " ".join(re.findall(r"\w+", folded)) or " ".join(folded.split())  # emoji are no words
 
 
-def _concepts(label: str, concept: Raw) -> tuple[list[np.ndarray], list[str]]:
+def concept_numbers(label: str, concept: Raw) -> tuple[int, np.ndarray]:
+    """How many concepts there are, and the number of each row's (n,). Raises DataUnfit where one is missing."""
     if concept.missing.any():
         row, _ = concept.first(concept.missing)
         raise DataUnfit(
@@ -104,9 +105,12 @@ def _concepts(label: str, concept: Raw) -> tuple[list[np.ndarray], list[str]]:
             "rows). Fill it in, or leave these rows out."
         )
     names, place = np.unique(np.array([str(value) for value in concept.data]), return_inverse=True)
-    return [place.astype(np.int64)], [
-        f"Column '{concept.name}' says which pairs show the same: {len(names):,} concepts."
-    ]
+    return len(names), place.astype(np.int64)
+
+
+def _concepts(label: str, concept: Raw) -> tuple[list[np.ndarray], list[str]]:
+    count, place = concept_numbers(label, concept)
+    return [place], [f"Column '{concept.name}' says which pairs show the same: {count:,} concepts."]
 
 
 def _joined(keys: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from whichloss.data.columns import code, column_of
 from whichloss.data.files import FORMATS, check_names, open_file
-from whichloss.data.later import Label, read_like
+from whichloss.data.later import Label, read_like, renamed
 from whichloss.data.raw import (
     Lazy,
     Raw,
@@ -37,11 +37,13 @@ def read(
     drop: Sequence[str] = (),
     schema: Schema | None = None,
     labels: Sequence[Label] = (),
+    also: Mapping[str, str] | None = None,
 ) -> Table:
     """The table of a source; the group and time columns split the rows and are not modelled.
 
     schema: of a table read before; then any number of rows is coded by it, and columns it lacks
-    are left out with a note; labels: what is predicted for these rows. Raises UserError (cannot be
+    are left out with a note; labels: what is predicted for these rows; also: other name -> the
+    schema's, of columns that go by these where the schema's own are not there. Raises UserError (cannot be
     read, wrong name, rows unlike the schema) or DataUnfit (can be read but not compared).
     """
     if isinstance(source, Table):
@@ -50,7 +52,8 @@ def read(
         return source
     if schema is not None:
         try:
-            return read_like(*open_source(source), schema, labels)
+            label, lazies = open_source(source)
+            return read_like(label, renamed(lazies, also or {}), schema, labels)
         except DataUnfit as error:  # nothing is compared: the file is wrong
             raise UserError(str(error)) from error
     label, lazies = open_source(source)

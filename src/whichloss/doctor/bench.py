@@ -94,12 +94,15 @@ class Bench:
 
 
 def labels(task: Task, rng: Rng) -> Tensor:
-    """Labels as columns (..., ROWS, m), every class at least once, or the second things of pairs."""
+    """Labels as columns (..., ROWS, m), every class at least once, or the second things of pairs, alike or not."""
     if task.labels == "several":
         return rng.integers("y", (ROWS, task.classes), 2).to(torch.get_default_dtype())
     if task.words:  # texts: a start, some ids, the end, which is the highest
         ids = rng.integers("y", (ROWS, task.second), task.words - 2)
         return torch.where(torch.arange(task.second) == task.second - 1, task.words - 1, ids).double()
+    if task.second and task.goal == "embed":
+        other, alike = rng.normal("y", (ROWS, task.second)), torch.arange(ROWS)[:, None] % 2
+        return torch.cat([other, alike.to(other).expand(*rng.key.shape, -1, -1)], dim=-1)
     if task.second:
         return rng.normal("y", (ROWS, task.second))
     if not task.labels:

@@ -148,6 +148,22 @@ def pairs_apart(a: Tensor, b: Tensor) -> float:
     return float((directions("a", a) - directions("b", b)).square().sum(1).mean())
 
 
+def cosines(a: Tensor, b: Tensor) -> Tensor:
+    """cos(a_i, b_i) of pairs (m, e) each, in steps of rounding, so that what has collapsed stands level: (m,)."""
+    return ((directions("a", a) * directions("b", b)).sum(1) / ROUNDING).round() * ROUNDING
+
+
+def threshold(cosine: Tensor, alike: Tensor) -> float:
+    """The cosine (m,) above which calling pairs alike (m,), 0 or 1, is right most often; midway between two of them."""
+    order = cosine.argsort(stable=True)
+    c, t = cosine[order].double(), alike[order].double()
+    right = torch.cat([t.sum()[None], t.sum() + (1 - 2 * t).cumsum(0)])  # with the first k called not alike
+    ends = torch.cat([c[:1] - 2 * ROUNDING, c, c[-1:] + 2 * ROUNDING])
+    right[1:-1][c[1:] <= c[:-1]] = -1.0  # equal cosines cannot be told apart
+    best = int(right.argmax())
+    return float(ends[best] + ends[best + 1]) / 2
+
+
 def effective_rank(z: Tensor) -> float:
     """exp H(p), p the singular values of the centred directions over their sum (Roy & Vetterli, 2007): 1 to e."""
     d = directions("z", z)

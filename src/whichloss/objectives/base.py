@@ -182,6 +182,12 @@ class Embedder(Objective):
 
     goal = "embed"
     size: ClassVar[int] = 64  # numbers in an embedding
+    apart: ClassVar[str] = (  # why it cannot learn from given pairs, each with 1 or 0, alike or not; "": it can
+        "it compares every row of a batch with all others, and a given pair speaks of its own two things only"
+    )
+
+    def unfit(self, task: Task) -> str | None:
+        return (self.apart or None) if task.second else None
 
     @abstractmethod
     def embed(self, nets: Nets, x: Tensor) -> Tensor:

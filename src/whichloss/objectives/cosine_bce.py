@@ -30,6 +30,7 @@ class CosineBCE(Siamese):
     """min_{F,s,c} E log(1 + e^l) - t l, l = scale e^s (cos(z, z') - c), alike pairs as heavy as all others."""
 
     scale: float = 10.0  # at the start; a raw cosine (scale 1, no bias) cannot be sure
+    apart = ""
     search = {"lr": (3e-4, 1e-3, 3e-3), "scale": (5.0, 10.0)}
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:

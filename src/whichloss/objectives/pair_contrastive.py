@@ -18,6 +18,7 @@ class PairContrastive(Siamese):
     """min_F E [t |z - z'|^2 + (1 - t) ([margin - |z - z'|]^+)^2] / 2 on the sphere, alike pairs as heavy as others."""
 
     margin: float = 1.0
+    apart = ""
     search = {"lr": (3e-4, 1e-3, 3e-3), "margin": (0.5, 1.0, 1.4)}
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:

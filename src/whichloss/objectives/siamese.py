@@ -44,8 +44,12 @@ class Siamese(Embedder):
         return torch.cat(self.views(batch, rng)), torch.cat([kinds, kinds])
 
     def pairs(self, nets: Nets, batch: Batch, rng: Rng) -> tuple[Tensor, Tensor, Tensor]:
-        """F(x) of both rows of pairs, (p, size) each, and whether they are alike, 0 or 1: every row with those that
-        follow it in the batch, and with the one half a batch away, which without classes is its other view."""
+        """F(x) of both rows of pairs, (p, size) each, and whether they are alike, 0 or 1: the batch's own pairs where
+        these are given; else every row with those that follow it in the batch, and with the one half a batch away,
+        which without classes is its other view."""
+        if batch.second:
+            one, two = nets.F(torch.cat([batch.x, batch.other])).chunk(2)
+            return one, two, batch.alike
         x, kinds = self.grouped(batch, rng)
         z, n = nets.F(x), len(x)
         steps = [*range(1, min(PARTNERS, n // 2)), n // 2]
@@ -82,6 +86,8 @@ def matched(losses: Tensor, kinds: Tensor, others: bool = False) -> Tensor:
 @dataclass(frozen=True)
 class Projected(Siamese):
     """z = H(F(x)) is what the loss sees, F(x) what is used: H may lose what the loss wants lost (Chen et al., 2020)."""
+
+    apart = "it makes its own pairs, two views of every row, and cannot hear that two things are not alike"
 
     def networks(self, task: Task, build: Build) -> dict[str, nn.Module]:
         return super().networks(task, build) | {"H": build("H", self.size, self.size)}

@@ -18,6 +18,7 @@ class Triplet(Siamese):
     """min_F E [|z - z_p| - |z - z_n| + margin]^+ on the sphere, the farthest z_p and the nearest z_n of the batch."""
 
     margin: float = 0.2
+    apart = "a triplet needs a thing alike and one not alike to the same row, and a given pair has only one of the two"
     search = {"lr": (3e-4, 1e-3, 3e-3), "margin": (0.1, 0.2, 0.5)}
 
     def loss(self, nets: Nets, batch: Batch, rng: Rng) -> Tensor:

@@ -150,20 +150,21 @@ def predictions(study: Study, folder: Path) -> dict[str, Any]:
 
 def embedded(study: Study, folder: Path) -> dict[str, Any]:
     """What only a study of embeddings has."""
-    from . import embeddings
+    from . import cosines, embeddings
     from .signal import signal
 
     judge: Any = judge_of(str(folder.resolve()))
-    columns = getattr(judge, "target", ())
-    alike = "two views of each"
+    columns, paired = getattr(judge, "target", ()), lookup.compared(study)
+    alike = "both things of a pair, where its label is 1" if paired else "two views of each"
     if columns:
         alike = f"{things(study)} of equal {target(columns, judge.labels.names, judge.labels.kind)}"
-    return {
+    told = {"cosines": cosines.section(study, folder), "alike_colours": cosines.COLOURS} if paired else {}
+    return told | {
         "embeddings": embeddings.section(study, folder),
         "retrieval": {},
-        "signal": signal(study),
+        "signal": {} if paired else signal(study),
         "metrics": ranking.metrics(study),
-        "inputs": study.data.dim if study.data.shape else len(study.data.columns) - len(columns),
+        "inputs": study.data.dim if study.data.shape or paired else len(study.data.columns) - len(columns),
         "predictions": {"target": alike},
     }
 

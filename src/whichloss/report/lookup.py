@@ -24,12 +24,24 @@ def several_labels(study: Study) -> bool:
 
 def things(study: Study) -> str:
     """What the data is made of, in sentences."""
+    if compared(study):
+        return "pairs"
     return "pictures" if study.data.shape else "rows"
 
 
 def searched(study: Study) -> bool:
     """Are embeddings judged by searching among them?"""
     return any("recall@1" in row.metrics for row in study.rows)
+
+
+def compared(study: Study) -> bool:
+    """Are embeddings judged by given pairs, alike or not?"""
+    return any("pair accuracy" in row.metrics for row in study.rows)
+
+
+def columns_of(study: Study) -> str:
+    """Which columns the ranking tables have."""
+    return "search" if searched(study) else "compare" if compared(study) else study.goal
 
 
 def outliers(study: Study) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..study.records import Row, Study
-from .lookup import of_role, rope, searched, span
+from .lookup import columns_of, of_role, rope, span
 from .wording import score_name, wording
 from .words import NONE, figures, fixed, flop, hundredths, percent, places
 
@@ -50,7 +50,7 @@ def heads(study: Study) -> tuple[tuple[str, str], ...]:
         ("score (95 % interval)", f"{score}, mean over seeds: lower is better; the interval is over seeds, {TEST}"),
         ("behind the leader (95 % interval)", f"paired difference to the leader; its interval is {OVER}"),
         ("P(beats leader)", "estimated probability that it scores better than the leader on a new seed"),
-        *OWN_HEADS["search" if searched(study) else study.goal],
+        *OWN_HEADS[columns_of(study)],
         ("failed", "failed runs, each counted at the baseline's score or worse; Wilson's 95 % interval on pointing"),
         ("group", "finalists that share a letter cannot be told apart"),
         ("training (FLOP)", "counted floating-point operations of one run"),
@@ -72,6 +72,11 @@ OWN_HEADS = {
     "embed": (
         ("kNN accuracy", "share of classes that the nearest training rows tell right, mean over seeds"),
         ("probe accuracy", "of logistic regression on the embeddings of the training rows"),
+        ("effective rank", "how many directions of the embedding are in use"),
+    ),
+    "compare": (
+        ("AUROC", "how often a pair that is alike has the higher cosine than one that is not, mean over seeds"),
+        ("called right", "share of pairs, at the cosine that suits validation pairs best; small: by chance"),
         ("effective rank", "how many directions of the embedding are in use"),
     ),
     "search": (
@@ -130,9 +135,12 @@ def own(study: Study, row: Row, digits: int) -> tuple[Cell, ...]:
 
 def embeds(row: Row) -> tuple[Cell, Cell, Cell]:
     """Two accuracies and the effective rank."""
-    names = ("recall@1", "recall@10") if "recall@1" in row.metrics else ("knn-accuracy", "probe-accuracy")
+    ways = (("recall@1", "recall@10"), ("auroc", "pair accuracy"))
+    names = next((way for way in ways if way[1] in row.metrics), ("knn-accuracy", "probe-accuracy"))
     one, other, rank = (row.metrics.get(name, (None,))[0] for name in (*names, "effective rank"))
-    return Cell(hundredths(one), one), Cell(hundredths(other), other), Cell(fixed(rank, 1), rank)
+    chance = row.metrics.get("pair accuracy by chance")
+    under = f"chance {hundredths(chance[0])}" if chance else ""
+    return Cell(hundredths(one), one), Cell(hundredths(other), other, under=under), Cell(fixed(rank, 1), rank)
 
 
 def gap(row: Row) -> Cell:
@@ -272,6 +280,12 @@ METRICS: Sequence[tuple[str, str, int]] = (
     ("copied share", "copied share", 0),
     ("Stein discrepancy", "Stein discrepancy of real rows", -1),
     ("temperature of samples", "temperature of samples", 0),
+    ("auroc", "AUROC", 1),
+    ("average precision", "average precision", 1),
+    ("pair accuracy", "pair accuracy", 1),
+    ("pair accuracy by chance", "by chance", 0),
+    ("threshold", "threshold", 0),
+    ("apart", "apart", 0),
     ("knn-accuracy", "kNN accuracy", 1),
     ("probe-accuracy", "linear probe accuracy", 1),
     ("recall@1", "recall@1", 1),

@@ -95,6 +95,8 @@ def embedded(study: Study, row: Row) -> list[tuple[str, str, str]]:
         ("kNN accuracy", "knn-accuracy", "classes that neighbours tell"),
         ("linear probe", "probe-accuracy", "classes that a probe tells"),
         ("recall@1", "recall@1", "found first, the mean of both ways"),
+        ("AUROC", "auroc", "alike pairs above others"),
+        ("called right", "pair accuracy", "alike or not, as labelled"),
     )
     return [(title, hundredths(mean[name]), says) for title, name, says in shown if name in mean]
 

@@ -1,11 +1,12 @@
 """The study in a terminal and in a notebook: the ranking table and the closing lines."""
 
 import html
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from ..objectives import Aligner, Embedder
 from ..study.records import Row, Study
-from .lookup import of_role, searched, several_labels, things, wanted
+from .lookup import columns_of, compared, of_role, searched, several_labels, things, wanted
 from .ranking import skill
 from .wording import score_name
 from .words import NONE, duration, figures, fixed, flop, hundredths, listed, places, several
@@ -27,12 +28,13 @@ HEADS = {
     "classify": ("", "objective", "score ± 95 %", "last", "acc. %", "AUROC", "calib.", "group", "a row"),
     "embed": ("", "objective", "score ± 95 %", "kNN %", "probe %", "rank", "group", "a row"),
     "search": ("", "objective", "score ± 95 %", "R@1 %", "R@10 %", "rank", "group", "a row"),
+    "compare": ("", "objective", "score ± 95 %", "AUROC %", "right %", "rank", "group", "a pair"),
 }
 
 
 def heads(study: Study) -> tuple[str, ...]:
     """The columns of the table."""
-    return HEADS["search" if searched(study) else study.goal]
+    return HEADS[columns_of(study)]
 
 
 def caption(study: Study) -> str:
@@ -40,7 +42,9 @@ def caption(study: Study) -> str:
     if study.goal == "classify":
         return PREDICTED.format(name=score_name(study))
     if study.goal in ("embed", "align"):
-        means = "R@k: recall among k" if searched(study) else "Probe: linear"
+        means = {"search": "R@k: recall among k", "compare": "Right: called alike or not"}.get(
+            columns_of(study), "Probe: linear"
+        )
         size = (Aligner if study.goal == "align" else Embedder).size
         return EMBEDDED.format(name=score_name(study), means=means, size=size)
     return DETECTED if study.score_name == "1 - auroc" else GENERATED
@@ -87,9 +91,15 @@ def predicted(row: Row, digits: int) -> tuple[str, ...]:
 def embedded(row: Row) -> tuple[str, ...]:
     """Two accuracies, in hundredths, and the effective rank."""
     mean = {name: pair[0] for name, pair in row.metrics.items()}
-    names = ("recall@1", "recall@10") if "recall@1" in mean else ("knn-accuracy", "probe-accuracy")
+    names = shown(mean)
     right = [fixed(100 * mean[name], 1) if name in mean else NONE for name in names]
     return (*right, fixed(mean.get("effective rank"), 1))
+
+
+def shown(metrics: Container[str]) -> tuple[str, str]:
+    """The two accuracies of embeddings that tables show."""
+    ways = (("recall@1", "recall@10"), ("auroc", "pair accuracy"))
+    return next((way for way in ways if way[1] in metrics), ("knn-accuracy", "probe-accuracy"))
 
 
 def table(study: Study) -> "Table":
@@ -208,6 +218,10 @@ def tells(study: Study, row: Row) -> str:
         chance = row.metrics.get("chance of recall@1", (0.0, 0.0))[0]
         first = f"{right[0]} % of the time ({hundredths(chance)} by chance)"
         return f"what belongs together is found first {first}, among ten {right[1]} %"
+    if compared(study):
+        share = hundredths(row.metrics["pair accuracy by chance"][0])
+        called = f"it calls {right[1]} % of the pairs alike or not as they are labelled ({share} by chance)"
+        return f"{called}, AUROC {right[0]} %"
     if searched(study):
         found = f"a view of a row finds its other view first {right[0]} % of the time, among ten {right[1]} %"
         return found.replace("row", things(study)[:-1])

@@ -161,6 +161,13 @@ def lies(study: Study, row: Row) -> Iterator[str]:
         ten = f"{hundredths(right['recall@10'])} of the time it is among ten"
         first = hundredths(right["recall@1"])
         yield f"A view finds the other view of the same {of[:-1]} first {first} of the time; {ten}."
+    if "pair accuracy" in right:
+        chance = f"{hundredths(right['pair accuracy by chance'])} by chance"
+        called = (
+            f"It calls {hundredths(right['pair accuracy'])} of the pairs alike or not as they are labelled ({chance})"
+        )
+        gaps = f"{figures(right['alignment'])} apart, others {figures(right['apart'])}"
+        yield f"{called}; alike things lie {gaps} (mean squared distance)."
     if {"knn-accuracy", "probe-accuracy"} <= set(right):
         line = f"a linear probe that of {hundredths(right['probe-accuracy'])}"
         yield f"Its neighbours tell the class of {hundredths(right['knn-accuracy'])} of the {of}, {line}."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from ..study.records import Study
-from .lookup import outliers, searched, things
+from .lookup import compared, outliers, searched, things
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ ALIGN = replace(
     score="{name}: how often what belongs to a new thing is not found first, the mean of both ways",
     limits="Recall holds for a gallery of this size; a larger one is harder.",
 )
+COMPARE = replace(
+    ALIGN,
+    score="{name}: how often a new pair that is not alike has the higher cosine than one that is",
+    limits="{things} are alike here as the labels say; another sense of alike needs other labels.",
+)
 DETECT = replace(
     GENERATE,
     score="the share of pairs in which a row looks more unlikely than an outlier (1 - AUROC)",
@@ -66,7 +71,7 @@ WITH_OUTLIERS = ("answer", "ranking", "evidence", "why", "outliers", *GENERATE.s
 
 def wording(study: Study) -> Wording:
     """The words of a study's goal."""
-    embed = SEARCH if searched(study) else EMBED
+    embed = SEARCH if searched(study) else COMPARE if compared(study) else EMBED
     found = {"classify": CLASSIFY, "embed": embed, "align": ALIGN}.get(study.goal, GENERATE)
     found = DETECT if study.score_name == "1 - auroc" and study.goal == "generate" else found
     found = replace(found, sections=WITH_OUTLIERS) if outliers(study) else found
@@ -76,6 +81,7 @@ def wording(study: Study) -> Wording:
 
 SCORES = {
     "1 - knn-accuracy": "kNN error (1 - accuracy)",
+    "1 - auroc of pairs": "AUROC error of pairs (1 - AUROC)",
     "1 - probe-accuracy": "linear probe error (1 - accuracy)",
     "1 - accuracy": "error rate (1 - accuracy)",
     "1 - balanced-accuracy": "balanced error rate (1 - balanced accuracy)",

@@ -154,6 +154,7 @@ def model_card(study: Study, about: Mapping[str, Any], folder: Path) -> str:
         f"| whichloss, torch | {study.version}, {study.versions['torch']} |",
         *normalised(about),
         *asked_for(about),
+        *told_apart(about),
         "",
         "Use it:",
         "",
@@ -180,7 +181,9 @@ def use(study: Study) -> str:
 
 
 def known(study: Study, about: Mapping[str, Any]) -> str:
-    """What a model learned from: rows, 8 columns; or pictures of 16 x 16, grey."""
+    """What a model learned from: rows, 8 columns; or pictures of 16 x 16, grey; or pairs."""
+    if "threshold" in about:
+        return "pairs of vectors" if not study.data.shape else f"pairs of pictures of {said(study.data.shape[1:])}"
     if not study.data.shape:
         return f"rows, {len(study.data.columns) - len(about.get('target', ()))} columns"
     return f"pictures of {said(study.data.shape[1:])} (height x width), {shade(study.data.shape)}"
@@ -193,6 +196,13 @@ def asked_for(about: Mapping[str, Any]) -> list[str]:
         return []
     shares = ", ".join(f"{name} {share:.0%}" for name, share in zip(given["classes"], given["shares"], strict=True))
     return [f"| rows are generated given | {given['name']}: {shares} unless asked otherwise |"]
+
+
+def told_apart(about: Mapping[str, Any]) -> list[str]:
+    """From which cosine on two things are called alike."""
+    if "threshold" not in about:
+        return []
+    return [f"| two things are called alike | where their cosine is above {about['threshold']:.3g} |"]
 
 
 def normalised(about: Mapping[str, Any]) -> list[str]:

@@ -103,7 +103,7 @@ class FreeJob:
 def work(job: FreeJob, tell: Callable[[Any], None]) -> None:
     """Try and keep one objective."""
     judge = judge_of(job.folder)
-    alike = judge.alike()
+    alike = judge.kinds()
     found = Reach(objective=job.objective, left_out="nothing but views says what is alike, and a free vector has none")
     if alike is not None:
         found = reach(find(job.objective).suited(judge.task), torch.from_numpy(alike), job.objective)

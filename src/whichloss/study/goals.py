@@ -12,6 +12,7 @@ from ..errors import StudyError
 from .align.judge import PairJudge
 from .classify.judge import LabelJudge
 from .classify.pictures import PictureLabelJudge
+from .embed.given import AlikeJudge
 from .embed.judge import EmbedJudge, PictureEmbedJudge
 from .embed.views import METRIC, PictureViewJudge, ViewJudge
 from .generate.features import Features
@@ -40,7 +41,7 @@ def make_judge(
 ) -> Judge:
     """The judge of a goal; `asked` is what the judge's own property of that name returned."""
     if isinstance(table, Pairs):
-        return PairJudge(table)
+        return PairJudge(table) if table.labels is None else AlikeJudge(table)
     given = asked.get("given", "")
     if asked.get("metric") == METRIC:
         return PictureViewJudge(table) if isinstance(table, Pictures) else ViewJudge(table)

@@ -125,11 +125,7 @@ class Judge(ABC):
     @property
     def pixels(self) -> Tensor | None:
         """The bytes of all pictures (n, d), where there are some: then encoded rows are their numbers."""
-        if self.pictures is None:
-            return None
-        with warnings.catch_warnings():  # a map that nobody may write to; nobody does
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            return torch.from_numpy(np.asarray(self.pictures.values))
+        return None if self.pictures is None else unwritten(self.pictures.values)
 
     @property
     def inputs(self) -> np.ndarray:
@@ -185,7 +181,7 @@ class Judge(ABC):
     def preflight(self) -> Preflight:
         """Can anything be compared on this data?"""
 
-    def alike(self) -> np.ndarray | None:
+    def kinds(self) -> np.ndarray | None:
         """Which of up to FREE training things are alike (n,), equal where they are; None where nothing but views says
         so."""
         return None
@@ -254,3 +250,10 @@ class Judge(ABC):
     def glimpse(self, answer: Any) -> np.ndarray | None:
         """What of the answer at a look is kept, so that the report can show the progress; nothing here."""
         return None
+
+
+def unwritten(values: np.ndarray) -> Tensor:
+    """A read-only map as a tensor that shares its memory: nobody may write to it, and nobody does."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.asarray(values))

@@ -158,7 +158,8 @@ class Model:
             raise UserError("--size is the side of pictures; this model knows a table. Leave it out.")
         target = msgspec.convert(self.record.get("target", ()), tuple[Column, ...])
         known = (0.0, 1.0) if self.task.labels == "several" else self.record.get("values", ())
-        table = read(source, schema=self.schema, labels=[(column, known) for column in target])
+        also = dict(zip(self.record.get("also", ()), self.schema.names, strict=False))  # of the second things of pairs
+        table = read(source, schema=self.schema, labels=[(column, known) for column in target], also=also)
         return replace(table, notes=(*table.notes, *surprises(self.encoder, self.choice.parts(table)[0])))
 
     def estimates(self, values: np.ndarray, y: Tensor | None = None) -> np.ndarray:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from ..data import Column, Pairs, Pictures, Table, is_pictures, read, read_pairs, read_pictures
-from ..data.columns import PAIRED
-from ..data.pair_columns import is_file
+from ..data.columns import PAIRED as ASK_ALIGN
+from ..data.pair_columns import is_file, two_blocks
+from ..data.pair_read import holds_pictures_in_pairs
 from ..data.pictures import LABEL
 from ..data.pixels import option
 from ..engines import Local
@@ -19,6 +21,7 @@ from ..errors import DataUnfit, StudyError, UserError, nearest
 from ..metrics.labels import SCORES
 from .budget import Budget, budget
 from .classify.target import Target
+from .embed.given import METRIC as PAIRED
 from .embed.judge import METRICS as EMBEDDED
 from .embed.views import METRIC as VIEWED
 from .finish import make_study, save_best
@@ -98,15 +101,9 @@ def request(
     command: str = "",
 ) -> Request:
     """Understand the data and plan the study; nothing is trained or written. Raises UserError and DataUnfit."""
-    aligned: Judge | None = None
-    if goal == "align" or isinstance(data, Pairs):
-        aligned = of_pairs(data, goal, side, group, first, second, {
-            "target": target, "metric": metric, "outliers": outliers is not None, "given": given, "features": features,
-            "time": time, "drop": drop,
-        })  # fmt: skip
-    elif first or second:
-        named = "first" if first else "second"
-        raise UserError(f"--{named} names columns of pairs; add --goal align, or leave it out.")
+    aligned = of_pairs(data, goal, side, group, first, second, target, metric, {
+        "outliers": outliers is not None, "given": given, "features": features, "time": time, "drop": drop,
+    })  # fmt: skip
     pictures = aligned is None and is_pictures(data)
     spent: Budget = budget(size, seeds, pictures or (aligned is not None and aligned.pictures is not None), settings)
     check_engine(engine)
@@ -131,6 +128,7 @@ def request(
         table, strange = parted(data, table, outliers, group=group, time=time, drop=drop)
         taken = dict.fromkeys([drop] if isinstance(drop, str) else drop, "--drop") | {group: "--group", time: "--time"}
         goal, asked = understood(goal, target, metric, table, taken, strange)
+        table = perhaps_pairs(table, goal, asked)
         judge = make_judge(table, goal, asked | asked_given(given, goal, table, taken, strange), strange)
     own = load_file(nets) if isinstance(nets, str | Path) else nets
     plan = make_plan(judge, spent, objectives, own)
@@ -147,12 +145,28 @@ def of_pairs(
     group: str | None,
     first: str | None,
     second: str | None,
+    target: str | Sequence[str] | None,
+    metric: str | None,
     others: Mapping[str, Any],
-) -> Judge:
-    """The judge of pairs; options that belong to other goals are refused."""
+) -> Judge | None:
+    """The judge of pairs, or None where the data is none; options that belong to other goals are refused."""
+    if are_labelled(data, goal, target, metric, first, second):
+        return of_labelled(data, goal, side, group, first, second, target, metric, others)
+    if goal != "align" and not isinstance(data, Pairs):
+        if named := "first" if first else "second" if second else "":
+            raise UserError(
+                f"--{named} names columns of pairs; add --goal align, or --goal embed if --target says which pairs are "
+                "alike, or leave it out."
+            )
+        return None
+    if goal == "embed":
+        raise UserError(
+            f"{data!r} have no labels, and --goal embed learns from pairs that are alike or not: give a table and "
+            "--target, or three arrays (a, b, labels). Pairs alone are for --goal align."
+        )
     if goal not in (None, "align"):
         raise UserError(f"--goal {goal} learns rows or pictures; {data!r} are pairs, which --goal align learns.")
-    only_pairs(others)
+    only_pairs({"target": target, "metric": metric, **others})
     return make_judge(read_pairs(data, first=first, second=second, concept=group, size=side), "align", {})
 
 
@@ -161,6 +175,82 @@ def only_pairs(others: Mapping[str, object]) -> None:
     for name, value in others.items():
         if value:
             raise UserError(f"--{name} does not belong to the goal 'align', which learns pairs. Leave it out.")
+
+
+def are_labelled(
+    data: object,
+    goal: str | None,
+    target: str | Sequence[str] | None,
+    metric: str | None,
+    first: str | None,
+    second: str | None,
+) -> bool:
+    """Is this about pairs that a label calls alike or not? Where sides are named, or the score of such pairs; three
+    arrays; or a table with two columns of picture files beside the target."""
+    if isinstance(data, Pairs):
+        return data.labels is not None
+    if goal != "embed":
+        return False
+    if first or second or metric == PAIRED or (isinstance(data, tuple) and len(data) == 3):
+        return True
+    columns = label_names(target)
+    return len(columns) == 1 and not is_pictures(data) and holds_pictures_in_pairs(data, columns[0])
+
+
+def of_labelled(
+    data: object,
+    goal: str | None,
+    side: int | tuple[int, int] | None,
+    group: str | None,
+    first: str | None,
+    second: str | None,
+    target: str | Sequence[str] | None,
+    metric: str | None,
+    others: Mapping[str, Any],
+) -> Judge:
+    """The judge of pairs that are alike or not; options that belong to other goals are refused."""
+    if goal not in (None, "embed"):
+        raise UserError(f"--goal {goal} has no use for pairs that are alike or not; {data!r} are for --goal embed.")
+    for name, value in others.items():
+        if value:
+            raise UserError(f"--{name} does not belong to pairs that are alike or not. Leave it out.")
+    if metric not in (None, PAIRED):
+        raise UserError(f"--metric '{metric}': pairs that are alike or not are judged by {PAIRED}. Leave it out.")
+    columns = label_names(target)
+    if isinstance(data, Pairs | tuple):
+        if columns:
+            raise UserError(
+                f"--target '{','.join(columns)}' names a column of a table; the labels of these pairs come with them: "
+                "leave it out."
+            )
+    elif len(columns) != 1:
+        named = f"'{','.join(columns)}' names {len(columns)} columns" if columns else "is not given"
+        raise UserError(
+            f"--target {named}: pairs to embed need one, the column that says which are alike (1) and which are not "
+            "(0). Pairs without one are for --goal align."
+        )
+    label = columns[0] if columns else None
+    pairs = read_pairs(data, first=first, second=second, concept=group, size=side, label=label)
+    if pairs.labels is None:
+        raise UserError(f"{pairs!r} have no labels: give three arrays (a, b, labels), or a table and --target.")
+    return make_judge(pairs, "embed", {})
+
+
+def perhaps_pairs(table: Table, goal: str, asked: Mapping[str, Any]) -> Table:
+    """A note where columns look like two things of a pair that the target calls alike or not."""
+    if goal != "embed" or len(asked.get("target", ())) != 1:
+        return table
+    (target,) = asked["target"]
+    column, found = table.schema.columns[table.schema.names.index(target)], two_blocks(table.schema.names, target)
+    values = table.values[:, table.schema.names.index(target)]
+    if not found or column.kind not in ("boolean", "integer") or not set(np.unique(values)) <= {0.0, 1.0}:
+        return table
+    note = (
+        f"Columns form two blocks, '{found[0]}' and '{found[1]}', and '{target}' is 0 or 1. It is taken for the class "
+        f"of a row; if every row is a pair and '{target}' says whether both things are alike, add --first '{found[0]}' "
+        f"--second '{found[1]}'."
+    )
+    return replace(table, notes=(*table.notes, note))
 
 
 def quick(pictures: Pictures, resize: bool) -> Pictures:
@@ -213,11 +303,11 @@ def of_pictures(
     return make_judge(pictures, "generate", asked_given(given, "generate", pictures, {}, None) | {"features": features})
 
 
-def only_tables(source: str, others: Mapping[str, object]) -> None:
-    """Refuse options of tables where the data is pictures."""
+def only_tables(source: str, others: Mapping[str, object], holds: str = "pictures") -> None:
+    """Refuse options of tables where the data is pictures, or pairs."""
     for name, value in others.items():
         if value:
-            raise UserError(f"--{name} belongs to tables; {source} holds pictures. Leave it out.")
+            raise UserError(f"--{name} belongs to tables; {source} holds {holds}. Leave it out.")
 
 
 def check_engine(engine: str) -> None:
@@ -334,7 +424,7 @@ def enough_rows(table: Table) -> None:
         raise DataUnfit(
             f"{table.source} has {len(table)} rows but {dim} encoded dimensions; at least as many rows are needed. "
             f"Widest: {', '.join(f'{c.name} ({c.width()})' for c in wide)}. Add rows, or leave columns out with "
-            f"--drop.{f' {PAIRED}' * paired}"
+            f"--drop.{f' {ASK_ALIGN}' * paired}"
         )
 
 

@@ -324,4 +324,5 @@ def small(task: Task) -> Task:
     if not task.shape:
         return task
     shape = (task.shape[0], 8, 8)
-    return replace(task, dim=math.prod(shape), shape=shape)
+    dim = math.prod(shape)
+    return replace(task, dim=dim, shape=shape, second=dim if task.goal == "embed" and task.second else task.second)

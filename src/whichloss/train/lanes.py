@@ -82,7 +82,7 @@ class Lanes:
     that dequantises discrete columns, labels not included; `hyper` holds (S,) values of searched fields.
     Rows of one unit (S, n), whole numbers from 0, are kept apart where batches are dealt; without, each row is its own.
     Of pictures `data` (S, n, 1 and labels) holds row numbers of `pixels` (N, d), the bytes of all pictures, which all
-    lanes and workers share; a step reads only its batch.
+    lanes and workers share; a step reads only its batch. Of pairs of pictures a row of `pixels` is both, (N, 2 d).
     """
 
     objective: Objective
@@ -278,7 +278,7 @@ class Lanes:
         if self.task.labels in ("one", "ordered"):
             y = (y == torch.arange(self.task.classes, dtype=y.dtype)).to(y.dtype)
         progress = torch.zeros(()) if progress is None else progress
-        return Batch(x, memory or {}, progress, y, self.task.shape, self.task.words)
+        return Batch(x, memory or {}, progress, y, self.task.shape, self.task.words, self.task.second)
 
     def told(self, n: int) -> Tensor:
         """The classes (S, n, K), one-hot, of n rows to be drawn, in the shares of each lane's training rows."""

@@ -104,7 +104,7 @@ class PairJudge(Judge):
         """Do pairs belong together at all, as far as a cheap probe sees?"""
         return signal.measure(self)
 
-    def alike(self) -> np.ndarray:
+    def kinds(self) -> np.ndarray:
         """The units of some training pairs."""
         return np.asarray(self.table.groups[evenly(self.split(1).train, FREE)])
 
@@ -115,7 +115,7 @@ class PairJudge(Judge):
 
     def units(self, rows: np.ndarray) -> np.ndarray | None:
         """Concepts, where they are known, and what is equal."""
-        return self.table.groups[rows]
+        return np.asarray(self.table.groups[rows])
 
     def jitter(self, encoder: Any) -> np.ndarray:
         """None."""

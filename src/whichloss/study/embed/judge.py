@@ -78,7 +78,7 @@ class Embeds(Labelled):
         found = super().preflight()
         return msgspec.structs.replace(found, rope=max(found.rope, measure.least_noise(found.rows)))
 
-    def alike(self) -> np.ndarray:
+    def kinds(self) -> np.ndarray:
         """The classes of some training rows, about as many of each that has two."""
         sizes = np.bincount(self.labels.codes[self.split(1).train])
         kinds = np.flatnonzero(sizes > 1)[: FREE // 2]
