@@ -373,7 +373,7 @@ NOT_LOSSES = {
         "levels collapse_of_barlow_twins collapse_of_cosine_bce collapse_of_decoupled_info_nce collapse_of_info_nce",
         "levels collapse_of_nt_xent collapse_of_pair_contrastive collapse_of_siglip collapse_of_sup_con",
         "levels collapse_of_triplet collapse_of_vicreg floor_of_info_nce floor_of_nt_xent floor_of_siglip",
-        "levels floor_of_sup_con least_of_info_nce",
+        "levels floor_of_sup_con least_of_info_nce least_of_sup_con",
     ),
     "a bound put on a learnt number after a step": ("contrastive clip_log_scale",),
     "the terms of vicreg and of barlow_twins": ("redundancy vicreg_parts barlow_parts",),

@@ -110,7 +110,6 @@ def test_every_loss_belongs_to_a_family_that_a_goal_knows():
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: choose.objectives("align", 100), UserError, "generate.*whichloss list --losses --goal align"),
         (lambda: choose.objectives("regression", 100), DataUnfit, "no goal of whichloss"),
         (lambda: choose.losses("regression", 100), UserError, "classify, embed, align, generate"),
     ],

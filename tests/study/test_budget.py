@@ -52,6 +52,6 @@ def test_an_interval_needs_two_seeds(seeds):
 @pytest.mark.parametrize("name", TABLE)
 def test_pictures_get_more_compute_under_the_same_name_and_nothing_else_changes(name):
     table, pictures = budget(name), budget(name, pictures=True)
-    assert pictures.flops == 20 * table.flops
+    assert pictures.flops == 12 * table.flops
     assert replace(pictures, flops=table.flops) == table
     assert budget(str(pictures.flops), pictures=True).settings == table.settings

@@ -37,12 +37,6 @@ def objectives(goal: str, width: int) -> str:
     from ..study.request import known_goal
 
     names = available(goal)
-    if goal in GOALS and not names:
-        raise UserError(
-            f"No objective of the goal '{goal}' is available in this version. Supported: "
-            f"{', '.join(other for other in GOALS if available(other))}. "
-            f"Its losses: `whichloss list --losses --goal {goal}`."
-        )
     known_goal(goal)
     marks = {name: "*" if name in DEFAULTS.get(goal, ()) else " " for name in names}
     found = [cards.card(name) for name in names]
