@@ -53,7 +53,7 @@ def _parts(pairs: np.ndarray) -> list[np.ndarray]:
 
 def _cells(pictures: np.ndarray) -> np.ndarray:
     """The means (n, C, h, w) of cells of pictures (n, C, H, W), to the nearest level."""
-    return np.rint(_means(pictures.astype(np.float32), LIGHT)).astype(np.uint8)
+    return np.asarray(np.rint(_means(pictures.astype(np.float32), LIGHT)).astype(np.uint8))
 
 
 def _light(cells: np.ndarray) -> np.ndarray:
