@@ -78,7 +78,7 @@ def test_a_few_levels_more_or_less_anywhere_are_the_same_picture():
     base = photograph(1).clip(10, 240)
     noisy = (base + rng.integers(-3, 4, base.shape)).astype(np.uint8)
     one = base.copy()
-    one[5, 5] += 2  # a single pixel
+    one[6:9, 6:9] += 2  # in one place only
     assert set(found([base, noisy, base + 3, one, base, photograph(2)])[:5]) == {0}
     grey = base[..., 0]
     assert found([grey, grey + 2, photograph(2)[..., 0]]).tolist() == [0, 0, 2]
@@ -87,6 +87,13 @@ def test_a_few_levels_more_or_less_anywhere_are_the_same_picture():
 def test_a_faint_picture_is_not_another_faint_one():
     faint = [120 + photograph(k)[..., 0] // 40 for k in range(6)]  # six levels of contrast
     assert found(np.stack(faint).astype(np.uint8)).tolist() == list(range(6))
+
+
+def test_a_detail_that_is_faint_in_brightness_is_still_one():
+    plain = icon((120, 120, 120), "square")
+    marked = plain.copy()
+    marked[14:18, 14:18] += 14  # within what saving may do, but in one place
+    assert found([plain, marked, *ICONS[:3]]).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_colours_of_equal_brightness_stay_apart():
