@@ -77,6 +77,10 @@ def test_what_is_trained_beats_what_is_not(judged):
     assert found["preflight"]["p"] < 0.01 and found["preflight"]["shared"] == 0
     assert set(found["skipped"]) == {"triplet", "simclr", "supcon", "vicreg", "barlow-twins"}
     assert found["audit"]["objective"] == found["answer"]["leader"]
+    assert {one["objective"]: one["reached"] > 0.9 for one in found["preflight"]["free"]} == dict.fromkeys(
+        TRAINED, True
+    )
+    assert all(one["given"] and one["things"] == 256 for one in found["preflight"]["free"])
 
 
 def test_the_page_and_the_card_say_what_was_judged(judged):

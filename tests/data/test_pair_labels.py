@@ -179,3 +179,14 @@ def test_blocks_of_one_width_are_seen():
     assert two_blocks(("x1", "x2", "y1", "y2", "t"), "t") == ("x*", "y*")
     for names in (("a_1", "a_2", "b_1", "same"), ("a_1", "b_1", "same"), ("u", "v", "same"), ("a_1", "a_2", "same")):
         assert two_blocks(names, "same") is None
+
+
+def test_a_picture_saved_again_ties_its_pairs_together():
+    """Smooth pictures: the first of pair 0 and the second of pair 1 are one, a level off; equal things are other."""
+    g = np.random.default_rng(5)
+    drawn = np.kron(g.integers(20, 230, (2 * N, 4, 4)), np.ones((4, 4), int)).reshape(2 * N, 256).astype(np.uint8)
+    first, second = drawn[:N].copy(), drawn[N:].copy()
+    second[1] = first[0] + g.integers(0, 2, 256, dtype=np.uint8)
+    pairs = read_pairs((first.reshape(N, 16, 16), second.reshape(N, 16, 16), SAME))
+    assert pairs.groups[0] == pairs.groups[1] and len(np.unique(pairs.groups)) == N - 1
+    assert not [note for note in pairs.notes if "one thing twice" in note]

@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 from whichloss.objectives import find
 from whichloss.objectives.dual import DualEncoder
 from whichloss.objectives.siamese import Siamese
-from whichloss.study.free import ENOUGH, neighboured, reach, retrieved
+from whichloss.study.free import ENOUGH, neighboured, reach, retrieved, told
 
 N = 48
 PAIRS, CLASSES = torch.arange(N), torch.arange(N) % 6
@@ -82,6 +82,32 @@ def test_what_embeds_by_labels_can(name):
 def test_what_learns_from_views_is_left_out_and_says_why(name):
     found = reach(find(name)(), CLASSES, name)
     assert "views" in found.left_out and found.steps == 0 and found.findings("embed") == ()
+
+
+GIVEN = torch.stack([torch.arange(N), (torch.arange(N) + 1) % N, (torch.arange(N) % 6 > 2).long()], dim=1)  # a ring
+
+
+@pytest.mark.parametrize("name", ["cosine-bce", "pair-contrastive"])
+def test_what_embeds_given_pairs_can(name):
+    found = reach(find(name)(), GIVEN, name)
+    assert found.reached >= ENOUGH and found.things == N and found.given and found.chance == 0.5
+    assert found.findings("embed") == ()
+
+
+def test_given_pairs_that_no_cosines_can_tell_are_said_to_be_so():
+    clash = torch.cat(
+        [GIVEN, GIVEN * torch.tensor([1, 1, 0]), GIVEN * torch.tensor([1, 1, 0]) + torch.tensor([0, 0, 1])]
+    )
+    found = reach(find("cosine-bce")(), clash)
+    (finding,) = found.findings("embed")
+    assert found.reached < ENOUGH and f"on the very pairs of {N} things" in finding.says
+    assert "a triplet needs" in reach(find("triplet")(), GIVEN).left_out
+
+
+def test_pairs_are_told_by_their_order():
+    z = torch.stack([torch.tensor([[1.0, 0]] * 4), torch.tensor([[1.0, 0], [1, 1], [1, 2], [0, 1]])])
+    assert told(z, torch.tensor([1, 0, 1, 0]))[0] == pytest.approx(0.75)
+    assert told(z * torch.nan, torch.tensor([1, 0, 1, 0])) == (0, 0.5)
 
 
 def test_raw_cosines_as_logits_have_collapse_as_their_optimum():

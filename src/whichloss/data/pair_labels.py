@@ -17,6 +17,7 @@ from whichloss.data.pairs import Captions, Pairs, Side, Vectors
 from whichloss.data.pictures import Pictures
 from whichloss.data.pixels import marks, shade
 from whichloss.data.raw import Raw
+from whichloss.data.resaved import again
 from whichloss.data.words import understand
 from whichloss.errors import DataUnfit, UserError
 
@@ -55,7 +56,7 @@ def labelled(
     u, v = things(first, second)
     if u.max() == v.max() == 0:
         raise DataUnfit(f"{label} has nothing to learn: all {2 * len(u):,} things are equal. Give others.")
-    groups, said = units(label, u, v, concept)
+    groups, said = units(label, *near(first, second, u, v), concept)
     said = [f"{int(labels.sum()):,} of {len(labels):,} pairs are alike.", *facts(u, v, labels), *said]
     inner = list(dict.fromkeys(note for one in sides if isinstance(one, Pictures) for note in one.notes))
     return Pairs(first, second, groups, label.strip("'"), notes=(*notes, *inner, *said), labels=labels)
@@ -113,6 +114,15 @@ def things(first: Side, second: Side) -> tuple[np.ndarray, np.ndarray]:
     found = [marks(one.values + np.float32(0) if isinstance(one, Vectors) else one.values) for one in (first, second)]  # type: ignore[union-attr]
     place = np.unique(np.concatenate(found), return_inverse=True)[1].astype(np.int64)
     return place[: len(first)], place[len(first) :]
+
+
+def near(first: Side, second: Side, u: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of things (n,) a side, equal also where one picture is another one saved again: a split must not part
+    these either."""
+    if not isinstance(first, Pictures) or not isinstance(second, Pictures):
+        return u, v
+    found = again(first, np.concatenate([u, v]), second)
+    return found[: len(u)], found[len(u) :]
 
 
 def equal_pairs(u: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -24,9 +24,11 @@ KNOWN, DIRECTIONS, NEAREST = 4000, 8, 16  # pictures that tell the directions; h
 PAIRS = 1 << 14  # compared at once
 
 
-def again(pictures: Pictures, equal: np.ndarray) -> np.ndarray:
-    """int64 (n,) from 0: equal where `equal` (n,) is, and where one picture is another one saved again."""
-    cells = np.concatenate([_cells(block.reshape(-1, *pictures.shape)) for block in blocks_of(pictures.values)])
+def again(pictures: Pictures, equal: np.ndarray, *more: Pictures) -> np.ndarray:
+    """int64 (n,) from 0: equal where `equal` (n,) is, and where one picture is another one saved again. `more` of the
+    same size follow the first."""
+    blocks = (block for one in (pictures, *more) for block in blocks_of(one.values))
+    cells = np.concatenate([_cells(block.reshape(-1, *pictures.shape)) for block in blocks])
     first, place = np.unique(equal, return_index=True, return_inverse=True)[1:]
     pairs = _candidates(cells[first])
     found = [same(cells[first[part[:, 0]]], cells[first[part[:, 1]]]) for part in _parts(pairs)]

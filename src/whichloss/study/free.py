@@ -1,5 +1,8 @@
 """Can a loss succeed at all? With free vectors in the place of networks, one a thing, it must tell what is alike.
 
+What is alike is said by units or classes (n,), equal where things are; or by given pairs (p, 3): the numbers of two
+things, and 1 or 0.
+
 No network makes embeddings that free vectors could not be: a loss whose least value leaves these muddled leaves any
 network's muddled, whatever the data and however long the training.
 """
@@ -14,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from ..doctor.say import Say
-from ..metrics.embeddings import directions, retrieve
+from ..metrics import labels
+from ..metrics.embeddings import cosines, directions, retrieve
 from ..objectives import Aligner, Embedder, Objective, find
 from ..objectives.base import Adam, Update
 from ..rng import Rng
@@ -33,8 +37,9 @@ LEVEL = 1e-3  # of a loss: nearer ones stand level
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """How far an objective came with free vectors for so many things. reached, chance: the share of them whose partner
-    (or, where classes say what is alike, whose nearest other's class) is right; loss: the last; collapse: that of equal
-    vectors, all else as it ended; left_out: why it was not tried."""
+    (or, where classes say what is alike, whose nearest other's class) is right, or where pairs are given how often one
+    that is alike has the higher cosine than one that is not; loss: the last; collapse: that of equal vectors, all else
+    as it ended; left_out: why it was not tried."""
 
     objective: str
     things: int = 0
@@ -44,6 +49,7 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     collapse: float | None = None
     steps: int = 0
     left_out: str = ""
+    given: bool = False  # things are those of given pairs
 
     def findings(self, goal: str) -> tuple[Finding, ...]:
         """A fault where even free vectors fail, or where nothing but where they started kept them apart."""
@@ -70,7 +76,9 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
 
     def _cannot(self, goal: str, evidence: dict[str, float]) -> Finding:
         what = f"recall@1 {self.reached:.1%} of {self.things} pairs"
-        if goal == "embed":
+        if self.given:
+            what = f"an AUROC of {self.reached:.1%} on the very pairs of {self.things} things that they learn from"
+        elif goal == "embed":
             what = f"the right class of the nearest neighbour for {self.reached:.1%} of {self.things} rows"
         least = "" if self.loss is None else f", to a loss of {self.loss:.4g}"
         return Say(self.objective).fault(
@@ -112,7 +120,7 @@ def work(job: FreeJob, tell: Callable[[Any], None]) -> None:
 
 def reach(objective: Objective, alike: Tensor, name: str = "") -> Reach:
     """Minimise an objective's own loss over free vectors for rows, or pairs, of which equal entries of `alike` (n,) say
-    which are equally right, or of one class."""
+    which are equally right, or of one class; or for the things of given pairs `alike` (p, 3)."""
     try:
         return _reach(objective, alike, name)
     except Exception as error:  # a person's own loss may ask more of its rows than to be told apart
@@ -120,7 +128,8 @@ def reach(objective: Objective, alike: Tensor, name: str = "") -> Reach:
 
 
 def _reach(objective: Objective, alike: Tensor, name: str) -> Reach:
-    alike = alike.unique(return_inverse=True)[1]
+    if alike.ndim == 1:
+        alike = alike.unique(return_inverse=True)[1]
     if not alike.any():  # none, or all of one kind
         return Reach(objective=name, left_out="no two classes have two training rows each")
     made: list[int] = []
@@ -164,12 +173,15 @@ class Same(nn.Module):
 
 def lanes_of(objective: Objective, alike: Tensor, made: list[int]) -> Lanes:
     """One lane whose rows are numbers; the networks of numbers are free vectors, counted in `made`."""
-    n = len(alike)
+    n = things(alike)
     number = torch.arange(n, dtype=torch.get_default_dtype())
-    if isinstance(objective, Aligner):
-        task, beside = Task("align", 1, n, second=1), number
+    if alike.ndim == 2:
+        task, rows = Task("embed", 1, n, second=1), alike.to(number)
+    elif isinstance(objective, Aligner):
+        task, rows = Task("align", 1, n, second=1), torch.stack([number, number], dim=1)
     else:
-        task, beside = Task("embed", 1, n, int(alike.max()) + 1, "one"), alike.to(number)
+        rows = torch.stack([number, alike.to(number)], dim=1)
+        task = Task("embed", 1, n, int(alike.max()) + 1, "one")
 
     def build(role: str, inputs: int, outputs: int, *, smooth: bool = False) -> nn.Module:
         if inputs == 1:
@@ -177,9 +189,13 @@ def lanes_of(objective: Objective, alike: Tensor, made: list[int]) -> Lanes:
             return Free(n, outputs)
         return Same() if inputs == outputs else nn.Linear(inputs, outputs)
 
-    data, sizes = torch.stack([number, beside], dim=1)[None], torch.tensor([n])
-    rng = Rng(Rng.of(0).key.reshape(-1))["free"]
-    return Lanes(objective, task, build, rng, data, sizes, torch.zeros(1, 1), batch=n, stacked=False)
+    sizes, rng = torch.tensor([len(rows)]), Rng(Rng.of(0).key.reshape(-1))["free"]
+    return Lanes(objective, task, build, rng, rows[None], sizes, torch.zeros(1, 1), batch=len(rows), stacked=False)
+
+
+def things(alike: Tensor) -> int:
+    """How many things there are."""
+    return len(alike) if alike.ndim == 1 else int(alike[:, :2].max()) + 1
 
 
 def freed(objective: Objective, rate: float) -> Objective:
@@ -214,14 +230,20 @@ def minimised(lanes: Lanes, alike: Tensor, name: str) -> Reach:
         nets = lanes.nets(weights)
         if isinstance(objective, Aligner):
             return torch.stack([objective.first(nets, rows[:, :1]), objective.second(nets, rows[:, 1:])])
+        if rows.shape[1] == 3:
+            return torch.stack([objective.embed(nets, rows[:, k : k + 1]) for k in range(2)])
         z: Tensor = objective.embed(nets, rows[:, :1])
         return z[None]
 
     z = lanes.map(embedded, loop.state.weights, lanes.data)[0]
-    right, chance = retrieved(z, alike) if len(z) > 1 else neighboured(z[0], alike)
+    if alike.ndim == 2:
+        right, chance = told(z, alike[:, 2])
+    else:
+        right, chance = retrieved(z, alike) if len(z) > 1 else neighboured(z[0], alike)
     return Reach(
         objective=name,
-        things=len(alike),
+        things=things(alike),
+        given=alike.ndim == 2,
         reached=right,
         chance=chance,
         loss=total(losses),
@@ -255,6 +277,15 @@ def retrieved(z: Tensor, alike: Tensor) -> tuple[float, float]:
     ways = retrieve(z[0], z[1], alike, alike), retrieve(z[1], z[0], alike, alike)
     chance = (ways[0].answers / len(alike)).mean()
     return float(sum(way.found(1).mean() for way in ways) / 2), float(chance)
+
+
+def told(z: Tensor, alike: Tensor) -> tuple[float, float]:
+    """AUROC of the cosines of pairs z (2, p, e) that are alike (p,) or not, and by chance; 0 where z has become
+    infinite."""
+    if not bool(z.isfinite().all()):
+        return 0.0, 0.5
+    found = labels.predicted(cosines(z[0], z[1])[:, None], alike[:, None])
+    return 1 - labels.score("auroc", found).value, 0.5
 
 
 def neighboured(z: Tensor, alike: Tensor) -> tuple[float, float]:

@@ -182,8 +182,8 @@ class Judge(ABC):
         """Can anything be compared on this data?"""
 
     def kinds(self) -> np.ndarray | None:
-        """Which of up to FREE training things are alike (n,), equal where they are; None where nothing but views says
-        so."""
+        """Which of up to FREE training things are alike (n,), equal where they are, or given pairs of them (p, 3), two
+        numbers from 0 and 1 or 0; None where nothing but views says so."""
         return None
 
     def looks(self, steps: int) -> Iterable[int]:

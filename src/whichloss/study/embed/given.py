@@ -24,7 +24,7 @@ from ...metrics.labels import Outcome
 from ...objectives import Embedder, find
 from ...task import Task
 from ...train import Lanes, count
-from ..judge import Anchor, Judge, Role, Weights, Which, unwritten
+from ..judge import FREE, Anchor, Judge, Role, Weights, Which, unwritten
 from . import signal, simple
 from .judge import COSTED, drawn
 
@@ -152,6 +152,12 @@ class AlikeJudge(Judge):
     def preflight(self) -> signal.AlikeSignal:
         """Do two things tell at all whether they are alike, as far as a cheap probe sees?"""
         return signal.measure(self)
+
+    def kinds(self) -> np.ndarray:
+        """Some training pairs: the numbers of their things, from 0, and their labels."""
+        rows, (u, v) = evenly(self.split(1).train, FREE // 2), self.things
+        both = np.unique(np.stack([u[rows], v[rows]]), return_inverse=True)[1].reshape(2, -1)
+        return np.stack([*both, self.alike[rows]], axis=1)
 
     def encoded(self, rows: np.ndarray) -> tuple[Any, Tensor]:
         """The encoding fitted on both things of these pairs, and the pairs in it, labels last."""
