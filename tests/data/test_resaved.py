@@ -79,7 +79,8 @@ def test_a_few_levels_more_or_less_anywhere_are_the_same_picture():
     noisy = (base + rng.integers(-3, 4, base.shape)).astype(np.uint8)
     one = base.copy()
     one[6:9, 6:9] += 2  # in one place only
-    assert set(found([base, noisy, base + 3, one, base, photograph(2)])[:5]) == {0}
+    assert found([base, noisy, base + 3, base, photograph(2)]).tolist() == [0, 0, 0, 0, 4]
+    assert found([base, one, photograph(2)]).tolist() == [0, 0, 2]
     grey = base[..., 0]
     assert found([grey, grey + 2, photograph(2)[..., 0]]).tolist() == [0, 0, 2]
 
