@@ -42,6 +42,13 @@ class Outcome:
         """Clearly worse than the simple baseline, or failed."""
         return self.failed or not self.score <= self.baseline + 2 * self.noise
 
+    @property
+    def misweighted(self) -> bool:
+        """Are all groups of the data there, with shares that chance does not explain?"""
+        if self.share_difference is None or self.real_share_difference is None or self.least_share is None:
+            return False
+        return self.share_difference > 2 * self.real_share_difference + 0.06 and self.least_share >= 0.1
+
 
 @dataclass(frozen=True)
 class Record:
