@@ -1,0 +1,118 @@
+"""Classifiers, and what goes wrong with them."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..watch import Watch
+from .base import Family, Fault, batches, labelled, mlp, seeded
+
+STEPS, BATCH = 400, 64
+
+
+def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
+    """A plain classifier with Adam; `fault` is what is planted, or a control, or nothing."""
+    seeded(seed)
+    x, y = labelled(data)
+    classes, dim = int(y.max()) + 1, x.shape[1]
+    if fault == "unscaled":
+        x = x * 60 + 400
+    if fault == "constant input":
+        x = x * 0
+    if fault == "saturated":
+        x = x * 50
+    if fault == "label leak":
+        x = torch.cat([x, y[:, None].float()], 1)
+    if fault == "random labels":
+        y = y[torch.randperm(len(y))]
+    if fault == "label noise":
+        wrong = torch.rand(len(y)) < 0.4
+        y = torch.where(wrong, torch.randint(0, classes, y.shape), y)
+    if fault == "rare classes":
+        rare = (y > 0) & (torch.rand(len(y)) > 0.03 * classes / 2)
+        y, x = y[~rare], x[~rare]
+        x = x + 6 * torch.randn_like(x)
+    if fault == "few rows":
+        x, y = x[:BATCH], y[:BATCH]
+    act = {"saturated": nn.Tanh, "sigmoids": nn.Sigmoid}.get(fault, nn.ReLU)
+    hidden = [width] * (12 if fault == "sigmoids" else 2)
+    net = mlp(x.shape[1], *hidden, classes, act=act)
+    if fault == "dead":
+        for layer in net:
+            if isinstance(layer, nn.Linear):
+                nn.init.constant_(layer.bias, -10.0)
+    if fault == "large weights":
+        with torch.no_grad():
+            for p in net.parameters():
+                p.mul_(60)
+    rate = {"rate too high": 3.0, "rate too low": 1e-8, "rate of 0": 0.0}.get(fault, 3e-3)
+    held = list(net.parameters())[2:] if fault == "layer forgotten" else list(net.parameters())
+    optimizer = torch.optim.Adam(held, lr=rate)
+    if fault == "rate too high":
+        optimizer = torch.optim.SGD(held, lr=30.0)
+    watch = Watch({"net": net}, [optimizer], f"classify {fault}").start()
+    yield watch
+    first = None
+    for a, b in batches(x, min(BATCH, len(x)), STEPS, y):
+        if fault == "one batch":
+            first = first or (a, b)
+            a, b = first
+        if fault != "never cleared":
+            optimizer.zero_grad()
+        if fault == "cut":
+            z = net[2:](net[:2](a).detach())
+        else:
+            z = net(a)
+        if fault == "softmax twice":
+            loss = F.cross_entropy(z.softmax(1), b)
+        elif fault == "softmax axis":
+            loss = F.nll_loss(F.log_softmax(z, dim=0), b)
+        elif fault == "sign":
+            loss = -F.cross_entropy(z, b)
+        elif fault == "squared error of ids":
+            loss = F.mse_loss(mlp_id(z), b.float())
+        elif fault == "log of 0":
+            loss = -(z.relu().log()[torch.arange(len(b)), b]).mean()
+        elif fault == "labels shifted":
+            loss = F.cross_entropy(z, b.roll(1))
+        else:
+            loss = F.cross_entropy(z, b)
+        loss.backward()
+        if fault != "no step":
+            optimizer.step()
+
+
+def mlp_id(z: torch.Tensor) -> torch.Tensor:
+    """The first output alone."""
+    return z[:, 0]
+
+
+FAULTS = (
+    Fault("softmax twice", ("contract: softmax twice",), True),
+    Fault("softmax axis", ("contract: softmax axis",), True),
+    Fault("sign", ("contract: sign",), True),
+    Fault("never cleared", ("contract: gradient never cleared",), True),
+    Fault("layer forgotten", ("contract: parameters of nobody",), True),
+    Fault("no step", ("contract: no step",), True),
+    Fault("cut", ("contract: graph cut",), True),
+    Fault("squared error of ids", ("contract: wrong loss",), True),
+    Fault("constant input", ("contract: input without content",), True),
+    Fault("rate of 0", ("contract: does not move",), True),
+    Fault("rate too high", ("learning rate too high", "non-finite")),
+    Fault("rate too low", ("learning rate too low", "contract: does not move")),
+    Fault("dead", ("dead units", "contract: does not move")),
+    Fault("sigmoids", ("vanishing gradient",)),
+    Fault("saturated", ("scale of the data", "saturated units")),
+    Fault("large weights", ("weights too large at the start", "learning rate too high")),
+    Fault("unscaled", ("scale of the data",)),
+    Fault("random labels", ("labels without signal",)),
+    Fault("labels shifted", ("labels without signal",)),
+    Fault("label noise", ("wrong labels",)),
+    Fault("rare classes", ("most frequent class only",)),
+    Fault("label leak", ("label among the inputs",)),
+    Fault("one batch", ("same rows again",)),
+    Fault("log of 0", ("non-finite",)),
+)
+FAMILY = Family("classify", ("digits", "moons", "blobs"), loop, FAULTS)

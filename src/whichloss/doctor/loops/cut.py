@@ -1,0 +1,23 @@
+"""Parameters that an optimiser holds and no loss reaches."""
+
+from collections.abc import Iterator
+
+from ...task import Finding
+from ..say import Say
+from ..trace import Trace
+
+
+def rule(trace: Trace, say: Say) -> Iterator[Finding]:
+    if not trace.losses or len(trace.looks) < 2:
+        return
+    for network in trace.networks.values():
+        if network.without:
+            many = len(network.without)
+            yield say.fault(
+                "contract: graph cut",
+                f"No loss reaches {many} parameter{'s' * (many > 1)} of {network.name} that an optimiser holds: "
+                f"{', '.join(network.without[:3])}{' ...' * (many > 3)}.",
+                "A detach(), .data, .item(), .numpy() or no_grad cuts the graph, or the layer is never used.",
+                "Take the detach() out between these layers and the loss; or do not give them to the optimiser.",
+                {"parameters": float(many)},
+            )

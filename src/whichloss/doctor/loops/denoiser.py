@@ -1,0 +1,72 @@
+"""A denoiser that learns nothing, does not look at the noise level, or sees too much data in the noise."""
+
+from collections.abc import Iterator
+import numpy as np
+
+from ...task import Finding
+from ..say import Say
+from ..trace import Trace
+
+LEAST = 0.05
+
+
+def _looks_normal(x: np.ndarray) -> bool:
+    """Is the kurtosis of these numbers that of a normal law?"""
+    z = x.ravel() - x.mean()
+    return abs(float((z**4).mean() / max((z**2).mean() ** 2, 1e-12)) - 3) < 0.5
+
+
+def _told_by_level(x: np.ndarray, t: np.ndarray, wanted: np.ndarray) -> list[float]:
+    """The square of the correlation of input and target at the two ends of the noise levels, 4 % of the rows each."""
+    order, many = np.argsort(t, kind="stable"), max(20, len(t) // 25)
+    return [float(np.corrcoef(x[part].ravel(), wanted[part].ravel())[0, 1] ** 2) for part in (order[:many], order[-many:])]
+
+
+def rule(trace: Trace, say: Say) -> Iterator[Finding]:
+    for loss in trace.losses.values():
+        explained, change = loss.late("explained", 0.25), loss.late("change with level")
+        if explained is None or not loss.denoised or loss.facts.get("given away"):
+            continue
+        if explained < LEAST:
+            yield say.fault(
+                "denoiser explains nothing",
+                f"The network at {loss.site} explains {explained:.1%} of what it should predict: no more than its mean does.",
+                "What it should predict is not in its input (drawn afresh, or of other rows), or it has not begun to learn.",
+                "Use one and the same noise for the input and the target; look at the learning rate.",
+                {"explained": explained},
+                "Ho et al., 2020",
+            )
+        if change is not None and change < 1e-3:
+            yield say.fault(
+                "noise level ignored",
+                f"What the network at {loss.site} says does not change with the noise level it is given ({change:.1g}).",
+                "The level does not reach it: multiplied by 0, of a wrong shape, or too small a number.",
+                "Feed an embedding of the level, in [0, 1] or as sines, into the layers.",
+                {"change": change},
+            )
+        x, t, wanted, _ = loss.denoised
+        normal = abs(float(wanted.mean())) < 0.1 and abs(float(wanted.var()) - 1) < 0.15 and _looks_normal(wanted)
+        if normal and len(x) >= 400:
+            told = _told_by_level(x, t, wanted)
+            if max(told) < 0.95:
+                yield say.fault(
+                    "schedule ends before the noise",
+                    f"At the noisiest level the input still holds {1 - max(told):.0%} of other things than noise: sampling, which "
+                    "starts from pure noise, starts where the network was never trained.",
+                    "The schedule's product does not reach 0: too few or too small steps, or steps that were not multiplied up.",
+                    "alpha_bar = cumprod(1 - beta), near 0 at the end; the cosine schedule.",
+                    {"noise in the noisiest input": max(told)},
+                    "Nichol & Dhariwal, 2021; Lin et al., 2024",
+                )
+            sizes = [float(part.var()) for part in np.array_split(x[np.argsort(t, kind="stable")], 10)]
+            ratio = max(sizes) / max(min(sizes), 1e-12)
+            if ratio > 1.6 and max(sizes) > 1.6 and max(told) >= 0.3:
+                yield say.fault(
+                    "scale of noised data",
+                    f"The variance of the noised rows goes from {min(sizes):.2g} to {max(sizes):.2g} over the noise levels; with "
+                    "data of variance 1 it should stay near 1.",
+                    "The data were not standardised, or data and noise were added without sqrt(alpha_bar), sqrt(1 - alpha_bar).",
+                    "Standardise the data; x_t = sqrt(alpha_bar) x + sqrt(1 - alpha_bar) noise.",
+                    {"least": min(sizes), "most": max(sizes)},
+                    "Ho et al., 2020",
+                )

@@ -1,0 +1,37 @@
+"""A margin of energies that never or always acts."""
+
+from collections.abc import Iterator
+
+from ...task import Finding
+from ..say import Say
+from ..trace import Trace, late
+from ..outcome import badly
+
+
+def rule(trace: Trace, say: Say) -> Iterator[Finding]:
+    for (maker, judge), game in trace.games.items():
+        if maker not in trace.networks:
+            continue
+        pulled, here = game.curves.get("rows pulled", []), game.curves.get("energy of real", [])
+        if not here or len(pulled) < 5:
+            continue  # not an autoencoder that judges
+        share, real = late(pulled), late(here)
+        made = -(game.late("made score") or 0.0)
+        if share is not None and share < 0.02:
+            yield say.fault(
+                "margin always off",
+                f"The energies of samples (about {made:.3g}) lie above the margin: {judge} stopped learning from them.",
+                "The margin is too small.",
+                "Raise it, towards some times the energy of data at the start.",
+                {"rows pulled": share},
+                "Zhao et al., 2017",
+            )
+        elif share is not None and share > 0.98 and badly(game):
+            yield say.fault(
+                "margin always on",
+                f"No sample ever reaches the margin; {judge} raises energies without end (samples {made:.3g}, data {real:.3g}).",
+                "The margin is out of reach.",
+                "Lower it, towards some times the energy of data at the start.",
+                {"rows pulled": share},
+                "Zhao et al., 2017",
+            )

@@ -1,0 +1,25 @@
+"""A classifier against noise that has nothing to learn."""
+
+from collections.abc import Iterator
+
+from ...task import Finding
+from ..say import Say
+from ..trace import Trace
+
+
+def rule(trace: Trace, say: Say) -> Iterator[Finding]:
+    for loss in trace.losses.values():
+        right = loss.curves.get("binary accuracy", [])
+        if len(right) < 5 or not loss.facts.get("logits") or any(set(players) & loss.moves for players in trace.games):
+            continue
+        first = right[: max(3, len(right) // 5)]
+        ones = loss.late("share of ones", 1.0) or 0.0
+        if min(first[1:]) > 0.97 and min(right[1:]) > 0.97 and 0.2 < ones < 0.8:
+            yield say.fault(
+                "noise too easy",
+                f"From the start {min(first[1:]):.0%} are told right at {loss.site}: there is nothing left to learn.",
+                "The noise lies far from the data, so any rough boundary tells them apart.",
+                "Noise nearer to the data: its own mean and covariance.",
+                {"right at the start": min(first[1:])},
+                "Gutmann & Hirayama, 2012",
+            )

@@ -1,0 +1,73 @@
+"""How a loop came out, as far as the loop itself shows: only where it came out poorly is a symptom a fault."""
+
+import numpy as np
+import torch
+
+from .. import metrics
+from .trace import Game, Loss, Trace, late
+
+LEARNT = 0.5  # of the way from guessing to certainty
+FALLEN = 0.9  # of its first value: a loss above that has hardly moved
+ROWS = 500
+
+
+def poor(trace: Trace, name: str) -> bool:
+    """Does what the network of this name learns look poor?"""
+    games = [game for players, game in trace.games.items() if name in players]
+    if games:
+        return any(badly(game) for game in games)
+    losses = [loss for loss in trace.losses.values() if name in loss.moves or name in loss.reaches]
+    return any(unlearnt(loss) for loss in losses)
+
+
+def skill(loss: Loss) -> float | None:
+    """Of a cross-entropy: 0 where the most frequent class is guessed, 1 where all are told right; the last looks."""
+    right = loss.late("accuracy", 0.25)
+    if right is None:
+        return None
+    guess = 1 / loss.facts["rows"] if loss.facts.get("pairs") else loss.late("largest class", 1.0) or 0.0
+    return (right - guess) / (1 - guess) if guess < 1 else 0.0
+
+
+def unlearnt(loss: Loss) -> bool:
+    """Has this loss taught little?"""
+    told = skill(loss)
+    if told is not None:
+        return told < LEARNT
+    explained = loss.late("explained", 0.25)
+    if explained is not None:
+        return explained < 0.1
+    right = loss.late("binary accuracy", 0.25)
+    if right is not None:
+        ones = loss.late("share of ones", 1.0) or 0.5
+        return right < max(ones, 1 - ones) + 0.1
+    first, last = late(loss.values[: max(1, len(loss.values) // 10)], 1.0), late(loss.values, 0.25)
+    return first is None or last is None or last > first - (1 - FALLEN) * abs(first)
+
+
+def spread(game: Game) -> float | None:
+    """The spread of samples over that of data."""
+    if min(len(game.real), len(game.made)) < 16:
+        return None
+    real = float(np.sqrt(game.real.var(0).sum()))
+    return float(np.sqrt(game.made.var(0).sum())) / real if real > 0 else None
+
+
+def coverage(game: Game) -> tuple[float, float] | None:
+    """The share of data that has samples near it, and the same of other data instead of samples."""
+    n = min(len(game.real) // 2, len(game.made), ROWS)
+    if n < 32 or not np.isfinite(game.made).all():
+        return None
+    order = np.random.Generator(np.random.PCG64(0))
+    real, made = (torch.from_numpy(order.permutation(x).astype(np.float64)) for x in (game.real, game.made))
+    if len(real.unique(dim=0)) < n:
+        return None
+    return metrics.neighbours(made[:n], real[:n]).coverage, metrics.neighbours(real[n : 2 * n], real[:n]).coverage
+
+
+def badly(game: Game) -> bool:
+    """Do samples and data differ in what the eye would see: spread and coverage?"""
+    wide, covered = spread(game), coverage(game)
+    if wide is not None and not 0.5 < wide < 2:
+        return True
+    return covered is not None and covered[0] < 0.4 * covered[1]

@@ -1,0 +1,343 @@
+"""What a look is turned into: the curves and facts of a `Trace`."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .graph import Guessed, Reading, Scored, Told
+from .trace import Game, Loss
+
+if TYPE_CHECKING:
+    from .watch import Call, Watch
+
+KEPT, ROWS, ASKED = 12, 128, 64  # looks whose rows are kept, rows of each, rows that a network is asked again
+NONE = np.zeros((0, 1), np.float32)
+
+
+def loss(watch: "Watch", found: Loss, reading: Reading, value: Tensor) -> None:
+    """What one loss is made of."""
+    for name, shares in (("dead units", reading.dead), ("saturated units", reading.saturated)):
+        if shares:
+            found.note(name, max(shares))
+    found.facts["nodes"] = float(reading.nodes)
+    found.facts["norms off"] = max(found.facts.get("norms off", 0.0), _norms_off(watch, reading))
+    for told in reading.told:
+        _told(watch, found, told)
+    for guessed in reading.guessed:
+        _guessed(watch, found, guessed)
+    if reading.products:
+        found.note("spread of lengths", max(reading.products))
+    for scored in reading.scored:
+        _scored(found, scored)
+
+
+def _norms_off(watch: "Watch", reading: Reading) -> float:
+    """1 where the slopes of a penalty have a norm over other axes than those of a row."""
+    shapes = {one.slope.ndim for one in watch.slopes if one.kept and one.slope.ndim > 1}
+    taken = [axes for count, axes in reading.norms if count in shapes and max(shapes) > 1]
+    whole = {tuple(range(1, count)) for count in shapes}
+    flat = any(count == 2 and axes == (1,) for count, axes in reading.norms)  # rows made flat before
+    return float(bool(taken) and not flat and not any(axes in whole for axes in taken))
+
+
+def _told(watch: "Watch", found: Loss, told: Told) -> None:
+    """A cross-entropy: of classes, or of pairs among the rows of a batch."""
+    log_p, labels = told.log_p.float(), told.labels
+    if log_p.ndim != 2 or not len(log_p) or told.axis not in (-1, -2):
+        return
+    rows, width = log_p.shape
+    known = log_p > -1e4  # what is masked is no choice
+    count = int(known.sum(1).float().median())
+    choices = torch.arange(rows, device=labels.device)
+    square = width in (rows, rows - 1) and len(labels.unique()) == rows or width == 2 * rows
+    high, low = log_p.amax(1), torch.where(known, log_p, torch.inf).amin(1)
+    found.facts |= {"classes": count, "rows": rows, "twice": float(told.twice), "axis": told.axis, "pairs": float(square)}
+    found.note("range of logits", float((high - low).max()))
+    found.note("largest share", float(high.exp().mean()))
+    found.note("accuracy", float((log_p.argmax(1) == labels).float().mean()))
+    found.note("cross-entropy", float(-log_p[choices, labels].mean()))
+    shares = torch.where(known, log_p, -torch.inf).exp().mean(0)
+    found.note("classes predicted", float(torch.exp(-(shares * shares.clamp(min=1e-12).log()).sum())))
+    weights = torch.bincount(labels.flatten(), minlength=width).double() / max(1, labels.numel())
+    found.note("largest class", float(weights.max()))
+    told.node.register_prehook(lambda slopes: found.facts.update(weight=float(slopes[0].sum())))
+    if square:
+        _embeddings(watch, found, rows)
+    elif (call := _call_of(watch, rows)) is not None:
+        _keep(watch, ("labelled", found.site), (_rows(call.inputs[0]), labels[:ROWS].cpu().numpy()))
+
+
+def _embeddings(watch: "Watch", found: Loss, rows: int) -> None:
+    """How the outputs of the networks that were compared fill their space."""
+    for call in watch.calls:
+        z = call.output
+        if z.ndim == 2 and len(z) in (rows, rows // 2, 2 * rows) and z.shape[1] > 1:
+            found.note("effective rank", _rank(z))
+            found.facts["directions"] = float(min(len(z) - 1, z.shape[1]))
+            unit = nn.functional.normalize(z.detach().float(), dim=1)
+            found.note("mean cosine", float((unit @ unit.T).mean()))
+    first = [call for call in watch.calls if len(call.inputs[0]) == rows]
+    if first:
+        x = _rows(first[0].inputs[0])
+        found.note("doubles", 1 - len(np.unique(x, axis=0)) / max(1, len(x)))
+
+
+def _rank(z: Tensor) -> float:
+    """exp of the entropy of the singular values' shares (RankMe, Garrido et al., 2023), about their mean."""
+    z = nn.functional.normalize(z.detach().float(), dim=1)
+    values = torch.linalg.svdvals(z - z.mean(0))
+    shares = values / values.sum().clamp(min=1e-12)
+    return float(torch.exp(-(shares * shares.clamp(min=1e-12).log()).sum())) if float(values.sum()) > 1e-6 else 1.0
+
+
+def _guessed(watch: "Watch", found: Loss, guessed: Guessed) -> None:
+    """A squared error: of denoisers, autoencoders and regressions."""
+    error = guessed.error.float()
+    calls = [call for call in watch.calls if call.output.shape == error.shape]
+    if not calls:
+        return
+    call = calls[-1]
+    wanted = guessed.wanted if guessed.wanted is not None else call.output.detach() - error
+    wanted = wanted.float()
+    spread = float(wanted.flatten(1).var(0).mean()) if len(wanted) > 1 else 0.0
+    if spread < 1e-12:
+        return
+    whole = wanted.unique()
+    if 2 < len(whole) <= 100 and bool((whole == whole.round()).all()) and wanted.numel() == len(wanted):
+        found.facts["whole targets"] = float(len(whole))
+    found.note("explained", 1 - float(error.square().mean()) / spread)
+    x = call.inputs[0]
+    found.facts["rebuilds"] = float(x.shape == wanted.shape and bool(torch.allclose(x.float(), wanted, atol=1e-6)))
+    found.facts["given away"] = max(found.facts.get("given away", 0.0), _contains(x, wanted, found.facts["rebuilds"]))
+    levels = next((t.flatten().float() for t in call.inputs[1:] if t.numel() == len(x)), None)
+    if levels is not None:
+        kept = _rows(x), levels[:ROWS].cpu().numpy(), _rows(wanted), _rows(error)
+        _keep(watch, ("denoised", found.site), kept)
+        found.note("change with level", _levels_seen(watch.modules[call.network], call))
+    found.note("input sd", float(x.float().std()))
+
+
+def _contains(x: Tensor, wanted: Tensor, rebuilds: float) -> float:
+    """1 where the input holds what is to be predicted, beside other things."""
+    a, b = x.flatten(1).float(), wanted.flatten(1)
+    if rebuilds or len(a) < 8 or a.shape[1] <= b.shape[1]:
+        return 0.0
+    at = [(a - b[:, k : k + 1]).abs().amax(0).amin() for k in range(min(3, b.shape[1]))]
+    return float(max(at) < 1e-6 and float(b.std()) > 1e-6)
+
+
+def _levels_seen(module: nn.Module, call: "Call") -> float:
+    """How far the output moves when the noise levels of the rows are exchanged, relative to its size."""
+    n = min(ASKED, len(call.inputs[0]))
+    given = [t[:n] if t.shape[:1] == call.inputs[0].shape[:1] else t for t in call.inputs]
+    other = [given[0], *(t.roll(n // 2, 0) if t.shape[:1] == given[0].shape[:1] else t for t in given[1:])]
+    with untouched(module), torch.no_grad():
+        a, b = module(*given), module(*other)
+    return float((a - b).norm() / a.norm().clamp(min=1e-12))
+
+
+def _scored(found: Loss, scored: Scored) -> None:
+    """A binary cross-entropy."""
+    x, y = scored.scores.float(), scored.targets.float()
+    found.note("least score", float(x.min()))
+    found.note("most score", float(x.max()))
+    found.facts["logits"] = float(scored.logits)
+    middle = 0.0 if scored.logits else 0.5
+    found.note("binary accuracy", float(((x > middle) == (y > 0.5)).float().mean()))
+    found.note("share of ones", float((y > 0.5).float().mean()))
+    found.note("mean score", float(x.mean()))
+    found.note("spread of scores", float(x.std()) if x.numel() > 1 else 0.0)
+
+
+def look(watch: "Watch") -> None:
+    """What the calls of a look show together."""
+    for call in watch.calls:
+        if call.source == "data" and call.inputs[0].is_floating_point() and call.inputs[0].ndim > 1:
+            watch.trace.networks[call.network].note("input sd", float(call.inputs[0].float().std()))
+            watch.trace.networks[call.network].note("input mean", float(call.inputs[0].float().mean()))
+    for judge in {call.network for call in watch.calls}:
+        mine = [call for call in watch.calls if call.network == judge]
+        makers = {call.source for call in mine} & set(watch.modules) - {judge}
+        real = [call for call in mine if call.source in ("data", "mixed")]
+        for maker in makers:
+            _game(watch, maker, judge, real, [call for call in mine if call.source == maker])
+        if not makers:
+            _chained(watch, judge, mine)
+
+
+def energy(x: Tensor, out: Tensor) -> Tensor | None:
+    """One number a row (n,): the output itself, or, of an autoencoder, minus its error."""
+    if out.numel() == len(x):
+        return out.detach().flatten().float()
+    if out.shape == x.shape:
+        return -(out - x).detach().flatten(1).float().square().mean(1)
+    return None
+
+
+def _game(watch: "Watch", maker: str, judge: str, real: list["Call"], made: list["Call"]) -> None:
+    game = watch.trace.games.setdefault((maker, judge), Game(maker, judge))
+    real = [call for call in real if call.inputs[0].shape[1:] == made[0].inputs[0].shape[1:]]
+    if not real:
+        return
+    a, b = energy(real[0].inputs[0], real[0].output), energy(made[0].inputs[0], made[0].output)
+    if a is None or b is None:
+        return
+    game.note("real score", float(a.mean()))
+    game.note("made score", float(b.mean()))
+    game.note("told apart", float((a[:, None] > b).float().mean()))
+    game.note("right", float(((a > 0).float().mean() + (b < 0).float().mean()) / 2))
+    game.note("certain", float((b.abs() > 10).float().mean()))
+    losses = watch.trace.losses
+    own = {site for site, one in losses.items() if judge in one.moves}
+    others = {site for site, one in losses.items() if maker in one.moves} - own
+    for name, calls, sites in (("pull real", real, own), ("pull made", made, own), ("pull of maker", made, others)):
+        game.note(name, sum(call.pulls.get(site, 0.0) for call in calls for site in sites))
+    for name, calls, sites in (("rows pulled", made, own), ("size of pull on maker", made, others)):
+        kind = "still" if name == "rows pulled" else "sizes"
+        told = [getattr(call, kind)[site] for call in calls for site in sites if site in getattr(call, kind)]
+        if told:
+            game.note(name, 1 - told[-1] if kind == "still" else told[-1])
+    passed = [call.sizes[site] for call in watch.calls if call.network == maker for site in others if site in call.sizes]
+    if passed:
+        game.note("slope passed to maker", passed[-1] * len(made[-1].inputs[0]))
+    shared = {site for site, one in losses.items() if judge in one.moves and maker in one.moves}
+    game.note("shared", float(bool(shared)))
+    game.note("attached", float(any(call.attached and own & set(call.pulls) for call in made)))
+    slopes = [one.slope.flatten(1).norm(dim=1) for one in watch.slopes if one.kept and one.slope.ndim > 1]
+    if slopes:
+        game.note("penalty slope", float(slopes[-1].mean()))
+    if any(not one.kept for one in watch.slopes):
+        game.note("penalty cut", 1.0)
+    module = watch.modules[judge]
+    for name, call in (("slope at real", real[0]), ("slope at made", made[0])):
+        game.note(name, _slope(module, call.inputs[0]))
+    limit = _clipped(module)
+    if limit:
+        game.note("at the clip", limit)
+    _keep(watch, ("real", maker, judge), _rows(real[0].inputs[0]))
+    _keep(watch, ("made", maker, judge), _rows(made[-1].inputs[0]))
+    watch.last.setdefault(("first", maker, judge), [_rows(made[-1].inputs[0])])  # type: ignore[arg-type]
+    if real[0].output.shape == real[0].inputs[0].shape:
+        with untouched(module), torch.no_grad():
+            x = real[0].inputs[0][:ASKED]
+            noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).to(x) * (x.max() - x.min()) + x.min()
+            there, here = energy(noise, module(noise)), energy(x, module(x))
+        if there is not None and here is not None:
+            game.note("energy of noise / real", float(there.mean() / here.mean().clamp(max=-1e-12)))
+            game.note("energy of real", -float(here.mean()))
+
+
+def _clipped(module: nn.Module) -> float:
+    """The share of the weights that stand at the same extreme value: clipped ones."""
+    values = torch.cat([p.detach().flatten() for p in module.parameters()])
+    most = float(values.abs().max())
+    return float((values.abs() >= most * (1 - 1e-6)).float().mean()) if most > 0 else 0.0
+
+
+def _slope(module: nn.Module, x: Tensor) -> float:
+    """The mean slope of a judge's numbers in its rows."""
+    x = x.detach()[:ASKED].clone().requires_grad_()
+    with untouched(module), torch.enable_grad():
+        out = module(x)
+        if out.shape == x.shape:
+            out = (out - x).flatten(1).square().mean(1)
+        (slope,) = torch.autograd.grad(out.sum(), x)
+    return float(slope.flatten(1).norm(dim=1).mean())
+
+
+def _chained(watch: "Watch", judge: str, mine: list["Call"]) -> None:
+    """An energy whose samples come from chains that follow its slope."""
+    steps = [one for one in watch.slopes if not one.kept and one.x.ndim > 1]
+    if len(steps) < 2 or steps[0].x.shape != steps[-1].x.shape:
+        return
+    asked = [call for call in mine if call.pulls and call.source != "leaf" and call.inputs[0].shape[1:] == steps[0].x.shape[1:]]
+    last = steps[-1].x.flatten(1)
+    far = [_apart(call.inputs[0].detach().flatten(1), last) for call in asked]
+    if len(asked) < 2:
+        return
+    made = asked[int(np.argmin(far))]
+    real = asked[int(np.argmax(far))]
+    game = watch.trace.games.setdefault(("chains", judge), Game("chains", judge))
+    a, b = energy(real.inputs[0], real.output), energy(made.inputs[0], made.output)
+    if a is None or b is None:
+        return
+    spread = float(real.inputs[0].detach().flatten(1).std(0).norm().clamp(min=1e-12))
+    moved = (last - steps[0].x.flatten(1)).norm(dim=1).median()
+    ways = [(y.x - x.x).flatten() for x, y in zip(steps, steps[1:], strict=False) if y.x.shape == x.x.shape]
+    along = [float(nn.functional.cosine_similarity(w, s.slope.flatten(), dim=0)) for w, s in zip(ways, steps, strict=False)]
+    game.note("real score", float(a.mean()))
+    game.note("made score", float(b.mean()))
+    game.note("told apart", float((a[:, None] > b).float().mean()))
+    game.note("chain reach", float(moved) / spread)
+    game.note("chain sd", float(last.std(0).norm()) / spread)
+    game.note("follows", float(np.mean(along)) if along else 0.0)
+    game.note("step", float(np.mean([float(w.norm()) for w in ways]) / max(len(last), 1) ** 0.5) / spread)
+    push = np.mean([float(s.slope.flatten(1).norm(dim=1).mean()) for s in steps])
+    game.note("slope in chains", float(push) * spread)
+    game.note("pull real", sum(real.pulls.values()))
+    game.note("pull made", sum(made.pulls.values()))
+    game.note("attached", float(made.attached))
+    game.note("slope by backward", float(any(one.inputs and judge in one.reaches for one in watch.trace.losses.values())))
+    _keep(watch, ("real", "chains", judge), _rows(real.inputs[0]))
+    _keep(watch, ("made", "chains", judge), _rows(made.inputs[0]))
+
+
+def _apart(x: Tensor, y: Tensor) -> float:
+    return float((x[: len(y)] - y[: len(x)]).norm(dim=1).mean())
+
+
+def finish(watch: "Watch") -> None:
+    """What the kept rows show at the end."""
+    for (maker, judge), game in watch.trace.games.items():
+        game.real, game.made = (_kept(watch, (part, maker, judge)) for part in ("real", "made"))
+        game.first_made = watch.last.get(("first", maker, judge), [NONE])[0]  # type: ignore[call-overload]
+    for site, found in watch.trace.losses.items():
+        labelled = watch.last.get(("labelled", site), [])  # type: ignore[call-overload]
+        if labelled:
+            found.rows = np.concatenate([x for x, _ in labelled])
+            found.labels = np.concatenate([y for _, y in labelled])
+        denoised = watch.last.get(("denoised", site), [])  # type: ignore[call-overload]
+        if denoised:
+            found.denoised = tuple(np.concatenate(part) for part in zip(*denoised, strict=True))
+
+
+def _keep(watch: "Watch", where: Any, rows: Any) -> None:
+    kept = watch.last.setdefault(where, [])
+    kept.append(rows)
+    del kept[:-KEPT]
+
+
+def _kept(watch: "Watch", where: Any) -> np.ndarray:
+    return np.concatenate(watch.last.get(where, [NONE]))
+
+
+def _call_of(watch: "Watch", rows: int) -> "Call | None":
+    return next((call for call in watch.calls if len(call.inputs[0]) == rows and call.source == "data"), None)
+
+
+def _rows(x: Tensor) -> np.ndarray:
+    return x.detach()[:ROWS].flatten(1).float().cpu().numpy() if x.ndim > 1 else x.detach()[:ROWS, None].float().cpu().numpy()
+
+
+@contextmanager
+def untouched(module: nn.Module) -> Iterator[None]:
+    """Draws and running statistics are afterwards as they were."""
+    kept = [(part, {k: v.clone() for k, v in part._buffers.items() if v is not None}) for part in module.modules() if isinstance(part, _BatchNorm)]
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            for part, buffers in kept:
+                for name, value in buffers.items():
+                    part._buffers[name].copy_(value)  # type: ignore[union-attr]
+
+
+def finite(x: float | None) -> bool:
+    """Is there such a number?"""
+    return x is not None and math.isfinite(x)

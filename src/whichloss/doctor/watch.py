@@ -1,0 +1,374 @@
+"""Watching a training loop that is not ours: hooks on networks, optimisers and autograd, and not a line changed in it.
+
+A look watches one round closely, from one step of every optimiser to the next. Looks come densely at first, then ever
+more rarely, and never more often than a share of the time allows; between them the loop runs as it always does, but for
+one test of every loss: is it a finite number?
+"""
+
+import linecache
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from . import seen
+from .graph import first_bad, read
+from .trace import Loss, Network, Trace
+
+SHARE, FREE = 0.04, 0.25  # of the time that looks may take, beside so many seconds
+DENSE = 5  # rounds that are all looked at
+RARER = 20  # then one round in every so many of those that have passed
+OURS = os.path.abspath(__file__)
+THEIRS = os.path.dirname(os.path.abspath(torch.__file__))
+
+
+@dataclass
+class Call:
+    """One use of a watched network in a look."""
+
+    network: str
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    source: str  # the network that made its first input, "data", or "leaf": an input that wants a gradient itself
+    attached: bool  # was that input part of a graph?
+    pulls: dict[str, float] = field(default_factory=dict)  # loss -> slope at the output, summed over the rows
+    sizes: dict[str, float] = field(default_factory=dict)  # loss -> mean size of that slope
+    still: dict[str, float] = field(default_factory=dict)  # loss -> the share of rows where it is 0
+
+
+@dataclass
+class Slope:
+    """One use of autograd.grad or backward for a slope in an input."""
+
+    x: Tensor
+    slope: Tensor
+    kept: bool  # create_graph: the slope is part of a loss
+
+
+class Watch:
+    """`with Watch(generator=G, critic=D): ...`: a `Trace` of the loop inside. See `whichloss.watch`."""
+
+    def __init__(
+        self, networks: Mapping[str, nn.Module], optimizers: Iterable[Optimizer] = (), name: str = "the loop"
+    ) -> None:
+        self.modules = dict(networks)
+        self.optimizers: list[Optimizer] = list(optimizers)
+        self.trace = Trace(name)
+        self.calls: list[Call] = []
+        self.slopes: list[Slope] = []
+        self.last: dict[str, list[Any]] = {}  # what the last looks kept
+        self.pending: dict[str, set[str]] = {}  # network -> losses whose gradient it holds
+        self.uncleared: set[str] = set()  # networks stepped since their gradient was last cleared
+        self.stepped: set[int] = set()  # optimisers, in this look
+        self.before: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
+        self.rounds, self.next, self.looking, self.own, self.began = 0, 0, True, 0.0, 0.0
+        self.counts: dict[int, int] = {}
+        self.undo: list[Callable[[], None]] = []
+        self.reached: set[int] = set()
+        self.on_bad: Callable[[str], None] = lambda text: None
+
+    # --- entering and leaving
+
+    def start(self) -> "Watch":
+        """Set the hooks."""
+        self.began = time.perf_counter()
+        for name, module in self.modules.items():
+            self.add(name, module)
+        for handle in (
+            register_optimizer_step_pre_hook(self._before_step),
+            register_optimizer_step_post_hook(self._after_step),
+        ):
+            self.undo.append(handle.remove)
+        self._patch(torch.autograd, "backward", self._backward)
+        self._patch(torch.autograd, "grad", self._grad)
+        return self
+
+    def add(self, name: str, module: nn.Module) -> None:
+        """Watch one more network."""
+        self.modules[name] = module
+        own = [p for p in module.parameters() if p.requires_grad]
+        found = Network(name, sum(p.numel() for p in own))
+        found.facts["ends in tanh"] = float(isinstance([module, *module.modules()][-1], nn.Tanh))
+        self.trace.networks[name] = found
+        self.last[f"start {name}"] = [_marks(own)]
+        self.undo.append(module.register_forward_hook(self._called(name), with_kwargs=True).remove)
+
+    def stop(self, error: BaseException | None = None) -> Trace:
+        """Take the hooks away; the trace."""
+        for undo in reversed(self.undo):
+            undo()
+        self.undo.clear()
+        self.trace.share = self.own / max(time.perf_counter() - self.began, 1e-9)
+        if isinstance(error, KeyboardInterrupt):
+            self.trace.ended = "stopped by Ctrl-C"
+        elif error is not None:
+            self.trace.ended = f"ended by {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        self.trace.steps = max(self.counts.values(), default=0)
+        self._parameters()
+        seen.finish(self)
+        return self.trace
+
+    def _patch(self, module: Any, name: str, make: Callable[..., Any]) -> None:
+        old = getattr(module, name)
+
+        def new(*args: Any, **kwargs: Any) -> Any:
+            return make(old, *args, **kwargs)
+
+        setattr(module, name, new)
+        self.undo.append(lambda: setattr(module, name, old))
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.own += time.perf_counter() - began
+
+    # --- what the hooks see
+
+    def _called(self, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
+            if not self.looking or not isinstance(out, Tensor):
+                return
+            with self._timed():
+                inputs = tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
+                if not inputs:
+                    return
+                call = Call(name, inputs, out, self._source(inputs[0]), inputs[0].grad_fn is not None)
+                self.calls.append(call)
+                if out.requires_grad:
+                    out.register_hook(self._pulled(call))
+
+        return hook
+
+    def _source(self, x: Tensor) -> str:
+        """Which network made this tensor, or a view of it."""
+        place = _place(x)
+        for call in reversed(self.calls):
+            if _place(call.output) == place:
+                return call.network
+        if x.requires_grad and x.is_leaf:
+            return "leaf"
+        return "mixed" if x.grad_fn is not None else "data"
+
+    def _pulled(self, call: Call) -> Callable[[Tensor], None]:
+        def hook(slope: Tensor) -> None:
+            if self.looking and self.site:
+                with torch.no_grad():
+                    x = call.inputs[0]
+                    own = slope * (call.output - x) if x.shape == call.output.shape else slope  # an autoencoder's energy
+                    each = slope.detach().reshape(len(slope), -1).norm(dim=1) if slope.ndim else slope.abs()
+                    call.pulls[self.site] = call.pulls.get(self.site, 0.0) + float(own.sum())
+                    call.sizes[self.site] = float(each.mean())
+                    call.still[self.site] = float((each == 0).float().mean())
+
+        return hook
+
+    site = ""  # of the backward under way
+
+    def _backward(self, old: Callable[..., Any], tensors: Any, *args: Any, **kwargs: Any) -> Any:
+        loss = tensors if isinstance(tensors, Tensor) else tensors[0]
+        if not self.looking and (self.trace.bad or not _wrong(loss)):
+            return old(tensors, *args, **kwargs)
+        with self._timed():
+            self.site = self._read(loss)
+            chained = [x for x in self._leaves if x.grad is None or not x.grad.any()] if self.looking else []
+        try:
+            return old(tensors, *args, **kwargs)
+        finally:
+            with self._timed():
+                for x in chained:
+                    if x.grad is not None:
+                        self.slopes.append(Slope(x.detach().clone(), x.grad.detach().clone(), False))
+                if self.looking:
+                    self._gradients()
+                self.site = ""
+
+    _leaves: tuple[Tensor, ...] = ()
+
+    def _read(self, loss: Tensor) -> str:
+        """Before backward: where it is, what it is made of, whom it reaches."""
+        site, text = _where()
+        found = self.trace.losses.setdefault(site, Loss(site, text))
+        value = float(loss.detach()) if loss.numel() == 1 else math.nan
+        found.values.append(value)
+        if _wrong(loss) and not self.trace.bad:
+            operation = first_bad(loss)
+            self._bad(f"the loss of {site} became {value}" + (f": {operation}" if operation else ""))
+        reading = read(loss)
+        self._leaves = reading.leaves
+        found.operations |= reading.operations
+        found.inputs |= bool(reading.leaves)
+        self.reached |= reading.parameters
+        for name, module in self.modules.items():
+            own = [p for p in module.parameters() if id(p) in reading.parameters]
+            if not own:
+                continue
+            found.reaches.add(name)
+            held = own[0].grad is not None and bool(own[0].grad.any())
+            if not held:
+                self.pending[name] = set()
+                self.uncleared.discard(name)
+            elif name in self.uncleared:
+                found.stale.add(name)
+            self.pending.setdefault(name, set()).add(site)
+        seen.loss(self, found, reading, loss)
+        return site
+
+    def _gradients(self) -> None:
+        """After backward: how large the gradient of every network is, at both of its ends."""
+        for name in self.trace.losses[self.site].reaches:
+            layers = [p for p in self.modules[name].parameters() if p.grad is not None and p.ndim > 1]
+            sizes = [float(p.grad.norm()) / p.numel() ** 0.5 for p in layers if p.grad is not None]
+            if not sizes:
+                continue
+            network = self.trace.networks[name]
+            network.note("gradient", math.sqrt(sum(float(p.grad.norm()) ** 2 for p in layers if p.grad is not None)))
+            if len(sizes) > 1:
+                network.note("first gradient", sizes[0])
+                network.note("last gradient", sizes[-1])
+            if not self.trace.bad and not all(map(math.isfinite, sizes)):
+                worst = next(n for n, p in reversed(list(self.modules[name].named_parameters())) if _nan(p.grad))
+                self._bad(f"the gradient of {name} became infinite or NaN in backward at {self.site}, first in {worst}")
+
+    def _grad(self, old: Callable[..., Any], outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        found = old(outputs, inputs, *args, **kwargs)
+        if self.looking:
+            with self._timed():
+                x = inputs if isinstance(inputs, Tensor) else inputs[0]
+                if not isinstance(x, nn.Parameter) and isinstance(found[0], Tensor):
+                    kept = bool(kwargs.get("create_graph", False))
+                    self.slopes.append(Slope(x.detach().clone(), found[0].detach().clone(), kept))
+        return found
+
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if not self.looking:
+            return
+        with self._timed():
+            if optimizer not in self.optimizers:
+                self.optimizers.append(optimizer)
+            own = [p for group in optimizer.param_groups for p in group["params"]]
+            self.before[id(optimizer)] = own, [p.detach().clone() for p in own]
+            ids = {id(p) for p in own}
+            for name, module in self.modules.items():
+                if any(id(p) in ids for p in module.parameters()):
+                    for site in self.pending.get(name, ()):
+                        self.trace.losses[site].moves.add(name)
+                    self.uncleared.add(name)
+
+    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        self.counts[id(optimizer)] = self.counts.get(id(optimizer), 0) + 1
+        if not self.looking:
+            self.rounds += not self.optimizers or optimizer is self.optimizers[0]
+            if self.rounds >= self.next and self._allowed():
+                self._open()
+            return
+        with self._timed():
+            if id(optimizer) in self.before:
+                self._moved(*self.before.pop(id(optimizer)))
+            self.stepped.add(id(optimizer))
+            if all(id(one) in self.stepped for one in self.optimizers) or len(self.calls) > 500:
+                self._close()
+
+    def _moved(self, own: list[Tensor], before: list[Tensor]) -> None:
+        with torch.no_grad():
+            index = {id(p): k for k, p in enumerate(own)}
+            for name, module in self.modules.items():
+                mine = [index[id(p)] for p in module.parameters() if id(p) in index]
+                if not mine:
+                    continue
+                change = math.sqrt(sum(float((own[k].detach() - before[k]).square().sum()) for k in mine))
+                size = math.sqrt(sum(float(before[k].square().sum()) for k in mine))
+                network = self.trace.networks[name]
+                network.note("update", change / max(size, 1e-30))
+                network.note("weights", size)
+
+    # --- looks
+
+    def _allowed(self) -> bool:
+        return self.own < FREE + SHARE * (time.perf_counter() - self.began)
+
+    def _open(self) -> None:
+        self.looking = True
+        self.stepped.clear()
+        self.uncleared |= {name for name in self.modules if self.trace.networks[name].curves.get("update")}
+
+    def _close(self) -> None:
+        self.trace.looks.append(max(self.counts.values()))
+        with suppress(RuntimeError):  # a network that cannot be asked again
+            seen.look(self)
+        self.calls.clear()
+        self.slopes.clear()
+        self.before.clear()
+        self.stepped.clear()
+        self.rounds += 1
+        self.next = self.rounds + max(1, self.rounds // RARER) if self.rounds >= DENSE else self.rounds
+        self.looking = self.next <= self.rounds and self._allowed()
+        if self.looking:
+            self._open()
+
+    def _bad(self, text: str) -> None:
+        self.trace.bad, self.trace.bad_at = text, max(self.counts.values(), default=0)
+        self.on_bad(text)
+
+    def _parameters(self) -> None:
+        """Which parameters nobody moves."""
+        held = {id(p) for one in self.optimizers for group in one.param_groups for p in group["params"]}
+        for name, module in self.modules.items():
+            own = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+            start = self.last[f"start {name}"][0]
+            network = self.trace.networks[name]
+            network.unowned = tuple(n for n, p in own if id(p) not in held) if self.optimizers else ()
+            network.without = tuple(n for n, p in own if id(p) in held and id(p) not in self.reached)
+            network.still = tuple(
+                n for (n, p), was in zip(own, start, strict=False) if id(p) in held and _marks([p])[0] == was
+            )
+
+
+def _marks(parameters: Iterable[Tensor]) -> list[tuple[float, float]]:
+    """Two numbers of each parameter that any step changes."""
+    with torch.no_grad():
+        return [(float(p.double().sum()), float(p.double().square().sum())) for p in parameters]
+
+
+def _place(x: Tensor) -> int:
+    try:
+        return x.untyped_storage().data_ptr() or -id(x)
+    except (RuntimeError, NotImplementedError):
+        return -id(x)
+
+
+def _wrong(loss: Tensor) -> bool:
+    """Is this loss no finite number? Where it lies elsewhere than on the CPU, asking would wait for it."""
+    return loss.device.type == "cpu" and loss.numel() == 1 and not math.isfinite(float(loss.detach()))
+
+
+def _nan(x: Tensor | None) -> bool:
+    return x is not None and not bool(x.isfinite().all())
+
+
+def _where() -> tuple[str, str]:
+    """The line of the user's code that is being run, as train.py:41, and its text."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith((OURS, THEIRS)) and "contextlib" not in name:
+            return f"{Path(name).name}:{frame.f_lineno}", linecache.getline(name, frame.f_lineno).strip()
+        frame = frame.f_back
+    return "?", ""
+
+
+def rows(x: Tensor) -> np.ndarray:
+    """As numbers (n, d), float32."""
+    return x.detach().reshape(len(x), -1).float().cpu().numpy()
