@@ -99,6 +99,10 @@ def _rank(z: Tensor) -> float:
 def _guessed(watch: "Watch", found: Loss, guessed: Guessed) -> None:
     """A squared error: of denoisers, autoencoders and regressions."""
     error = guessed.error.float()
+    if guessed.wanted is not None and guessed.wanted.numel() == len(guessed.wanted):
+        whole = guessed.wanted.unique()
+        if 2 < len(whole) <= 100 and bool((whole == whole.round()).all()):
+            found.facts["whole targets"] = float(len(whole))
     calls = [call for call in watch.calls if call.output.shape == error.shape]
     if not calls:
         return
@@ -108,9 +112,6 @@ def _guessed(watch: "Watch", found: Loss, guessed: Guessed) -> None:
     spread = float(wanted.flatten(1).var(0).mean()) if len(wanted) > 1 else 0.0
     if spread < 1e-12:
         return
-    whole = wanted.unique()
-    if 2 < len(whole) <= 100 and bool((whole == whole.round()).all()) and wanted.numel() == len(wanted):
-        found.facts["whole targets"] = float(len(whole))
     found.note("explained", 1 - float(error.square().mean()) / spread)
     x = call.inputs[0]
     found.facts["rebuilds"] = float(x.shape == wanted.shape and bool(torch.allclose(x.float(), wanted, atol=1e-6)))
@@ -161,6 +162,11 @@ def look(watch: "Watch") -> None:
         if call.source == "data" and call.inputs[0].is_floating_point() and call.inputs[0].ndim > 1:
             watch.trace.networks[call.network].note("input sd", float(call.inputs[0].float().std()))
             watch.trace.networks[call.network].note("input mean", float(call.inputs[0].float().mean()))
+        out = call.output.detach().float().flatten(1) if call.output.ndim > 1 else None
+        if out is not None and out.shape[1] > 1 and len(out) >= 16:
+            size = float(out.square().sum(1).mean().sqrt())
+            watch.trace.networks[call.network].note("spread of outputs", float(out.var(0).sum().sqrt()) / max(size, 1e-30))
+    _pairs(watch)
     for judge in {call.network for call in watch.calls}:
         mine = [call for call in watch.calls if call.network == judge]
         makers = {call.source for call in mine} & set(watch.modules) - {judge}
@@ -169,6 +175,16 @@ def look(watch: "Watch") -> None:
             _game(watch, maker, judge, real, [call for call in mine if call.source == maker])
         if not makers:
             _chained(watch, judge, mine)
+
+
+def _pairs(watch: "Watch") -> None:
+    """Rows that two networks are given side by side."""
+    given = {call.network: call for call in watch.calls if call.source == "data"}
+    if len(given) != 2:
+        return
+    one, other = given.values()
+    if len(one.inputs[0]) == len(other.inputs[0]) and one.output.shape == other.output.shape:
+        _keep(watch, ("pairs", one.network, other.network), (_rows(one.inputs[0]), _rows(other.inputs[0])))
 
 
 def energy(x: Tensor, out: Tensor) -> Tensor | None:
@@ -223,7 +239,7 @@ def _game(watch: "Watch", maker: str, judge: str, real: list["Call"], made: list
     _keep(watch, ("real", maker, judge), _rows(real[0].inputs[0]))
     _keep(watch, ("made", maker, judge), _rows(made[-1].inputs[0]))
     watch.last.setdefault(("first", maker, judge), [_rows(made[-1].inputs[0])])  # type: ignore[arg-type]
-    if real[0].output.shape == real[0].inputs[0].shape:
+    if real[0].output.shape == real[0].inputs[0].shape and real[0].output.numel() > len(a):
         with untouched(module), torch.no_grad():
             x = real[0].inputs[0][:ASKED]
             noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).to(x) * (x.max() - x.min()) + x.min()
@@ -245,7 +261,7 @@ def _slope(module: nn.Module, x: Tensor) -> float:
     x = x.detach()[:ASKED].clone().requires_grad_()
     with untouched(module), torch.enable_grad():
         out = module(x)
-        if out.shape == x.shape:
+        if out.shape == x.shape and x.numel() > len(x):
             out = (out - x).flatten(1).square().mean(1)
         (slope,) = torch.autograd.grad(out.sum(), x)
     return float(slope.flatten(1).norm(dim=1).mean())
@@ -253,8 +269,8 @@ def _slope(module: nn.Module, x: Tensor) -> float:
 
 def _chained(watch: "Watch", judge: str, mine: list["Call"]) -> None:
     """An energy whose samples come from chains that follow its slope."""
-    steps = [one for one in watch.slopes if not one.kept and one.x.ndim > 1]
-    if len(steps) < 2 or steps[0].x.shape != steps[-1].x.shape:
+    steps = [one for one in watch.slopes if one.x.ndim > 1]
+    if len(steps) < 3 or any(x.x.shape != y.x.shape or x.x.equal(y.x) for x, y in zip(steps, steps[1:], strict=False)):
         return
     asked = [call for call in mine if call.pulls and call.source != "leaf" and call.inputs[0].shape[1:] == steps[0].x.shape[1:]]
     last = steps[-1].x.flatten(1)
@@ -297,6 +313,9 @@ def finish(watch: "Watch") -> None:
     for (maker, judge), game in watch.trace.games.items():
         game.real, game.made = (_kept(watch, (part, maker, judge)) for part in ("real", "made"))
         game.first_made = watch.last.get(("first", maker, judge), [NONE])[0]  # type: ignore[call-overload]
+    for where, kept in watch.last.items():
+        if where[0] == "pairs":
+            watch.trace.pairs[where[1:]] = tuple(np.concatenate(part) for part in zip(*kept, strict=True))  # type: ignore[index]
     for site, found in watch.trace.losses.items():
         labelled = watch.last.get(("labelled", site), [])  # type: ignore[call-overload]
         if labelled:

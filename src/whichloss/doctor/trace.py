@@ -91,6 +91,7 @@ class Trace:
     networks: dict[str, Network] = field(default_factory=dict)
     losses: dict[str, Loss] = field(default_factory=dict)
     games: dict[tuple[str, str], Game] = field(default_factory=dict)
+    pairs: dict[tuple[str, str], tuple[np.ndarray, ...]] = field(default_factory=dict)  # rows given to two networks
     bad: str = ""  # where something stopped being a finite number, and by which operation
     bad_at: int = 0  # the step
     ended: str = "finished"

@@ -167,7 +167,8 @@ class Watch:
             if self.looking and self.site:
                 with torch.no_grad():
                     x = call.inputs[0]
-                    own = slope * (call.output - x) if x.shape == call.output.shape else slope  # an autoencoder's energy
+                    rebuilt = x.shape == call.output.shape and x.numel() > len(x)  # an autoencoder's energy
+                    own = slope * (call.output - x) if rebuilt else slope
                     each = slope.detach().reshape(len(slope), -1).norm(dim=1) if slope.ndim else slope.abs()
                     call.pulls[self.site] = call.pulls.get(self.site, 0.0) + float(own.sum())
                     call.sizes[self.site] = float(each.mean())

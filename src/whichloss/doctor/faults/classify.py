@@ -18,11 +18,11 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
     x, y = labelled(data)
     classes, dim = int(y.max()) + 1, x.shape[1]
     if fault == "unscaled":
-        x = x * 60 + 400
+        x = x * 3000 + 3e4
     if fault == "constant input":
         x = x * 0
     if fault == "saturated":
-        x = x * 50
+        x = x * 1000
     if fault == "label leak":
         x = torch.cat([x, y[:, None].float()], 1)
     if fault == "random labels":
@@ -33,7 +33,7 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
     if fault == "rare classes":
         rare = (y > 0) & (torch.rand(len(y)) > 0.03 * classes / 2)
         y, x = y[~rare], x[~rare]
-        x = x + 6 * torch.randn_like(x)
+        x = x + 2.5 * torch.randn_like(x)
     if fault == "few rows":
         x, y = x[:BATCH], y[:BATCH]
     act = {"saturated": nn.Tanh, "sigmoids": nn.Sigmoid}.get(fault, nn.ReLU)
@@ -46,7 +46,7 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
     if fault == "large weights":
         with torch.no_grad():
             for p in net.parameters():
-                p.mul_(60)
+                p.mul_(300)
     rate = {"rate too high": 3.0, "rate too low": 1e-8, "rate of 0": 0.0}.get(fault, 3e-3)
     held = list(net.parameters())[2:] if fault == "layer forgotten" else list(net.parameters())
     optimizer = torch.optim.Adam(held, lr=rate)

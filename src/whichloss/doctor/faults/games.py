@@ -137,7 +137,7 @@ SHARED = (
     Fault("maker cut", ("contract: graph cut",), True),
     Fault("shared gradient", ("contract: wrong player moved",), True),
     Fault("judge never cleared", ("contract: gradient never cleared",), True),
-    Fault("noise of 0", ("mode collapse",)),
+    Fault("noise of 0", ("contract: input without content", "mode collapse"), True),
 )
 GAN = Family("gan", DATA, _of("gan"), (
     *SHARED,
@@ -166,5 +166,5 @@ EBGAN = Family("ebgan", DATA, _of("ebgan"), (
     Fault("margin too large", ("margin always on",)),
     Fault("target detached", ("contract: half an energy",), True),
     Fault("identity", ("judge rebuilds anything",)),
-    Fault("noise of 0", ("mode collapse",)),
+    Fault("noise of 0", ("contract: input without content", "mode collapse"), True),
 ))  # fmt: skip

@@ -14,7 +14,16 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         reach, wide, follows = game.late("chain reach"), game.late("chain sd"), game.late("follows", 1.0)
         if reach is None or wide is None or follows is None:
             continue
-        if not wide < 4:
+        if abs(follows) > 0.999:
+            yield say.fault(
+                "chains without noise",
+                "Every step of the chains is along the slope alone: they climb to a peak instead of drawing samples.",
+                "The noise of Langevin's step is missing.",
+                "x = x - step / 2 * slope + sqrt(step) * torch.randn_like(x).",
+                {"step along the slope": abs(follows)},
+                "Welling & Teh, 2011",
+            )
+        if not wide < 2.5:
             yield say.fault(
                 "chains running away",
                 f"The samples of the chains spread to {wide:.3g} times the data.",
@@ -31,15 +40,6 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 "Lengthen the step, or take more of them.",
                 {"chain reach": reach},
                 "Nijkamp et al., 2020",
-            )
-        elif abs(follows) > 0.999:
-            yield say.fault(
-                "chains without noise",
-                "Every step of the chains is along the slope alone: they climb to a peak instead of drawing samples.",
-                "The noise of Langevin's step is missing.",
-                "x = x - step / 2 * slope + sqrt(step) * torch.randn_like(x).",
-                {"step along the slope": abs(follows)},
-                "Welling & Teh, 2011",
             )
         gap = [abs(a - b) for a, b in zip(game.curves["real score"], game.curves["made score"], strict=True)]
         early, end = late(gap[: max(3, len(gap) // 3)], 1.0), late(gap, 0.2)

@@ -56,7 +56,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 {"mean cosine": cosine or 1.0, "effective rank": rank or 1.0},
                 "Wang & Isola, 2020",
             )
-        elif rank is not None and rank < 0.12 * facts["directions"] and right < 0.9:
+        elif rank is not None and rank < 0.2 * facts["directions"] and right < 0.9:
             yield say.fault(
                 "dimensional collapse",
                 f"The embeddings at {loss.site} use {rank:.1f} of {facts['directions']:.0f} directions.",

@@ -7,12 +7,12 @@ from ..say import Say
 from ..trace import Trace
 
 
-ALIKE = 0.9  # of the looks that show a direction
+FIRST, ALIKE = 8, 0.9  # looks, before penalties balance the pulls; the share of them that shows one direction
 
 
 def _sign(pulls: list[float]) -> int:
     """The direction that nearly all looks show, or 0."""
-    known = [p for p in pulls if p]
+    known = [p for p in pulls if p][:FIRST]
     up = sum(p > 0 for p in known)
     if len(known) < 2 or ALIKE > max(up, len(known) - up) / len(known):
         return 0

@@ -12,14 +12,14 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         right = loss.curves.get("binary accuracy", [])
         if len(right) < 5 or not loss.facts.get("logits") or any(set(players) & loss.moves for players in trace.games):
             continue
-        first = right[: max(3, len(right) // 5)]
+        later = right[len(right) // 6 :]
         ones = loss.late("share of ones", 1.0) or 0.0
-        if min(first[1:]) > 0.97 and min(right[1:]) > 0.97 and 0.2 < ones < 0.8:
+        if min(later) > 0.97 and 0.2 < ones < 0.8:
             yield say.fault(
                 "noise too easy",
-                f"From the start {min(first[1:]):.0%} are told right at {loss.site}: there is nothing left to learn.",
+                f"Almost from the start {min(later):.0%} are told right at {loss.site}: there is nothing left to learn.",
                 "The noise lies far from the data, so any rough boundary tells them apart.",
                 "Noise nearer to the data: its own mean and covariance.",
-                {"right at the start": min(first[1:])},
+                {"told right": min(later)},
                 "Gutmann & Hirayama, 2012",
             )
