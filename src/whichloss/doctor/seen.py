@@ -52,7 +52,7 @@ def _told(watch: "Watch", found: Loss, told: Told) -> None:
     if log_p.ndim != 2 or not len(log_p) or told.axis not in (-1, -2):
         return
     rows, width = log_p.shape
-    known = log_p > -1e4  # what is masked is no choice
+    known = log_p > -1e7  # what is masked is no choice
     count = int(known.sum(1).float().median())
     choices = torch.arange(rows, device=labels.device)
     square = width in (rows, rows - 1) and len(labels.unique()) == rows or width == 2 * rows

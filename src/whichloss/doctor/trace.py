@@ -20,6 +20,7 @@ class Network:
     name: str
     parameters: int = 0
     unowned: tuple[str, ...] = ()  # parameters that no optimiser holds
+    alike: tuple[str, ...] = ()  # whose rows were all equal at the start
     still: tuple[str, ...] = ()  # held by an optimiser, yet as they were at the start
     without: tuple[str, ...] = ()  # held by an optimiser, and no loss ever reached them
     curves: dict[str, Curve] = field(default_factory=dict)

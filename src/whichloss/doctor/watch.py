@@ -98,6 +98,8 @@ class Watch:
         self.modules[name] = module
         own = [p for p in module.parameters() if p.requires_grad]
         found = Network(name, sum(p.numel() for p in own))
+        alike = [n for n, p in module.named_parameters() if p.ndim > 1 and len(p) > 1 and bool((p == p[:1]).all())]
+        found.alike = tuple(alike)
         found.facts["ends in tanh"] = float(isinstance([module, *module.modules()][-1], nn.Tanh))
         self.trace.networks[name] = found
         self.last[f"start {name}"] = [_marks(own)]
@@ -240,7 +242,8 @@ class Watch:
                 network.note("first gradient", sizes[0])
                 network.note("last gradient", sizes[-1])
             if not self.trace.bad and not all(map(math.isfinite, sizes)):
-                worst = next(n for n, p in reversed(list(self.modules[name].named_parameters())) if _nan(p.grad))
+                named = reversed(list(self.modules[name].named_parameters()))
+                worst = next((n for n, p in named if _nan(p.grad)), "its size")
                 self._bad(f"the gradient of {name} became infinite or NaN in backward at {self.site}, first in {worst}")
 
     def _grad(self, old: Callable[..., Any], outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:

@@ -18,11 +18,9 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
     x, y = labelled(data)
     classes, dim = int(y.max()) + 1, x.shape[1]
     if fault == "unscaled":
-        x = x * 3000 + 3e4
+        x = x * 60 + 400
     if fault == "constant input":
         x = x * 0
-    if fault == "saturated":
-        x = x * 1000
     if fault == "label leak":
         x = torch.cat([x, y[:, None].float()], 1)
     if fault == "random labels":
@@ -31,34 +29,30 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
         wrong = torch.rand(len(y)) < 0.4
         y = torch.where(wrong, torch.randint(0, classes, y.shape), y)
     if fault == "rare classes":
-        rare = (y > 0) & (torch.rand(len(y)) > 0.03 * classes / 2)
-        y, x = y[~rare], x[~rare]
-        x = x + 2.5 * torch.randn_like(x)
+        y, classes = (y == 0).long(), 2
+        left_out = (y > 0) & (torch.rand(len(y)) > 0.15)
+        y, x = y[~left_out], x[~left_out]
+        x = x + 2 * torch.randn_like(x)
     if fault == "few rows":
         x, y = x[:BATCH], y[:BATCH]
-    act = {"saturated": nn.Tanh, "sigmoids": nn.Sigmoid}.get(fault, nn.ReLU)
+    act = {"sigmoids": nn.Sigmoid}.get(fault, nn.ReLU)
     hidden = [width] * (12 if fault == "sigmoids" else 2)
     net = mlp(x.shape[1], *hidden, classes, act=act)
     if fault == "dead":
         for layer in net:
             if isinstance(layer, nn.Linear):
                 nn.init.constant_(layer.bias, -10.0)
-    if fault == "large weights":
-        with torch.no_grad():
-            for p in net.parameters():
-                p.mul_(300)
+    if fault == "weights of 0":
+        for p in net.parameters():
+            nn.init.zeros_(p)
     rate = {"rate too high": 3.0, "rate too low": 1e-8, "rate of 0": 0.0}.get(fault, 3e-3)
     held = list(net.parameters())[2:] if fault == "layer forgotten" else list(net.parameters())
-    optimizer = torch.optim.Adam(held, lr=rate)
-    if fault == "rate too high":
-        optimizer = torch.optim.SGD(held, lr=30.0)
+    optimizer: torch.optim.Optimizer = torch.optim.Adam(held, lr=rate)
+    if fault in ("rate too high", "unscaled", "sum over the batch"):
+        optimizer = torch.optim.SGD(held, lr={"unscaled": 0.01, "sum over the batch": 0.5}.get(fault, 30.0))
     watch = Watch({"net": net}, [optimizer], f"classify {fault}").start()
     yield watch
-    first = None
     for a, b in batches(x, min(BATCH, len(x)), STEPS, y):
-        if fault == "one batch":
-            first = first or (a, b)
-            a, b = first
         if fault != "never cleared":
             optimizer.zero_grad()
         if fault == "cut":
@@ -77,6 +71,8 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
             loss = -(z.relu().log()[torch.arange(len(b)), b]).mean()
         elif fault == "labels shifted":
             loss = F.cross_entropy(z, b.roll(1))
+        elif fault == "sum over the batch":
+            loss = F.cross_entropy(z, b, reduction="sum")
         else:
             loss = F.cross_entropy(z, b)
         loss.backward()
@@ -104,15 +100,14 @@ FAULTS = (
     Fault("rate too low", ("learning rate too low", "contract: does not move")),
     Fault("dead", ("dead units", "contract: does not move")),
     Fault("sigmoids", ("vanishing gradient",)),
-    Fault("saturated", ("scale of the data", "saturated units")),
-    Fault("large weights", ("weights too large at the start", "learning rate too high")),
-    Fault("unscaled", ("scale of the data",)),
+    Fault("weights of 0", ("contract: units alike",), True),
+    Fault("sum over the batch", ("learning rate too high", "non-finite")),
+    Fault("unscaled", ("scale of the data", "non-finite")),
     Fault("random labels", ("labels without signal",)),
     Fault("labels shifted", ("labels without signal",)),
     Fault("label noise", ("wrong labels",)),
     Fault("rare classes", ("most frequent class only",)),
     Fault("label leak", ("label among the inputs",)),
-    Fault("one batch", ("same rows again",)),
     Fault("log of 0", ("non-finite",)),
 )
-FAMILY = Family("classify", ("digits", "moons", "blobs"), loop, FAULTS)
+FAMILY = Family("classify", ("digits", "wine", "blobs"), loop, FAULTS)

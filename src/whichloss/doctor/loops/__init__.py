@@ -1,26 +1,31 @@
 """What is wrong with a training loop: one rule a file, each a pure reading of the `Trace`.
 
 Rules named "contract: ..." are told by what the code does, whatever comes of it. The others are symptoms: each says in
-its own file which outcome makes it a fault; else it is a note, or nothing.
+its own file which outcome makes it a fault; else it is a note, or nothing. Causes come before what follows from them.
 """
 
 from importlib import import_module
-from pkgutil import iter_modules
 
 from ...task import Finding
 from ..say import Say
 from ..trace import Trace
 
 FEWEST = 5  # looks, for anything but what the code does
+RULES = (
+    "softmax", "wrong_loss", "given_away", "units_alike", "signs", "wrong_player", "penalty", "energy_cut",
+    "chain_gradients", "normal", "cut", "parameters_of_nobody", "no_step", "never_cleared", "inputs", "out_of_reach",
+    "non_finite", "labels", "pairs", "same_batch", "start", "exploding", "too_slow", "chains", "too_easy", "clipped_judge",
+    "margin", "copying_judge", "certain_judge", "blind_judge", "denoiser", "bounded", "contrast", "majority", "vanishing",
+    "dead", "saturated", "collapse", "same_output", "guessing",
+)  # fmt: skip  # causes first, then what follows from them
 
 
 def examine(trace: Trace) -> tuple[Finding, ...]:
-    """All findings on a loop, what the code does first."""
+    """All findings on a loop, the likeliest cause first."""
     say = Say(trace.name)
-    rules = [import_module(f"{__name__}.{found.name}").rule for found in iter_modules(__path__)]
+    rules = [import_module(f"{__name__}.{name}").rule for name in RULES]
     found = [finding for rule in rules for finding in rule(trace, say)]
     contracts = [f for f in found if f.rule.startswith("contract")]
-    symptoms = [f for f in found if not f.rule.startswith("contract")] if len(trace.looks) >= FEWEST else []
-    broken = [f for f in symptoms if f.rule == "non-finite"]
-    symptoms = broken or symptoms
-    return (*contracts, *sorted(symptoms, key=lambda f: f.level == "note"))
+    symptoms = [f for f in found if not f.rule.startswith("contract")] if len(trace.looks) >= FEWEST or trace.bad else []
+    once = {(f.rule, f.says): f for f in (*contracts, *symptoms)}
+    return tuple(sorted(once.values(), key=lambda f: f.level == "note"))
