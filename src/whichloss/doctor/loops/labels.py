@@ -23,7 +23,7 @@ def _tells(x: np.ndarray, y: np.ndarray) -> int | None:
 
 
 def _neighbours(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float | None]:
-    """How often neighbours tell a label, how often they would if labels were dealt (the most of many), and the share of
+    """How often neighbours share a label, how often they would if labels were dealt (the most of many), the share of
     rows whose neighbours all agree on another label, where most neighbours agree."""
     from sklearn.neighbors import NearestNeighbors
 
@@ -33,10 +33,8 @@ def _neighbours(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float | Non
     classes = int(y.max()) + 1
 
     def right(y: np.ndarray) -> float:
-        votes = np.zeros((len(y), classes))
-        np.add.at(votes, (np.arange(len(y))[:, None], y[others]), 1)
-        told = votes.argmax(1) == y
-        return float(np.mean([told[y == k].mean() for k in np.unique(y)]))
+        alike = (y[others] == y[:, None]).mean(1)
+        return float(np.mean([alike[y == k].mean() for k in np.unique(y)]))
 
     generator = np.random.Generator(np.random.PCG64(1))
     dealt = [right(generator.permutation(y)) for _ in range(DEALT)]
@@ -70,14 +68,14 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             continue
         right, chance, agree = _neighbours(x, y)
         entropy = loss.late("cross-entropy", 0.25)
-        found = {"neighbours right": right, "by chance": chance}
+        found = {"neighbours alike": right, "by chance": chance}
         if right <= chance:
             if (skill(loss) or 0.0) < 0.9 or loss.facts["classes"] <= 2:
                 pass
             yield say.fault(
                 "labels without signal",
-                f"Rows that are alike do not have like labels at {loss.site}: neighbours tell {right:.1%} of {len(x)} rows right, each "
-                f"class counted alike; with labels dealt at random they would tell up to {chance:.1%}.",
+                f"Rows that are alike do not have like labels at {loss.site}: {right:.1%} of the nearest rows share a "
+                f"row\'s label, each class counted alike; with labels dealt at random it would be up to {chance:.1%}.",
                 "Labels were shuffled or joined to the wrong rows, or the rows say nothing about them.",
                 "Compare a few rows with their labels by hand; no loss can help.",
                 found,
