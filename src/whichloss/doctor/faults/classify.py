@@ -32,7 +32,7 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
         y, classes = (y == 0).long(), 2
         left_out = (y > 0) & (torch.rand(len(y)) > 0.15)
         y, x = y[~left_out], x[~left_out]
-        x = x + 2 * torch.randn_like(x)
+        x = x + torch.randn_like(x)
     if fault == "few rows":
         x, y = x[:BATCH], y[:BATCH]
     act = {"sigmoids": nn.Sigmoid}.get(fault, nn.ReLU)
@@ -48,8 +48,8 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
     rate = {"rate too high": 3.0, "rate too low": 1e-8, "rate of 0": 0.0}.get(fault, 3e-3)
     held = list(net.parameters())[2:] if fault == "layer forgotten" else list(net.parameters())
     optimizer: torch.optim.Optimizer = torch.optim.Adam(held, lr=rate)
-    if fault in ("rate too high", "unscaled", "sum over the batch"):
-        optimizer = torch.optim.SGD(held, lr={"unscaled": 0.01, "sum over the batch": 0.5}.get(fault, 30.0))
+    if fault in ("rate too high", "unscaled", "sum over the batch", "rare classes"):
+        optimizer = torch.optim.SGD(held, lr={"unscaled": 0.01, "rare classes": 0.01, "sum over the batch": 0.5}.get(fault, 30.0))
     watch = Watch({"net": net}, [optimizer], f"classify {fault}").start()
     yield watch
     for a, b in batches(x, min(BATCH, len(x)), STEPS, y):
