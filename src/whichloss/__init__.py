@@ -18,6 +18,7 @@ __all__ = [
     "read",
     "read_pictures",
     "samplers",
+    "watch",
 ]
 
 # Looked up on first use, so that `import whichloss` and `whichloss --help` stay quick.
@@ -31,6 +32,7 @@ _HOME = {
     "load": "study.model",
     "read": "data",
     "read_pictures": "data",
+    "watch": "watching",
 }
 
 

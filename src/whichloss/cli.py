@@ -21,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Which training loss fits my data best, and why?",
 )
-DECIDED, INTERNAL, STOPPED, TIE = 0, 1, 130, 3
+DECIDED, INTERNAL, STOPPED, TIE, FAULTS = 0, 1, 130, 3, 4
 GO_ON = " Finished runs are kept; run the same command again to go on."
 
 Source = Annotated[
@@ -431,6 +431,52 @@ def check(
     answer = compare_with_formula(function, loss, args=pairs(arguments), seconds=seconds)
     typer.echo(answer.json() if json else str(answer))
     raise typer.Exit(answer.code)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def doctor(
+    context: typer.Context,
+    target: Annotated[
+        Path, typer.Argument(metavar="RUN|TRAIN.py", help="The folder of a comparison, or a script that trains.")
+    ],
+    page: Annotated[Path, typer.Option(help="Where the page of a script goes.")] = Path("whichloss-health.html"),
+    seconds: Annotated[float | None, typer.Option(help="Stop the script after so long.")] = None,
+) -> None:
+    """Say why a training does not work: of a comparison's runs, or of your own script, which is run and watched.
+
+    Arguments after the script's name are the script's. Exit code 4 where a fault is found.
+    """
+    if target.is_dir():
+        from .comparison import open_run
+        from .report.text import findings
+
+        found = open_run(target).study.findings
+        for line in findings(found):
+            _print(line)
+    else:
+        from .watching import run
+
+        found = run(target, context.args, page, seconds).findings
+    raise typer.Exit(FAULTS if any(f.level == "fault" for f in found) else DECIDED)
+
+
+bench = typer.Typer(no_args_is_help=True, help="Benchmarks that anyone can run again.")
+app.add_typer(bench, name="bench")
+
+
+@bench.command()
+def faults(
+    full: Annotated[bool, typer.Option("--full", help="Every data set, width and seed: about an hour.")] = False,
+    families: Annotated[str, typer.Option(help="Some kinds of training only, with commas.")] = "",
+    workers: Annotated[int | None, typer.Option(help="Processes; one per core by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write all runs to this JSON file.")] = None,
+) -> None:
+    """Plant faults in training loops, and count which the doctor finds and names, and what it says of healthy ones."""
+    from .report.faults import lines
+    from .watching import bench as plant
+
+    for line in lines(plant(full=full, families=families.split(",") if families else None, workers=workers, out=out)):
+        typer.echo(line)
 
 
 @app.command()

@@ -1,11 +1,12 @@
 """The study in a terminal and in a notebook: the ranking table and the closing lines."""
 
 import html
-from collections.abc import Container
+from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..objectives import Aligner, Embedder
 from ..study.records import Row, Study
+from ..task import Finding
 from .lookup import columns_of, compared, of_role, searched, several_labels, things, wanted
 from .ranking import skill
 from .wording import score_name
@@ -247,6 +248,16 @@ def predicts(study: Study, row: Row) -> str:
         heat = f"a temperature of {figures(mean['temperature'])}"
         parts += [f"{heat} takes log-loss from {before} to {after}"] * (before != after)
     return "; ".join(parts)
+
+
+def findings(found: Sequence[Finding]) -> Iterator[str]:
+    """All findings of a comparison, the faults of each objective first."""
+    for f in sorted(found, key=lambda f: (f.objective, f.level)):
+        yield f"[bold]{escape(f.objective)}[/] {f.level}: {escape(f.rule)}: {escape(f.says)}"
+        yield f"  cause: {escape(f.cause)}"
+        yield f"  remedy: {escape(f.remedy)}"
+    if not found:
+        yield "No fault and nothing to note."
 
 
 def faults(study: Study) -> list[str]:

@@ -1,0 +1,94 @@
+"""The benchmark of planted faults: ordinary loops, one fault in each, healthy twins, and how often the doctor names it.
+
+Thresholds of the rules were set on the first width of every data set (`tuned`), and are scored on the second.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import UserError, nearest
+from ..loops import examine
+from . import classify, contrastive, denoise, energies, games
+from .base import WIDTHS, Family
+
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        classify.FAMILY, games.GAN, games.WGAN, games.WGAN_GP, games.EBGAN, energies.CHAINS, energies.NCE,
+        denoise.FAMILY, contrastive.FAMILY,
+    )
+}  # fmt: skip
+SEEDS, HEALTHY = 3, 12  # of every fault; of every healthy loop
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One run of the benchmark: what was planted ("" = nothing), and what the doctor said."""
+
+    family: str
+    fault: str
+    data: str
+    width: int
+    seed: int
+    found: tuple[str, ...] = ()  # rules of faults, in order
+    notes: tuple[str, ...] = ()
+    right: tuple[str, ...] = ()  # rules that name what was planted
+    contract: bool = False
+    share: float = 0.0  # of the time, spent on watching
+    seconds: float = 0.0
+    ended: str = ""
+
+    @property
+    def place(self) -> int | None:
+        """Which of the faults found names what was planted, from 0."""
+        return next((k for k, rule in enumerate(self.found) if rule in self.right), None)
+
+    @property
+    def tuned(self) -> bool:
+        """Is it of the half on which thresholds were set?"""
+        return self.width == WIDTHS[0]
+
+
+def plant(family: Family, fault: str, data: str, width: int, seed: int) -> Planted:
+    """One loop, watched to its end."""
+    began = time.process_time()
+    loop = family.loop(data, width, seed, fault)
+    watch, error = next(loop), None
+    try:
+        for _ in loop:
+            pass
+    except Exception as raised:  # a planted fault may crash the loop
+        error = raised
+    trace = watch.stop(error)
+    findings = examine(trace)
+    known = next((one for one in family.faults if one.name == fault), None)
+    return Planted(
+        family.name, fault, data, width, seed,
+        tuple(f.rule for f in findings if f.level == "fault"), tuple(f.rule for f in findings if f.level == "note"),
+        known.rules if known else (), bool(known and known.contract), trace.share, time.process_time() - began, trace.ended,
+    )  # fmt: skip
+
+
+def work(job: tuple[str, str, str, int, int], tell: Callable[[Any], None]) -> Planted:
+    """One run, in a worker."""
+    import torch
+
+    torch.set_num_threads(1)
+    family, *rest = job
+    return plant(FAMILIES[family], *rest)
+
+
+def jobs(full: bool, families: Sequence[str] | None) -> Iterator[tuple[str, str, str, int, int]]:
+    """The runs: every fault once in the quick form; on every data set, width and seed in the full one."""
+    for name in families or FAMILIES:
+        if name not in FAMILIES:
+            raise UserError(f"There is no family of faults '{name}': {nearest(name, tuple(FAMILIES))}")
+        family = FAMILIES[name]
+        for data in family.data if full else family.data[:1]:
+            for width in WIDTHS if full else WIDTHS[1:]:
+                for fault in family.faults:
+                    yield from ((name, fault.name, data, width, seed) for seed in range(1, 1 + (SEEDS if full else 1)))
+                for healthy in ("", *family.controls):
+                    yield from ((name, healthy, data, width, seed) for seed in range(1, 1 + (HEALTHY if full else 2)))
