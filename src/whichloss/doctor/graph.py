@@ -34,6 +34,7 @@ class Guessed:
 
     error: Tensor
     wanted: Tensor | None = None
+    constant: bool = False  # does one side learn nothing?
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _squared(node: Any) -> Iterator[tuple[str, Any]]:
         below = [one for one, _ in node.next_functions]
         if below[0] is None:  # written the other way round
             found, wanted = wanted, found
-        yield "guessed", Guessed(found - wanted, wanted)
+        yield "guessed", Guessed(found - wanted, wanted, None in below)
 
 
 def _power(node: Any) -> Iterator[tuple[str, Any]]:
@@ -129,7 +130,7 @@ def _power(node: Any) -> Iterator[tuple[str, Any]]:
     if kind(below[0]) == "Sub":
         sides = [one for one, _ in below[0].next_functions]
         if len(sides) == 2 and (sides[0] is None) != (sides[1] is None):
-            yield "guessed", Guessed(error if sides[1] is None else -error)
+            yield "guessed", Guessed(error if sides[1] is None else -error, constant=True)
 
 
 def _binary(node: Any) -> Iterator[tuple[str, Any]]:

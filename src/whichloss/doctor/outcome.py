@@ -70,4 +70,4 @@ def badly(game: Game) -> bool:
     wide, covered = spread(game), coverage(game)
     if wide is not None and not 0.5 < wide < 2:
         return True
-    return covered is not None and covered[0] < 0.4 * covered[1]
+    return covered is not None and covered[0] < 0.25 * covered[1]

@@ -115,6 +115,8 @@ def _guessed(watch: "Watch", found: Loss, guessed: Guessed) -> None:
     found.note("explained", 1 - float(error.square().mean()) / spread)
     x = call.inputs[0]
     found.facts["rebuilds"] = float(x.shape == wanted.shape and bool(torch.allclose(x.float(), wanted, atol=1e-6)))
+    cut = found.facts["rebuilds"] and call.attached and guessed.constant
+    found.facts["target cut"] = max(found.facts.get("target cut", 0.0), float(bool(cut)))
     found.facts["given away"] = max(found.facts.get("given away", 0.0), _contains(x, wanted, found.facts["rebuilds"]))
     levels = next((t.flatten().float() for t in call.inputs[1:] if t.numel() == len(x)), None)
     if levels is not None:

@@ -25,7 +25,7 @@ from . import seen
 from .graph import first_bad, read
 from .trace import Loss, Network, Trace
 
-SHARE, FREE = 0.04, 0.25  # of the time that looks may take, beside so many seconds
+SHARE, FREE = 0.03, 0.03  # of the time that looks may take, beside so many seconds
 DENSE = 5  # rounds that are all looked at
 RARER = 20  # then one round in every so many of those that have passed
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -101,6 +101,7 @@ class Watch:
         found = Network(name, sum(p.numel() for p in own))
         alike = [n for n, p in module.named_parameters() if p.ndim > 1 and len(p) > 1 and bool((p == p[:1]).all())]
         found.alike = tuple(alike)
+        found.facts["parametrised"] = float(any(hasattr(p, "parametrizations") or hasattr(p, "weight_u") for p in module.modules()))
         found.facts["ends in tanh"] = float(isinstance([module, *module.modules()][-1], nn.Tanh))
         self.trace.networks[name] = found
         self.last[f"start {name}"] = [_marks(own)]

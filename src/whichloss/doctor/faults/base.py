@@ -93,15 +93,20 @@ def points(name: str) -> Tensor:
         k = torch.randint(0, 8, (n,), generator=generator)
         angle = k * (2 * torch.pi / 8)
         x = torch.stack([angle.cos(), angle.sin()], 1) + 0.05 * torch.randn(n, 2, generator=generator)
+    elif name == "normal":
+        x = torch.randn(n, 2, generator=generator) @ torch.tensor([[1.0, 0.8], [0.0, 0.6]])
+    elif name == "moons":
+        from sklearn.datasets import make_moons
+
+        x = torch.from_numpy(make_moons(n, noise=0.1, random_state=0)[0]).float()
     elif name == "line":
         k = torch.randint(0, 3, (n, 1), generator=generator).float()
         x = 2 * k + 0.3 * torch.randn(n, 1, generator=generator)
     else:
         x = labelled(name)[0]
         x = x[:, x.std(0) > 0]
-        if name == "digits":  # the first principal directions, whitened no more than their size
-            _, _, v = torch.linalg.svd(x - x.mean(0), full_matrices=False)
-            x = (x - x.mean(0)) @ v[:8].T
+        _, _, v = torch.linalg.svd(x - x.mean(0), full_matrices=False)  # the first principal directions
+        x = (x - x.mean(0)) @ v[:8].T
     return (x - x.mean(0)) / x.std(0)
 
 

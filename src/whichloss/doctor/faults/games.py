@@ -132,7 +132,7 @@ def _of(kind: str) -> object:
     return made
 
 
-DATA = ("ring8", "line", "digits")
+DATA, PICTURED = ("line", "normal", "moons"), ("digits", "cancer", "wine")
 SHARED = (
     Fault("maker cut", ("contract: graph cut",), True),
     Fault("shared gradient", ("contract: wrong player moved",), True),
@@ -153,7 +153,8 @@ WGAN = Family("wgan", DATA, _of("wgan"), (
     Fault("judge's sign", ("contract: sign",), True),
     Fault("maker's sign", ("contract: sign",), True),
     Fault("clip too tight", ("judge too flat",)),
-    Fault("no clip", ("judge without bound",)),
+    Fault("no clip", ("contract: judge without bound",), True),
+    Fault("clip too loose", ("contract: judge without bound",), True),
 ))  # fmt: skip
 WGAN_GP = Family("wgan-gp", DATA, _of("wgan-gp"), (
     Fault("penalty of 0", ("judge without bound",)),
@@ -161,7 +162,7 @@ WGAN_GP = Family("wgan-gp", DATA, _of("wgan-gp"), (
     Fault("penalty norm", ("contract: penalty norm",), True),
     Fault("judge's sign", ("contract: sign",), True),
 ))  # fmt: skip
-EBGAN = Family("ebgan", DATA, _of("ebgan"), (
+EBGAN = Family("ebgan", PICTURED, _of("ebgan"), (
     Fault("margin too small", ("margin always off",)),
     Fault("margin too large", ("margin always on",)),
     Fault("target detached", ("contract: half an energy",), True),

@@ -22,7 +22,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 {"spread": wide},
                 "Goodfellow et al., 2014; Arjovsky et al., 2017",
             )
-        elif covered is not None and covered[0] < 0.3 * covered[1]:
+        elif covered is not None and covered[0] < 0.2 * covered[1]:
             yield say.fault(
                 "mode dropping",
                 f"Samples of {maker} are near {covered[0]:.0%} of the rows of data; other rows of data are near {covered[1]:.0%}.",
