@@ -199,13 +199,13 @@ def energy(x: Tensor, out: Tensor) -> Tensor | None:
 
 
 def _game(watch: "Watch", maker: str, judge: str, real: list["Call"], made: list["Call"]) -> None:
-    game = watch.trace.games.setdefault((maker, judge), Game(maker, judge))
     real = [call for call in real if call.inputs[0].shape[1:] == made[0].inputs[0].shape[1:]]
     if not real:
-        return
+        return  # a network behind another one, not a judge
     a, b = energy(real[0].inputs[0], real[0].output), energy(made[0].inputs[0], made[0].output)
     if a is None or b is None:
         return
+    game = watch.trace.games.setdefault((maker, judge), Game(maker, judge))
     game.note("real score", float(a.mean()))
     game.note("made score", float(b.mean()))
     game.note("told apart", float((a[:, None] > b).float().mean()))
