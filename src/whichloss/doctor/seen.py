@@ -82,6 +82,7 @@ def _embeddings(watch: "Watch", found: Loss, rows: int) -> None:
             found.facts["directions"] = float(min(len(z) - 1, z.shape[1]))
             unit = nn.functional.normalize(z.detach().float(), dim=1)
             found.note("mean cosine", float((unit @ unit.T).mean()))
+    _pairs(watch)
     first = [call for call in watch.calls if len(call.inputs[0]) == rows]
     if first:
         x = _rows(first[0].inputs[0])
@@ -123,7 +124,7 @@ def _guessed(watch: "Watch", found: Loss, guessed: Guessed) -> None:
         kept = _rows(x), levels[:ROWS].cpu().numpy(), _rows(wanted), _rows(error)
         _keep(watch, ("denoised", found.site), kept)
         found.note("change with level", _levels_seen(watch.modules[call.network], call))
-    found.note("input sd", float(x.float().std()))
+    found.note("input sd", float(x.detach().float().std()))
 
 
 def _contains(x: Tensor, wanted: Tensor, rebuilds: float) -> float:
@@ -168,7 +169,6 @@ def look(watch: "Watch") -> None:
         if out is not None and out.shape[1] > 1 and len(out) >= 16:
             size = float(out.square().sum(1).mean().sqrt())
             watch.trace.networks[call.network].note("spread of outputs", float(out.var(0).sum().sqrt()) / max(size, 1e-30))
-    _pairs(watch)
     for judge in {call.network for call in watch.calls}:
         mine = [call for call in watch.calls if call.network == judge]
         makers = {call.source for call in mine} & set(watch.modules) - {judge}
@@ -215,7 +215,8 @@ def _game(watch: "Watch", maker: str, judge: str, real: list["Call"], made: list
     own = {site for site, one in losses.items() if judge in one.moves}
     others = {site for site, one in losses.items() if maker in one.moves} - own
     for name, calls, sites in (("pull real", real, own), ("pull made", made, own), ("pull of maker", made, others)):
-        game.note(name, sum(call.pulls.get(site, 0.0) for call in calls for site in sites))
+        told = [call.pulls[site] for call in calls for site in sites if call.pulls.get(site)]
+        game.note(name, float(np.mean(told)) if told else 0.0)
     for name, calls, sites in (("rows pulled", made, own), ("size of pull on maker", made, others)):
         kind = "still" if name == "rows pulled" else "sizes"
         told = [getattr(call, kind)[site] for call in calls for site in sites if site in getattr(call, kind)]

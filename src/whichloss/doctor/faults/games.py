@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from ..watch import Watch
 from .base import Family, Fault, batches, mlp, points, seeded
 
-STEPS, BATCH, NOISE = 700, 128, 8
+STEPS, BATCH, NOISE = 1500, 128, 8
 ROUNDS = {"wgan": 3, "wgan-gp": 3}  # steps of the judge for one of the maker
 
 
@@ -56,7 +56,7 @@ def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Wa
     yield watch
     rounds = 20 if fault == "judge too quick" else ROUNDS.get(kind, 1)
     margin = {"margin too small": 1e-4, "margin too large": 1e4}.get(fault, 1.0)
-    steps = STEPS // 3 if rounds == 20 else STEPS
+    steps = STEPS // 6 if rounds == 20 else STEPS
     rows = batches(x, BATCH, steps * rounds)
 
     def noise() -> Tensor:

@@ -4,6 +4,7 @@ Rules named "contract: ..." are told by what the code does, whatever comes of it
 its own file which outcome makes it a fault; else it is a note, or nothing. Causes come before what follows from them.
 """
 
+from collections.abc import Iterator
 from importlib import import_module
 
 from ...task import Finding
@@ -23,9 +24,19 @@ RULES = (
 def examine(trace: Trace) -> tuple[Finding, ...]:
     """All findings on a loop, the likeliest cause first."""
     say = Say(trace.name)
-    rules = [import_module(f"{__name__}.{name}").rule for name in RULES]
-    found = [finding for rule in rules for finding in rule(trace, say)]
+    found = [finding for name in RULES for finding in _asked(name, trace, say)]
     contracts = [f for f in found if f.rule.startswith("contract")]
     symptoms = [f for f in found if not f.rule.startswith("contract")] if len(trace.looks) >= FEWEST or trace.bad else []
     once = {(f.rule, f.says): f for f in (*contracts, *symptoms)}
     return tuple(sorted(once.values(), key=lambda f: f.level == "note"))
+
+
+def _asked(name: str, trace: Trace, say: Say) -> Iterator[Finding]:
+    """What one rule finds; a rule that fails on an unforeseen loop must not take the others' findings with it."""
+    try:
+        yield from import_module(f"{__name__}.{name}").rule(trace, say)
+    except Exception as error:
+        yield say.note(
+            "rule failed", f"The rule '{name}' could not read this loop ({type(error).__name__}: {error}).",
+            "A mistake in whichloss, not in the loop.", "Please report it, with the loop if you can.",
+        )  # fmt: skip

@@ -30,7 +30,7 @@ def _near(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for (one, other), (a, b) in trace.pairs.items():
-        if len(a) < 100 or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        if len(np.unique(a, axis=0)) < 100 or len(np.unique(b, axis=0)) < 100 or not (np.isfinite(a).all() and np.isfinite(b).all()):
             continue
         found, dealt = _near(a[:MOST], b[:MOST])
         if found >= dealt:
