@@ -441,6 +441,9 @@ def doctor(
     ],
     page: Annotated[Path, typer.Option(help="Where the page of a script goes.")] = Path("whichloss-health.html"),
     seconds: Annotated[float | None, typer.Option(help="Stop the script after so long.")] = None,
+    proof: Annotated[
+        bool, typer.Option("--try", help="Of a comparison: try the remedies that change one setting, on short runs.")
+    ] = False,
 ) -> None:
     """Say why a training does not work: of a comparison's runs, or of your own script, which is run and watched.
 
@@ -450,9 +453,19 @@ def doctor(
         from .comparison import open_run
         from .report.text import findings
 
-        found = open_run(target).study.findings
+        study = open_run(target).study
+        found = study.findings
         for line in findings(found):
             _print(line)
+        if proof:
+            from .report.lookup import rope
+            from .study.remedy import put_to_proof
+
+            tried = put_to_proof(target, found, rope(study))
+            for trial in tried:
+                typer.echo(trial.says)
+            if not tried:
+                typer.echo("No fault here has a remedy that changes one setting by itself.")
     else:
         from .watching import run
 

@@ -236,9 +236,6 @@ def _game(watch: "Watch", maker: str, judge: str, real: list["Call"], made: list
     module = watch.modules[judge]
     for name, call in (("slope at real", real[0]), ("slope at made", made[0])):
         game.note(name, _slope(module, call.inputs[0]))
-    limit = _clipped(module)
-    if limit:
-        game.note("at the clip", limit)
     _keep(watch, ("real", maker, judge), _rows(real[0].inputs[0]))
     _keep(watch, ("made", maker, judge), _rows(made[-1].inputs[0]))
     watch.last.setdefault(("first", maker, judge), [_rows(made[-1].inputs[0])])  # type: ignore[arg-type]
@@ -252,7 +249,7 @@ def _game(watch: "Watch", maker: str, judge: str, real: list["Call"], made: list
             game.note("energy of real", -float(here.mean()))
 
 
-def _clipped(module: nn.Module) -> float:
+def clipped(module: nn.Module) -> float:
     """The share of the weights that stand at the same extreme value: clipped ones."""
     values = torch.cat([p.detach().flatten() for p in module.parameters()])
     most = float(values.abs().max())

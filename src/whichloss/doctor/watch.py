@@ -272,6 +272,7 @@ class Watch:
                     for site in self.pending.get(name, ()):
                         self.trace.losses[site].moves.add(name)
                     self.uncleared.add(name)
+                    self.trace.networks[name].note("at the clip", seen.clipped(module))
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         self.counts[id(optimizer)] = self.counts.get(id(optimizer), 0) + 1
