@@ -72,7 +72,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Finding:
-    """One diagnosed thing: what, on which objective, with what evidence, its cause and its remedy."""
+    """One diagnosed thing: what, on which objective, with what evidence, its cause and its remedy; card: what to read
+    (`whichloss explain CARD`), where it is not the objective's own."""
 
     rule: str
     objective: str
@@ -82,3 +83,4 @@ class Finding:
     cause: str
     remedy: str
     reference: str = ""
+    card: str = ""

@@ -34,7 +34,7 @@ def loss(watch: "Watch", found: Loss, reading: Reading, value: Tensor) -> None:
     if reading.products:
         found.note("spread of lengths", max(reading.products))
     for scored in reading.scored:
-        _scored(found, scored)
+        _scored(watch, found, scored)
 
 
 def _norms_off(watch: "Watch", reading: Reading) -> float:
@@ -146,9 +146,12 @@ def _levels_seen(module: nn.Module, call: "Call") -> float:
     return float((a - b).norm() / a.norm().clamp(min=1e-12))
 
 
-def _scored(found: Loss, scored: Scored) -> None:
-    """A binary cross-entropy."""
+def _scored(watch: "Watch", found: Loss, scored: Scored) -> None:
+    """A binary cross-entropy; of pairs of rows, it is kept how far apart the two rows are."""
     x, y = scored.scores.float(), scored.targets.float()
+    apart = _distances(watch, x.numel())
+    if apart is not None and x.numel() == y.numel():
+        _keep(watch, ("judged", found.site), (apart, y.flatten().cpu().numpy()))
     found.note("least score", float(x.min()))
     found.note("most score", float(x.max()))
     found.facts["logits"] = float(scored.logits)
@@ -157,6 +160,17 @@ def _scored(found: Loss, scored: Scored) -> None:
     found.note("share of ones", float((y > 0.5).float().mean()))
     found.note("mean score", float(x.mean()))
     found.note("spread of scores", float(x.std()) if x.numel() > 1 else 0.0)
+
+
+def _distances(watch: "Watch", pairs: int) -> np.ndarray | None:
+    """How far apart the rows of each pair are, where networks were given so many pairs: one after the other, or the
+    first of all pairs and then the second."""
+    given = [call.inputs[0].detach().flatten(1) for call in watch.calls if call.source == "data" and call.inputs[0].ndim > 1]
+    halves = [x.chunk(2) for x in given if len(x) == 2 * pairs] or [given[-2:]] * (len(given) >= 2)
+    if not halves or len(halves[-1]) != 2 or any(len(x) != pairs for x in halves[-1]):
+        return None
+    one, other = halves[-1]
+    return (one - other).norm(dim=1).float().cpu().numpy() if one.shape == other.shape else None
 
 
 def look(watch: "Watch") -> None:
@@ -321,6 +335,9 @@ def finish(watch: "Watch") -> None:
         if labelled:
             found.rows = np.concatenate([x for x, _ in labelled])
             found.labels = np.concatenate([y for _, y in labelled])
+        judged = watch.last.get(("judged", site), [])  # type: ignore[call-overload]
+        if judged:
+            found.judged = tuple(np.concatenate(part) for part in zip(*judged, strict=True))
         denoised = watch.last.get(("denoised", site), [])  # type: ignore[call-overload]
         if denoised:
             found.denoised = tuple(np.concatenate(part) for part in zip(*denoised, strict=True))

@@ -65,7 +65,7 @@ def lines(trace: Trace, findings: Sequence[Finding]) -> Iterator[str]:
     for f in findings:
         yield f"{f.level}: {f.rule}: {f.says}"
         yield f"  cause: {f.cause}"
-        yield f"  remedy: {f.remedy}"
+        yield f"  remedy: {f.remedy}" + (f" (read: whichloss explain {f.card})" if f.card else "")
     for site, line, value, reaches, moves in learnt(trace):
         yield f"{site}  {line}  {value}: its gradient reaches {reaches}; moved by it: {moves}"
     for network in trace.networks.values():

@@ -5,6 +5,7 @@ its own file which outcome makes it a fault; else it is a note, or nothing. Caus
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 
 from ...task import Finding
@@ -21,6 +22,16 @@ RULES = (
 )  # fmt: skip  # causes first, then what follows from them
 
 
+CARDS = {
+    "softmax": "cross-entropy", "guessing": "cross-entropy", "start": "cross-entropy", "labels": "gce",
+    "majority": "logit-adjusted", "bounded": "siglip", "signs": "gan", "wrong_player": "gan", "certain_judge": "gan",
+    "blind_judge": "gan", "collapse": "r3gan", "penalty": "wgan-gp", "clipped_judge": "wgan", "margin": "ebgan",
+    "copying_judge": "ebgan", "energy_cut": "ebgan", "chains": "cd", "chain_gradients": "cd", "too_easy": "nce",
+    "denoiser": "ddpm", "given_away": "ddpm", "contrast": "clip", "normal": "clip", "pairs": "clip",
+    "same_output": "vicreg",
+}  # fmt: skip  # a rule -> what to read
+
+
 def examine(trace: Trace) -> tuple[Finding, ...]:
     """All findings on a loop, the likeliest cause first."""
     say = Say(trace.name)
@@ -34,7 +45,8 @@ def examine(trace: Trace) -> tuple[Finding, ...]:
 def _asked(name: str, trace: Trace, say: Say) -> Iterator[Finding]:
     """What one rule finds; a rule that fails on an unforeseen loop must not take the others' findings with it."""
     try:
-        yield from import_module(f"{__name__}.{name}").rule(trace, say)
+        for finding in import_module(f"{__name__}.{name}").rule(trace, say):
+            yield replace(finding, card=CARDS.get(name, ""))
     except Exception as error:
         yield say.note(
             "rule failed", f"The rule '{name}' could not read this loop ({type(error).__name__}: {error}).",

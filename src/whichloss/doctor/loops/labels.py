@@ -90,3 +90,29 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 found | {"contradicted": agree},
                 "Northcutt et al., 2021",
             )
+    yield from _pairs(trace, say)
+
+
+def _pairs(trace: Trace, say: Say) -> Iterator[Finding]:
+    """Of pairs that are called alike or not: are alike ones nearer to each other?"""
+    from scipy.stats import mannwhitneyu
+
+    for loss in trace.losses.values():
+        if not loss.judged:
+            continue
+        apart, alike = loss.judged
+        near, far = apart[alike > 0.5], apart[alike <= 0.5]
+        if min(len(near), len(far)) < 100 or not np.isfinite(apart).all():
+            continue
+        test = mannwhitneyu(near, far, alternative="two-sided")
+        share = float(test.statistic) / (len(near) * len(far))
+        if test.pvalue > 0.05:
+            yield say.fault(
+                "labels without signal",
+                f"Pairs that {loss.site} is told are alike lie as far apart as others do: of one of each the alike one is the "
+                f"nearer in {1 - share:.1%} of {len(apart)} pairs (p = {test.pvalue:.2f}).",
+                "Labels were shuffled or dealt at random, or the rows are noise.",
+                "Compare a few pairs by hand; no loss can help.",
+                {"alike one nearer": 1 - share, "p": float(test.pvalue)},
+                "Ojala & Garriga, 2010; Zhang et al., 2017",
+            )
