@@ -68,9 +68,10 @@ def on_disk(blocks: Iterable[np.ndarray], beside: Path | None = None) -> np.ndar
         ) from error
 
 
-def blocks_of(values: np.ndarray) -> Iterator[np.ndarray]:
-    """The array in blocks of rows; the pages of a file that it maps leave memory when their block is done."""
-    rows = max(1, BLOCK // max(1, values[:1].nbytes))
+def blocks_of(values: np.ndarray, size: int = BLOCK) -> Iterator[np.ndarray]:
+    """The array in blocks of rows of so many bytes; the pages of a file that it maps leave memory when their block is
+    done."""
+    rows = max(1, size // max(1, values[:1].nbytes))
     for start in range(0, len(values), rows):
         yield values[start : start + rows]
         let_go(values)
