@@ -21,6 +21,7 @@ Shape = tuple[int, int, int]  # channels, height, width
 LEAST_PICTURES = 20  # as for tables: a test part of 4
 LEAST_SIDE, MOST_SIDE = 8, 64
 BLOCK = 1 << 24  # bytes decoded at a time
+FLOATED = 1 << 21  # bytes made into floats at a time: that takes four times as many, or more
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ... import metrics
 from ...data import Pictures, Scale, evenly
-from ...data.pixels import blocks_of, taken
+from ...data.pixels import FLOATED, blocks_of, taken
 from ...data.toys import CHANNELS
 from ...engines import trim
 from ...errors import UserError
@@ -176,6 +176,9 @@ class PictureJudge(SampleJudge):
 
     def versions(self, rows: np.ndarray) -> Tensor:
         """Thumbnails (n, v, t) of pictures as they are, mirrored, and moved by one pixel."""
+        return torch.cat([self._versions(block) for block in blocks_of(rows, FLOATED)])
+
+    def _versions(self, rows: np.ndarray) -> Tensor:
         x = rows.reshape(-1, *self.table.shape)
         wide = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
         h, w = x.shape[2:]
@@ -297,6 +300,8 @@ class PictureJudge(SampleJudge):
         for anchor in simple(train, fresh, self.space, seed):
             trim()
             yield anchor
+            del anchor
+            trim()  # what judging it took
 
     def examined(self, lanes: Lanes, encoder: Any, seed: int, weights: Weights, which: Which) -> dict[str, float]:
         """Nothing: bytes have no density."""
@@ -349,12 +354,22 @@ def principal(x: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(np.linalg.qr((x.T @ last.astype(x.dtype)).astype(np.float64) if wide else last)[0].T)
 
 
+def encoded(rows: np.ndarray, scale: Any) -> np.ndarray:
+    """scale.encode(rows), in blocks: what lies between takes as much again."""
+    out = np.empty(rows.shape, np.float32)
+    start = 0
+    for block in blocks_of(rows, FLOATED):
+        out[start : start + len(block)] = scale.encode(block)
+        start += len(block)
+    return out
+
+
 def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Iterator[Anchor]:
     """Every anchor as pictures (n, d), as many as the fresh real ones."""
     n = len(fresh)
     generator = np.random.Generator(np.random.PCG64(key("anchors", seed)))
     yield Anchor("independent marginals", anchors.marginals(train, n, generator))
-    x = scale.encode(evenly(train, max(2 * AXES, NUMBERS // train.shape[1])))
+    x = encoded(evenly(train, max(2 * AXES, NUMBERS // train.shape[1])), scale)
     mean = x.mean(0)
     x -= mean
     axes = principal(x, min(AXES, len(train) - 1))
