@@ -103,13 +103,12 @@ class _Space:
         """How many samples have each row of train, then test, as their nearest; rows equally near share a sample."""
         found = torch.zeros(len(train) + len(test), dtype=torch.float64)
         limit = (reach + 1e-12 * (self.spread + reach))[:, None]
-        for first in range(0, len(samples), TILE):
-            part, within = samples[first : first + TILE], limit[first : first + TILE]
+        step = max(1, TILE // samples.shape[1])
+        for part, within in zip(samples.split(step), limit.split(step), strict=True):
             hits = torch.zeros(len(part), len(found), dtype=torch.bool)
             for start, rows in ((0, train), (len(train), test)):
-                for i, j, square in self.tiles(part, rows):
-                    h, w = square.shape
-                    hits[i : i + h, start + j : start + j + w] = square <= within[i : i + h]
+                for _, j, square in self.tiles(part, rows):
+                    hits[:, start + j : start + j + square.shape[1]] = square <= within
             share = 1 / hits.sum(1, dtype=torch.float64)
             for j in range(0, len(found), TILE):
                 found[j : j + TILE] += share @ hits[:, j : j + TILE].double()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..errors import UserError
 
+ROWS = 1 << 13  # looked at together
 TILE = 512  # rows and columns of one tile of distances: 2 MiB, it stays in the cache
 
 
@@ -22,7 +23,7 @@ def check(x: Tensor, y: Tensor, fewest: int = 2, names: tuple[str, str] = ("x", 
         if rows.ndim != 2 or rows.shape[1] == 0 or len(rows) < fewest:
             shape = tuple(rows.shape)
             raise UserError(f"{name} must have at least {fewest} rows and a column; its shape is {shape}.")
-        bad = int((~torch.isfinite(rows)).any(dim=1).sum())
+        bad = sum(int((~torch.isfinite(part)).any(dim=1).sum()) for part in rows.split(ROWS))
         if bad:
             raise UserError(f"{name} has {bad} rows with values that are not finite; leave them out.")
     if x.shape[1] != y.shape[1]:
