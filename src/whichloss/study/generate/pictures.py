@@ -197,6 +197,7 @@ class PictureJudge(SampleJudge):
 
     def copies(self, rows: np.ndarray, seed: int) -> dict[str, float]:
         """The copy test: are the pictures nearer to training pictures than held-out ones are?"""
+        trim()  # what the other metrics took: this one holds thumbnails of all training pictures
         found = self.copying(self.versions(evenly(rows, COPIED)), seed)
         return {"copy test p": found.p, "copied share": found.share}
 
