@@ -20,9 +20,7 @@ def view(x: Tensor, rng: Rng, shape: tuple[int, ...] = ()) -> Tensor:
     return shaded(cropped(x, rng, shape), rng) if shape else exchanged(x, rng)
 
 
-def cropped(
-    x: Tensor, rng: Rng, shape: tuple[int, ...], least: float = LEAST, bend: float | Tensor = 0.0
-) -> Tensor:
+def cropped(x: Tensor, rng: Rng, shape: tuple[int, ...], least: float = LEAST, bend: float | Tensor = 0.0) -> Tensor:
     """A random square part of each picture (B, C H W), of `least` to 1 of its sides, enlarged to its size; with `bend`
     in [0, 1] a turned, stretched and sheared one."""
     n, (_, h, w) = len(x), shape

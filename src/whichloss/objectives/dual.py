@@ -15,8 +15,8 @@ from .base import Adam, Aligner, Build, Nets, Update
 @dataclass(frozen=True)
 class DualEncoder(Aligner):
     """z = I(x), z' = T(y) (Radford et al., 2021); of pictures a random square crop is seen in training, with `augment`
-    a bent one in other colours, of texts all but a share of `word_dropout` of their words. The optimiser is the paper's,
-    with less decay: runs are short."""
+    a bent one in other colours, of texts all but a share of `word_dropout` of their words. The optimiser is the
+    paper's, with less decay: runs are short."""
 
     lr: float = 2e-3
     augment: float = 0.0
