@@ -32,7 +32,8 @@ FRAMES = 8  # of them kept at every look, all from the same noise; shown with th
 BLOCK = 1 << 22  # pixels compared at once
 NUMBERS = 1 << 24  # in the pictures from which these come, at most
 AXES = 64  # principal directions in which the simple models of pictures live
-BATCH = 64
+BATCH, FEWEST = 64, 16  # pictures in a step
+PLACES = 1 << 16  # in them together, at most: the maps of a step, which are kept for its backward pass, grow with these
 SHARE = "share of "  # begins the name of a class's share
 COPIED, THUMB = 1000, 8  # pictures in the copy test, on each side; the fewest pixels of a side of their thumbnails
 MOST_CLASSES, COUNTED = 100, 5000  # classes that are counted, and the pictures from which counting is learnt
@@ -46,8 +47,13 @@ class PictureJudge(SampleJudge):
     features: Features | None = None
     see: str | None = None  # the features asked for
     folder: Path | None = None  # of the study: there its workers share what each would keep for itself
-    batch = BATCH
     draws = 3
+
+    @property
+    def batch(self) -> int:  # type: ignore[override]
+        """Fewer large pictures: at equal compute that gives more steps, too."""
+        _, height, width = self.table.shape
+        return max(FEWEST, min(BATCH, PLACES // (height * width)))
 
     @property
     def asked(self) -> Mapping[str, object]:
