@@ -31,8 +31,9 @@ from .study.store import Store
 from .study.verdict import listed
 from .task import Finding
 
-SPEED, CONVOLUTIONS = 2.5e10, 6e10  # operations per second and core, for a first guess at the time
-START, SEEING = 10.0, 90.0  # seconds for starting workers, checks, anchors and the report; for pictures, features too
+SPEED, CONVOLUTIONS = 2.5e10, 4.5e10  # operations per second and core, for a first guess at the time
+START, SEEING = 10.0, 150.0  # seconds for starting workers, checks, anchors and the report; for pictures, features too
+DRAWING = 11.0  # seconds of a core to draw the pictures of a run and to judge them
 STAGES = {
     "tune": "settings tried, one seed each, half the compute",
     "screen": "every objective, chosen setting",
@@ -61,13 +62,15 @@ def plan_lines(plan: Plan, judge: Judge, folder: Path, workers: int | None = Non
         *kept_lines(folder),
     ]
     stages = [stage for stage in plan.stages() if stage[1]]
-    for name, runs, flops in stages:
-        lines.append(f"  {name:10} {runs:4} runs  {plain(flops, 2):>7} operations  {STAGES[name]}")
+    for name, count, flops in stages:
+        lines.append(f"  {name:10} {count:4} runs  {plain(flops, 2):>7} operations  {STAGES[name]}")
     start, speed = (SEEING, CONVOLUTIONS) if pictures else (START, SPEED)
-    seconds = start + total / speed / min(workers or cores, cores)
+    runs = sum(runs for _, runs, _ in stages)
+    judging = DRAWING * runs if pictures and plan.goal == "generate" else 0.0
+    seconds = start + (total / speed + judging) / min(workers or cores, cores)
     by = f" with {workers} worker{'s' * (workers > 1)}" if workers else ""
     lines.append(
-        f"  in all     {sum(runs for _, runs, _ in stages):4} runs  {plain(total, 2):>7} operations, about "
+        f"  in all     {runs:4} runs  {plain(total, 2):>7} operations, about "
         f"{duration(seconds)}{by} on {cores} core{'s' * (cores > 1)}; results in {escape(str(folder))}"
     )
     return lines

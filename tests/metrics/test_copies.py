@@ -7,8 +7,14 @@ from scipy import stats
 
 from whichloss.errors import UserError
 from whichloss.metrics import copy_test
-from whichloss.metrics.copies import _more_often, _nearer
-from whichloss.metrics.rows import nearest
+from whichloss.metrics.copies import _more_often, _nearer, _Space
+
+
+def more_often(samples, train, test):
+    """z of the second test, from all distances at once."""
+    apart = torch.cdist(samples, torch.cat([train, test]))
+    hits = (apart <= apart.amin(1, keepdim=True) + 1e-9).double()
+    return _more_often((hits / hits.sum(1, keepdim=True)).sum(0), len(train))
 
 
 def level_holds(p):
@@ -25,10 +31,27 @@ def test_each_of_the_two_tests_is_uniform_on_fresh_rows(normal):
     one, other = [], []
     for _ in range(300):
         samples, train, test = normal(80, 3), normal(200, 3), normal(90, 3)
-        one.append(stats.norm.sf(_nearer(nearest(samples, train), nearest(test, train), 0.0)))
-        other.append(stats.norm.sf(_more_often(samples, train, test)))
+        to_train, held_out = (torch.cdist(x, train).amin(1) for x in (samples, test))
+        one.append(stats.norm.sf(_nearer(to_train, held_out, 0.0)))
+        other.append(stats.norm.sf(more_often(samples, train, test)))
     assert stats.kstest(one, "uniform").pvalue > 1e-3
     assert stats.kstest(other, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("versions", [1, 3])
+def test_tiles_find_the_nearest_rows_and_let_equal_ones_share(normal, monkeypatch, versions):
+    monkeypatch.setattr("whichloss.metrics.copies.TILE", 16)
+    train, test, samples = normal(50, 3).round(), normal(21, 3).round(), normal(37 * versions, 3).round() + 50
+    train, test = train + 50, test + 50
+    space, each = _Space.of(train), samples.view(37, versions, 3)
+    torch.testing.assert_close(space.middle, train.double().mean(0))
+    square = torch.cdist(samples.double(), torch.cat([train, test]).double()).square()
+    square = square.round().view(37, versions, 71).amin(1)  # of whole numbers
+    torch.testing.assert_close(space.nearest(each, train), square[:, :50].amin(1))
+    hits = square == square.amin(1, keepdim=True)
+    assert (hits.sum(1) > 1).any()
+    found = space.counts(each, train, test, square.amin(1))
+    torch.testing.assert_close(found, (hits / hits.sum(1, keepdim=True, dtype=torch.float64)).sum(0))
 
 
 def test_mann_whitney_is_scipys(normal):
@@ -71,7 +94,7 @@ def test_tables_with_few_distinct_rows_do_not_alarm():
 def test_ties_share_a_sample():
     generator = torch.Generator().manual_seed(1)
     draw = lambda n: torch.randint(0, 3, (n, 2), generator=generator).double()
-    z = [_more_often(draw(80), draw(200), draw(80)) for _ in range(200)]
+    z = [more_often(draw(80), draw(200), draw(80)) for _ in range(200)]
     assert abs(np.mean(z)) < 4 / np.sqrt(200) and 0.8 < np.std(z) < 1.2
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from whichloss.metrics.rows import TILE, nearest, tiles
+from whichloss.metrics.rows import TILE, tiles
 
 SCRIPT = """
 import resource, torch
@@ -31,12 +31,6 @@ def test_tiles_cover_every_pair_once(n, m):
         assert max(seen[r, c].shape) <= TILE
         seen[r, c] += 1
     assert (seen == 1).all()
-
-
-def test_nearest_is_the_smallest_distance(normal, monkeypatch):
-    monkeypatch.setattr("whichloss.metrics.rows.TILE", 16)
-    x, y = normal(37, 3), normal(50, 3)
-    torch.testing.assert_close(nearest(x, y), (torch.cdist(x, y) ** 2).amin(1))
 
 
 @pytest.mark.slow

@@ -35,6 +35,32 @@ def test_a_crop_of_an_even_picture_is_the_picture_and_of_a_slope_a_gentler_slope
     assert torch.allclose(seen.diff(dim=1), torch.zeros(()), atol=1e-5)  # no turn, no shear
 
 
+def test_a_bent_picture_is_turned_stretched_and_sheared_as_far_as_told():
+    h, w = 40, 60
+    across, down = torch.meshgrid(*(((2 * torch.arange(side) + 1) / side - 1) for side in (w, h)), indexing="xy")
+    x = torch.stack([across, down]).reshape(1, -1).repeat(200, 1)  # each pixel says where it was
+    for bend in (0.0, 0.5, 1.0, torch.tensor(1.0)):
+        seen = cropped(x, Rng.of(0), (2, h, w), bend=bend).view(200, 2, h, w)[:, :, 10:-10, 15:-15]
+        per_w, per_h = (seen.diff(dim=d)[..., 5:-5, 5:-5].mean((2, 3)) * side / 2 for d, side in ((3, w), (2, h)))
+        found = torch.stack([per_w, per_h], dim=2)  # d (where it was) / d (where it is seen), (200, 2, 2)
+        share = torch.linalg.det(found).sqrt()
+        assert share.min() > 0.59 and share.max() < 1.01
+        u, s, v = torch.linalg.svd(found / share[:, None, None])
+        rotation = u @ v
+        turn = torch.atan2(rotation[:, 1, 0] - rotation[:, 0, 1], rotation[:, 0, 0] + rotation[:, 1, 1])
+        most = 0.4 * float(bend)
+        assert turn.abs().max() <= most + 0.16 * float(bend) + 1e-3 and (not most or turn.abs().max() > 0.8 * most)
+        assert (s[:, 0].log().max() > 0.1) == bool(float(bend)) and s[:, 0].log().max() < 0.45 * float(bend) + 1e-3
+
+
+def test_channels_in_lights_of_their_own_change_colours():
+    x = pictures()
+    seen = shaded(x, Rng.of(3), channels=3).view(-1, 3, 72)
+    factor = (seen - seen.mean(2, keepdim=True)).std(2) / x.view(-1, 3, 72).std(2)
+    assert factor.std(dim=1).min() > 0.01 and factor.min() >= 0.59 and factor.max() <= 1.41
+    assert torch.allclose(shaded(x, Rng.of(3), 0.0, 3), x, atol=1e-6)
+
+
 def test_light_moves_all_levels_alike():
     x, seen = pictures(), shaded(pictures(), Rng.of(3))
     centred, before = (v - v.mean(dim=1, keepdim=True) for v in (seen, x))

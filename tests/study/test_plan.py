@@ -154,8 +154,12 @@ def test_settings_start_with_the_default_and_never_repeat(name):
         assert all(value in map(float, kind.search[field]) for field, value in s.items())
 
 
-def test_words_are_left_out_of_texts_only():
+def test_words_are_left_out_of_texts_only_and_pictures_alone_are_bent():
+    pictures = Task("align", 192, 300, second=8, words=40, shape=(3, 8, 8))
     texts = Task("align", 12, 300, second=8, words=40)
     vectors = Task("align", 12, 300, second=8)
+    tried = settings(find("clip"), pictures, 12)
+    assert len(tried) == 12 and {s["augment"] for s in tried} == {0.0, 1.0}
     assert {s["word_dropout"] for s in settings(find("clip"), texts, 9)} == {0.0, 0.3}
+    assert not any("augment" in s for s in settings(find("clip"), texts, 9))
     assert sorted(s["lr"] for s in settings(find("clip"), vectors, 9)) == [1e-3, 2e-3, 4e-3]

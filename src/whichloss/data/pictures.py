@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from whichloss.data.picture_write import write_folder, write_npy, write_sheet
-from whichloss.data.pixels import LEAST_SIDE, Size, blocks_of, resized, said, shade, shrunk
+from whichloss.data.pixels import FLOATED, LEAST_SIDE, Size, blocks_of, resized, said, shade, shrunk
 from whichloss.data.split import evenly, spread
 from whichloss.data.write import aside
 from whichloss.errors import UserError
@@ -202,4 +202,7 @@ class Scale(msgspec.Struct, frozen=True):
                 f"x cannot be decoded: picture {row + 1}, dimension {place + 1} is {x[row, place]}. Has the model "
                 "diverged?"
             )
-        return np.asarray(np.rint(np.clip(x, -1, 1) * 127.5 + 127.5).astype(np.uint8))
+        out = np.empty(x.shape, np.uint8)
+        for part, levels in zip(blocks_of(x, FLOATED), blocks_of(out, FLOATED // x.itemsize), strict=True):
+            levels[:] = np.rint(np.clip(part, -1, 1) * 127.5 + 127.5)
+        return out

@@ -21,6 +21,7 @@ Shape = tuple[int, int, int]  # channels, height, width
 LEAST_PICTURES = 20  # as for tables: a test part of 4
 LEAST_SIDE, MOST_SIDE = 8, 64
 BLOCK = 1 << 24  # bytes decoded at a time
+FLOATED = 1 << 21  # bytes made into floats at a time: that takes four times as many, or more
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +69,10 @@ def on_disk(blocks: Iterable[np.ndarray], beside: Path | None = None) -> np.ndar
         ) from error
 
 
-def blocks_of(values: np.ndarray) -> Iterator[np.ndarray]:
-    """The array in blocks of rows; the pages of a file that it maps leave memory when their block is done."""
-    rows = max(1, BLOCK // max(1, values[:1].nbytes))
+def blocks_of(values: np.ndarray, size: int = BLOCK) -> Iterator[np.ndarray]:
+    """The array in blocks of rows of so many bytes; the pages of a file that it maps leave memory when their block is
+    done."""
+    rows = max(1, size // max(1, values[:1].nbytes))
     for start in range(0, len(values), rows):
         yield values[start : start + rows]
         let_go(values)

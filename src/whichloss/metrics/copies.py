@@ -13,7 +13,8 @@ held-out rows alike, so that both tests hold as they are.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from ..errors import UserError
-from .rows import TILE, checked, nearest, squares
+from .rows import TILE, check, squares
 
 SAME = 1e-6  # of the spread of the rows: nearer than this is the same row
 MOST_TEST = 2000
@@ -50,18 +51,68 @@ def copy_test(samples: Tensor, train: Tensor, test: Tensor) -> CopyTest:
     versions, of_test = (x.shape[1] if x.ndim == 3 else 1 for x in (samples, test))
     if versions != of_test:
         raise UserError(f"samples come in {versions} versions and test in {of_test}; they must agree.")
-    samples, test = (x.flatten(0, 1) if x.ndim == 3 else x for x in (samples, test))
-    samples, train = checked(samples, train, 1, ("samples", "train"))
-    _, test = checked(samples, test, 1, ("samples", "test"))
-    middle = train.mean(0)
-    samples, train, test = samples - middle, train - middle, test - middle
-    same = SAME**2 * float((train * train).sum(1).mean())
-    as_is = test[::versions]
-    some = _evenly(test.view(len(as_is), -1), min(len(as_is), MOST_TEST)).view(-1, train.shape[1])
-    to_train, held_out = (nearest(x, train).view(-1, versions).amin(1) for x in (samples, some))
-    copied = (to_train <= same) & (nearest(samples, as_is).view(-1, versions).amin(1) > same)
-    z = min(_nearer(to_train, held_out, same), _more_often(samples, train, as_is, versions))
+    for name, x in (("samples", samples), ("test", test)):
+        check(x.flatten(0, -2), train, 1, (name, "train"))
+    samples, test = (x.view(len(x), versions, -1) for x in (samples, test))
+    space = _Space.of(train)
+    same = SAME**2 * space.spread
+    some = test[torch.from_numpy(np.linspace(0, len(test) - 1, min(len(test), MOST_TEST)).astype(np.int64))]
+    to_train, to_test = space.nearest(samples, train), space.nearest(samples, test[:, 0])
+    copied = (to_train <= same) & (to_test > same)
+    often = _more_often(space.counts(samples, train, test[:, 0], torch.minimum(to_train, to_test)), len(train))
+    z = min(_nearer(to_train, space.nearest(some, train), same), often)
     return CopyTest(float(ndtr(-z)), z, float(copied.double().mean()))
+
+
+@dataclass(frozen=True, eq=False)
+class _Space:
+    """Where rows (m, d) are compared: about their middle, in float64 a tile at a time, since all rows of many pictures
+    at once would take gigabytes."""
+
+    middle: Tensor
+    spread: float = 0.0
+
+    @classmethod
+    def of(cls, rows: Tensor) -> "_Space":
+        parts = rows.split(TILE)
+        space = cls(sum((x.double().sum(0) for x in parts), torch.tensor(0.0)) / len(rows))
+        return replace(space, spread=sum(float(space.at(x).square().sum()) for x in parts) / len(rows))
+
+    def at(self, rows: Tensor) -> Tensor:
+        return rows.double() - self.middle
+
+    def tiles(self, samples: Tensor, rows: Tensor) -> Iterator[tuple[int, int, Tensor]]:
+        """Of samples (n, v, d) and rows (m, d): the first of each in a tile of squared distances, and the tile, with
+        the nearest version of every sample."""
+        versions = samples.shape[1]
+        step = max(1, TILE // versions)
+        for i, part in enumerate(samples.split(step)):
+            x = self.at(part.flatten(0, 1))
+            for j, y in enumerate(rows.split(TILE)):
+                yield i * step, j * TILE, squares(x, self.at(y)).view(-1, versions, len(y)).amin(1)
+
+    def nearest(self, samples: Tensor, rows: Tensor) -> Tensor:
+        """Squared distance of every sample to its nearest row, (n,)."""
+        found = torch.full((len(samples),), torch.inf, dtype=torch.float64)
+        for i, _, square in self.tiles(samples, rows):
+            near = found[i : i + len(square)]
+            torch.minimum(near, square.amin(1), out=near)
+        return found
+
+    def counts(self, samples: Tensor, train: Tensor, test: Tensor, reach: Tensor) -> Tensor:
+        """How many samples have each row of train, then test, as their nearest; rows equally near share a sample."""
+        found = torch.zeros(len(train) + len(test), dtype=torch.float64)
+        limit = (reach + 1e-12 * (self.spread + reach))[:, None]
+        step = max(1, TILE // samples.shape[1])
+        for part, within in zip(samples.split(step), limit.split(step), strict=True):
+            hits = torch.zeros(len(part), len(found), dtype=torch.bool)
+            for start, rows in ((0, train), (len(train), test)):
+                for _, j, square in self.tiles(part, rows):
+                    hits[:, start + j : start + j + square.shape[1]] = square <= within
+            share = 1 / hits.count_nonzero(1).double()  # a sum would copy them, eight bytes each
+            for j in range(0, len(found), TILE):
+                found[j : j + TILE] += share @ hits[:, j : j + TILE].double()
+        return found
 
 
 def _nearer(samples: Tensor, fresh: Tensor, same: float) -> float:
@@ -75,23 +126,10 @@ def _nearer(samples: Tensor, fresh: Tensor, same: float) -> float:
     return (n * (n + l + 1) / 2 - float(rank[:n].sum())) / math.sqrt(variance)
 
 
-def _more_often(samples: Tensor, train: Tensor, test: Tensor, versions: int = 1) -> float:
-    """z of the test that the nearest row is a training row more often than by chance."""
-    n, m, pool = len(samples) // versions, len(train), torch.cat([train, test])
-    rows = len(pool)
-    spread = float((pool * pool).sum(1).mean())
-    counts = torch.zeros(rows, dtype=torch.float64)
-    step = versions * max(1, TILE**2 // rows // versions)  # as many distances at once as in a tile
-    for r in (slice(i, i + step) for i in range(0, len(samples), step)):
-        square = squares(samples[r], pool).view(-1, versions, rows).amin(1)
-        reach = square.min(1, keepdim=True).values
-        sample, row = (square <= reach + 1e-12 * (spread + reach)).nonzero(as_tuple=True)
-        counts.index_add_(0, row, 1 / sample.bincount()[sample].double())
-    variance = m * (rows - m) / (rows * (rows - 1)) * (float((counts**2).sum()) - n * n / rows)
+def _more_often(counts: Tensor, train: int) -> float:
+    """z of the test that the nearest row is a training row, one of the first, more often than by chance."""
+    n, rows = float(counts.sum()), len(counts)
+    variance = train * (rows - train) / (rows * (rows - 1)) * (float((counts**2).sum()) - n * n / rows)
     if variance < 1e-9 * n:  # every row is as near as every other: nothing to tell
         return 0.0
-    return (float(counts[:m].sum()) - n * m / rows) / math.sqrt(variance)
-
-
-def _evenly(rows: Tensor, count: int) -> Tensor:
-    return rows[torch.from_numpy(np.linspace(0, len(rows) - 1, count).astype(np.int64))]
+    return (float(counts[:train].sum()) - n * train / rows) / math.sqrt(variance)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from .rows import checked, squares, tiles
+from .rows import check, checked, squares, tiles
 
 MEDIAN_ROWS = 2000
 FEWEST = 4  # rows with which the second-order variance can be estimated
@@ -129,7 +129,7 @@ class MmdReference:
     widths: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        checked(self.y, self.y, FEWEST, ("y", "y"))
+        check(self.y, self.y, FEWEST, ("y", "y"))
         if not self.widths or not all(0 < h < math.inf for h in self.widths):
             raise UserError(f"bandwidths must be positive and finite; got {self.widths}.")
 

@@ -11,6 +11,7 @@ from ..rng import Rng
 
 LEAST = 0.6  # of a picture's side, in a crop
 SHADE = 0.4  # by how much contrast and brightness vary, either way
+TURN, STRETCH, SHEAR = 0.4, 0.2, 0.3  # radians, log of the ratio of sides, tangent: the most at bend 1, either way
 SWAPPED = 0.3  # of a row's numbers, in a view of it
 
 
@@ -19,16 +20,21 @@ def view(x: Tensor, rng: Rng, shape: tuple[int, ...] = ()) -> Tensor:
     return shaded(cropped(x, rng, shape), rng) if shape else exchanged(x, rng)
 
 
-def cropped(x: Tensor, rng: Rng, shape: tuple[int, ...], least: float = LEAST) -> Tensor:
-    """A random square part of each picture (B, C H W), of `least` to 1 of its sides, enlarged to its size."""
+def cropped(x: Tensor, rng: Rng, shape: tuple[int, ...], least: float = LEAST, bend: float | Tensor = 0.0) -> Tensor:
+    """A random square part of each picture (B, C H W), of `least` to 1 of its sides, enlarged to its size; with `bend`
+    in [0, 1] a turned, stretched and sheared one."""
     n, (_, h, w) = len(x), shape
     share = least + (1 - least) * rng.uniform("share", (n,))
     middle = (1 - share)[:, None] * (2 * rng.uniform("middle", (n, 2)) - 1)  # [-1, 1]^2 is the picture
-    across, down = (
-        share[:, None] * ((2 * torch.arange(side) + 1) / side - 1) + middle[:, axis : axis + 1]
-        for axis, side in enumerate((w, h))
+    turn, stretch, shear = (
+        (bend * most * (2 * rng.uniform(name, (n, 1, 1)) - 1))
+        for name, most in (("turn", TURN), ("stretch", STRETCH), ("shear", SHEAR))
     )
-    grid = torch.stack([across[:, None, :].expand(n, h, w), down[:, :, None].expand(n, h, w)], dim=-1)
+    across, down = (share[:, None] * ((2 * torch.arange(side) + 1) / side - 1) for side in (w, h))
+    across, down = across[:, None, :], down[:, :, None]
+    across, down = stretch.exp() * across + shear * down, (-stretch).exp() * down
+    places = turn.cos() * across - turn.sin() * down, turn.sin() * across + turn.cos() * down
+    grid = torch.stack([p + middle[:, axis, None, None] for axis, p in enumerate(places)], dim=-1)
     seen = grid_sample(x.reshape(n, *shape), grid.to(x), padding_mode="border", align_corners=False)
     return seen.reshape(n, -1)
 
@@ -41,11 +47,13 @@ def fewer_words(ids: Tensor, rng: Rng, share: float | Tensor) -> Tensor:
     return kept.gather(1, (left_out | (place > end)).to(torch.uint8).argsort(dim=1, stable=True))
 
 
-def shaded(x: Tensor, rng: Rng, most: float = SHADE) -> Tensor:
-    """Contrast around the mean times 1 +- most, brightness +- most, of each picture (B, d), levels in [-1, 1]."""
-    contrast, light = (most * (2 * rng.uniform(name, (len(x), 1)) - 1) for name in ("contrast", "light"))
-    mean = x.mean(dim=1, keepdim=True)
-    return mean + (x - mean) * (1 + contrast) + light
+def shaded(x: Tensor, rng: Rng, most: float | Tensor = SHADE, channels: int = 1) -> Tensor:
+    """Contrast around the mean times 1 +- most, brightness +- most, of each picture (B, d), levels in [-1, 1]; where
+    channels are told apart, of each of them, which changes the colours."""
+    n, bands = len(x), x.reshape(len(x), channels, -1)
+    contrast, light = (most * (2 * rng.uniform(name, (n, channels, 1)) - 1) for name in ("contrast", "light"))
+    mean = bands.mean(dim=2, keepdim=True)
+    return (mean + (bands - mean) * (1 + contrast) + light).reshape(n, -1)
 
 
 def exchanged(x: Tensor, rng: Rng, share: float = SWAPPED) -> Tensor:

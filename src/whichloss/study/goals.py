@@ -38,8 +38,9 @@ def make_judge(
     asked: Mapping[str, Any],
     outliers: Table | None = None,
     features: Features | None = None,
+    folder: Path | None = None,
 ) -> Judge:
-    """The judge of a goal; `asked` is what the judge's own property of that name returned."""
+    """The judge of a goal; `asked` is what the judge's own property of that name returned; folder: of the study."""
     if isinstance(table, Pairs):
         return PairJudge(table) if table.labels is None else AlikeJudge(table)
     given = asked.get("given", "")
@@ -49,7 +50,9 @@ def make_judge(
         return LABELLED[goal](table, metric=asked["metric"])
     if isinstance(table, Pictures):
         see = asked.get("features")
-        return GivenPictures(table, features, see, given=given) if given else PictureJudge(table, features, see)
+        if given:
+            return GivenPictures(table, features, see, folder, given=given)
+        return PictureJudge(table, features, see, folder)
     if given:
         return GivenJudge(table, given=given)
     if outliers is not None:
@@ -71,6 +74,6 @@ def judge_of(folder: str) -> Judge:
         return make_judge(Pictures.load(table), plan["goal"], plan["asked"])
     if "shape" in plan["asked"]:
         eyes = Features.load(Path(folder) / "features.safetensors")
-        return make_judge(Pictures.load(table), plan["goal"], plan["asked"], features=eyes)
+        return make_judge(Pictures.load(table), plan["goal"], plan["asked"], features=eyes, folder=Path(folder))
     strange = Table.load(outliers) if "outliers" in plan["asked"] else None
     return make_judge(Table.load(table), plan["goal"], plan["asked"], strange)

@@ -218,7 +218,7 @@ class Judge(ABC):
         """The descriptive metrics."""
 
     @abstractmethod
-    def anchors(self, seed: int, which: Which) -> list[Anchor]:
+    def anchors(self, seed: int, which: Which) -> Iterable[Anchor]:
         """The answers of all anchors on a seed."""
 
     def derive(self, name: str, arrays: Mapping[str, np.ndarray], seed: int) -> Any:

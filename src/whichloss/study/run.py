@@ -1,6 +1,7 @@
 """Run a study: plan, anchors and power, tune, screen, confirm. Whatever is on disk already is not run again."""
 
 import math
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -187,6 +188,7 @@ class Runner:
         for stage in ("final", "twin", "fewer rows"):
             stages[stage] = [g for g in last if g.stage == stage]
         self.stage("final", last)
+        shutil.rmtree(self.store.folder / "partial", ignore_errors=True)
         return found
 
     @property

@@ -3,7 +3,7 @@
 RUN/plan.json            what the study is; another data set's folder is refused
 RUN/data.safetensors     the table, as read
 RUN/runs/ID.safetensors  one finished run: its record and arrays, with a checksum
-RUN/partial/ID...        checkpoints of groups under way
+RUN/partial/...          checkpoints of groups under way, and what workers share; gone when all is done
 RUN/study.json           the result; RUN/report.html, RUN/best/ the model
 """
 
@@ -11,11 +11,11 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -27,18 +27,34 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def write(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    with _aside(path) as file:
+        file.write(content)
+
+
+def mapped(path: Path, blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """The numbers of the blocks, float32, one after the other, in a file that every process maps; the first writes."""
+    if not path.exists():
+        with _aside(path) as file:
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, np.float32).data)
+    return np.memmap(path, np.float32, "r")
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[IO[bytes]]:
     """Write aside, sync, rename: a reader sees the old file or the new one, never a half."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "wb") as file:
-            file.write(content)
+        with open(part, "wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(aside, path)
+        os.replace(part, path)
     except OSError as error:
         with suppress(OSError):
-            aside.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
         raise StudyError(_why(path, error)) from error
 
 

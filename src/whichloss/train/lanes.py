@@ -20,7 +20,7 @@ from . import optimise
 from .place import back, device, there
 
 FIRST = 1 << 24  # numbers in the pictures from which an objective makes its memory, at most
-SAMPLED = 1 << 20  # numbers in the pictures that are drawn at once
+SAMPLED = 1 << 19  # numbers in the pictures that are drawn at once
 DEALT = ("embed", "align")  # goals whose losses take every other row of a batch for another thing
 CONVOLUTIONS = torch.nn.modules.conv._ConvNd
 
@@ -291,10 +291,14 @@ class Lanes:
 
     def sample(self, weights: Mapping[str, Tensor], n: int, name: str) -> Tensor:
         """n rows drawn by every lane's networks: (S, n, d); row i is of the class that `told` says."""
-
         parts = self.told(n).split(sampled(self.task) or n, dim=1)
-        keys: list[tuple[str | int, ...]] = [(name, "part", k) if k else (name,) for k in range(len(parts))]
-        return torch.cat([self._drawn(weights, y, key) for y, key in zip(parts, keys, strict=True)], dim=1)
+        found, start = self._drawn(weights, parts[0], (name,)), parts[0].shape[1]
+        if len(parts) > 1:  # written where they stay: all parts and their copy would take twice the memory
+            found = torch.cat([found, found.new_empty(len(found), n - start, found.shape[2])], dim=1)
+        for k, y in enumerate(parts[1:], 1):
+            found[:, start : start + y.shape[1]] = self._drawn(weights, y, (name, "part", k))
+            start += y.shape[1]
+        return found
 
     def _drawn(self, weights: Mapping[str, Tensor], y: Tensor, key: tuple[str | int, ...]) -> Tensor:
         def work(objective: Any, rng: Rng, weights: Mapping[str, Tensor], y: Tensor) -> Tensor:

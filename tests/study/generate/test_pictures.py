@@ -102,6 +102,20 @@ def test_a_study_goes_on_with_the_features_it_has(tmp_path):
     assert judge.resumed(tmp_path) is judge and judge.resumed(tmp_path / "none") is judge
 
 
+def test_workers_of_a_study_share_what_they_know_of_all_pictures(tmp_path, monkeypatch):
+    alone = PictureJudge(drawn())
+    first, second = (PictureJudge(drawn(), alone.eyes, folder=tmp_path) for _ in range(2))
+    fresh = {a.name: a.answer for a in first.anchors(1, "test")}["fresh real rows"]
+    known = first.at(np.arange(9)), first.copies(fresh, 1)
+    files = sorted(path.name.partition("-")[0] for path in (tmp_path / "partial").iterdir())
+    assert files == ["features", "thumbnails"]
+    with monkeypatch.context() as blind:
+        blind.setattr(Features, "of", None)
+        assert torch.equal(second.at(np.arange(9)), known[0])
+    assert second.copies(fresh, 1) == known[1] == alone.copies(fresh, 1)
+    assert torch.equal(alone.at(np.arange(9)), known[0])
+
+
 def test_classes_that_hardly_any_picture_has_are_not_counted():
     whole = drawn(labels=True)
     one = np.zeros(len(whole), np.int64)

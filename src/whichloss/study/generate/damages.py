@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...data import evenly
-from ...data.pixels import blocks_of, taken
+from ...data.pixels import FLOATED, blocks_of, taken
 from ...engines import trim
 from ...metrics.copies import COPYING
 from ...rng import key
@@ -38,9 +38,9 @@ def planted(judge: "PictureJudge", numbers: np.ndarray, draw: int) -> Iterator[t
     order, places = generator.random(len(rows)), np.arange(len(rows))
     for level in GRAIN:
         same = np.random.Generator(np.random.PCG64(key("grain", draw)))  # noise at every level
-        yield "grain", level, seen(judge, (grainy(block, level, same) for block in blocks_of(rows))), places
+        yield "grain", level, seen(judge, (grainy(block, level, same) for block in blocks_of(rows, FLOATED))), places
     for width in BLUR:
-        blocks = (blurred(block, judge.table.shape, width) for block in blocks_of(rows))
+        blocks = (blurred(block, judge.table.shape, width) for block in blocks_of(rows, FLOATED))
         yield "blur", width, seen(judge, blocks), places
     others = {
         "pixels": judge.place(marginals(rows, len(rows), generator)),

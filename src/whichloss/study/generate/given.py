@@ -21,6 +21,7 @@ from ...data import Column, Encoder, Pictures, Schema, Split, Table, evenly, spl
 from ...data.pictures import LABEL
 from ...data.pixels import taken
 from ...data.write import names_of
+from ...engines import trim
 from ...errors import DataUnfit, UserError, nearest
 from ...objectives import Nets
 from ...objectives.base import Objective
@@ -367,7 +368,7 @@ class GivenPictures(GivenJudge, PictureJudge):
         """Ways between pictures of one class, and what is rebuilt."""
         return PictureJudge.maps(self, lanes, encoder, weights)
 
-    def anchors(self, seed: int, which: Which) -> list[Anchor]:
+    def anchors(self, seed: int, which: Which) -> Iterator[Anchor]:
         """Simple models of every class; fresh real pictures and copies of training pictures, with their labels."""
         parts, fresh = self.split(seed), self.fresh(seed)
         codes, learnt = self.classes.codes[fresh], self.classes.codes[parts.train]
@@ -378,4 +379,6 @@ class GivenPictures(GivenJudge, PictureJudge):
             known, real = (taken(self.table.values, n) for n in (evenly(train, anchors.FIT), fresh[own]))
             for anchor in simple(known, real, self.space, seed):
                 found[anchor.name][own] = anchor.answer
-        return [Anchor(name, Told(rows, codes)) for name, rows in found.items()]
+        trim()
+        for name in self.roles:
+            yield Anchor(name, Told(found.pop(name), codes))

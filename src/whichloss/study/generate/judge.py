@@ -6,7 +6,7 @@ what the user would get: whole numbers, real categories, real missing values.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -203,7 +203,7 @@ class SampleJudge(Judge):
         generator = np.random.Generator(np.random.PCG64(key("fresh", seed)))
         return generator.permutation(evenly(self.split(seed).validation, self.size(seed)))
 
-    def anchors(self, seed: int, which: Which) -> list[Anchor]:
+    def anchors(self, seed: int, which: Which) -> Iterable[Anchor]:
         """Simple models, fresh real rows, and copies of training rows."""
 
         def likely(encoder: Encoder, log_p: Callable[[Tensor], Tensor]) -> float | None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ... import metrics
 from ...data import Pictures, Scale, evenly
-from ...data.pixels import blocks_of, taken
+from ...data.pixels import FLOATED, blocks_of, taken
 from ...data.toys import CHANNELS
 from ...engines import trim
 from ...errors import UserError
@@ -21,6 +21,7 @@ from ...rng import key
 from ...task import Task
 from ...train import Lanes
 from ..judge import Anchor, Weights, Which
+from ..store import mapped
 from . import anchors, damages, strips
 from .features import Features, labelled, learned
 from .judge import DESCRIBED, DIRECTIONS, SampleJudge
@@ -31,7 +32,8 @@ FRAMES = 8  # of them kept at every look, all from the same noise; shown with th
 BLOCK = 1 << 22  # pixels compared at once
 NUMBERS = 1 << 24  # in the pictures from which these come, at most
 AXES = 64  # principal directions in which the simple models of pictures live
-BATCH = 64
+BATCH, FEWEST = 64, 16  # pictures in a step
+PLACES = 1 << 16  # in them together, at most: the maps of a step, which are kept for its backward pass, grow with these
 SHARE = "share of "  # begins the name of a class's share
 COPIED, THUMB = 1000, 8  # pictures in the copy test, on each side; the fewest pixels of a side of their thumbnails
 MOST_CLASSES, COUNTED = 100, 5000  # classes that are counted, and the pictures from which counting is learnt
@@ -44,8 +46,14 @@ class PictureJudge(SampleJudge):
     table: Pictures  # type: ignore[assignment]  # its sibling: rows of bytes, not of columns
     features: Features | None = None
     see: str | None = None  # the features asked for
-    batch = BATCH
+    folder: Path | None = None  # of the study: there its workers share what each would keep for itself
     draws = 3
+
+    @property
+    def batch(self) -> int:  # type: ignore[override]
+        """Fewer large pictures: at equal compute that gives more steps, too."""
+        _, height, width = self.table.shape
+        return max(FEWEST, min(BATCH, PLACES // (height * width)))
 
     @property
     def asked(self) -> Mapping[str, object]:
@@ -139,16 +147,26 @@ class PictureJudge(SampleJudge):
     def _last(self) -> list[Any]:
         return [None, None]
 
-    @cached_property
-    def placed(self) -> Tensor:
-        """Features (N, k) of all real pictures, float32: seen once, in one order, so that no bit depends on when."""
-        found = torch.cat([self.eyes.of(block).float() for block in blocks_of(self.table.values)])
+    def of_all(self, name: str, of: Callable[[np.ndarray], Tensor]) -> np.ndarray:
+        """What `of` says of every real picture (N, k), float32: found once, in one order, so that no bit depends on
+        when, and kept where all workers of a study see it."""
+        blocks = (of(block).float().numpy() for block in blocks_of(self.table.values))
+        if self.folder is None:
+            found = np.concatenate(list(blocks))
+        else:
+            path = self.folder / "partial" / f"{name}-{self.eyes.fingerprint}.float32"
+            found = mapped(path, blocks).reshape(len(self.table), -1)
         trim()  # the maps that the features came from; they are not needed again
         return found
 
+    @cached_property
+    def placed(self) -> np.ndarray:
+        """Features of all real pictures."""
+        return self.of_all("features", self.eyes.of)
+
     def at(self, numbers: np.ndarray) -> Tensor:
         """Features of real pictures."""
-        return self.placed[torch.from_numpy(numbers)].double()
+        return torch.from_numpy(taken(self.placed, numbers)).double()
 
     def thumbs(self, rows: np.ndarray) -> Tensor:
         """Means of blocks of pixels (n, t), so that a side has 8 to 15 of them: what copies have in common to the eye,
@@ -158,14 +176,15 @@ class PictureJudge(SampleJudge):
         return torch.nn.functional.avg_pool2d(x, blocks, ceil_mode=True).flatten(1)
 
     @cached_property
-    def small(self) -> Tensor:
+    def small(self) -> np.ndarray:
         """All real pictures as thumbnails."""
-        found = torch.cat([self.thumbs(block) for block in blocks_of(self.table.values)])
-        trim()
-        return found
+        return self.of_all("thumbnails", self.thumbs)
 
     def versions(self, rows: np.ndarray) -> Tensor:
         """Thumbnails (n, v, t) of pictures as they are, mirrored, and moved by one pixel."""
+        return torch.cat([self._versions(block) for block in blocks_of(rows, FLOATED)])
+
+    def _versions(self, rows: np.ndarray) -> Tensor:
         x = rows.reshape(-1, *self.table.shape)
         wide = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
         h, w = x.shape[2:]
@@ -179,10 +198,12 @@ class PictureJudge(SampleJudge):
 
     def copying(self, versions: Tensor, seed: int) -> metrics.CopyTest:
         """The copy test of pictures in all versions."""
-        return metrics.copy_test(versions, self.small[torch.from_numpy(self.split(seed).train)], self.held_out)
+        train = torch.from_numpy(taken(self.small, self.split(seed).train))
+        return metrics.copy_test(versions, train, self.held_out)
 
     def copies(self, rows: np.ndarray, seed: int) -> dict[str, float]:
         """The copy test: are the pictures nearer to training pictures than held-out ones are?"""
+        trim()  # what the other metrics took: this one holds thumbnails of all training pictures
         found = self.copying(self.versions(evenly(rows, COPIED)), seed)
         return {"copy test p": found.p, "copied share": found.share}
 
@@ -278,13 +299,16 @@ class PictureJudge(SampleJudge):
         """The pixels of real pictures (n, d)."""
         return floats(taken(self.table.values, numbers))
 
-    def anchors(self, seed: int, which: Which) -> list[Anchor]:
-        """Simple models of pictures, fresh real ones, and copies of training pictures."""
+    def anchors(self, seed: int, which: Which) -> Iterator[Anchor]:
+        """Simple models of pictures, fresh real ones, and copies of training pictures; one after the other, since each
+        is as large as what it is compared with."""
         parts = self.split(seed)
         train, fresh = (taken(self.table.values, n) for n in (evenly(parts.train, anchors.FIT), self.fresh(seed)))
-        found = list(simple(train, fresh, self.space, seed))
-        trim()
-        return found
+        for anchor in simple(train, fresh, self.space, seed):
+            trim()
+            yield anchor
+            del anchor
+            trim()  # what judging it took
 
     def examined(self, lanes: Lanes, encoder: Any, seed: int, weights: Weights, which: Which) -> dict[str, float]:
         """Nothing: bytes have no density."""
@@ -334,7 +358,17 @@ def principal(x: np.ndarray, count: int) -> np.ndarray:
     wide = len(x) < x.shape[1]
     _, vectors = np.linalg.eigh((x @ x.T if wide else x.T @ x).astype(np.float64))
     last = vectors[:, : -count - 1 : -1]
-    return np.asarray(np.linalg.qr(x.T @ last if wide else last)[0].T)
+    return np.asarray(np.linalg.qr((x.T @ last.astype(x.dtype)).astype(np.float64) if wide else last)[0].T)
+
+
+def encoded(rows: np.ndarray, scale: Any) -> np.ndarray:
+    """scale.encode(rows), in blocks: what lies between takes as much again."""
+    out = np.empty(rows.shape, np.float32)
+    start = 0
+    for block in blocks_of(rows, FLOATED):
+        out[start : start + len(block)] = scale.encode(block)
+        start += len(block)
+    return out
 
 
 def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Iterator[Anchor]:
@@ -342,9 +376,11 @@ def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Itera
     n = len(fresh)
     generator = np.random.Generator(np.random.PCG64(key("anchors", seed)))
     yield Anchor("independent marginals", anchors.marginals(train, n, generator))
-    x = scale.encode(evenly(train, max(2 * AXES, NUMBERS // train.shape[1])))
+    x = encoded(evenly(train, max(2 * AXES, NUMBERS // train.shape[1])), scale)
     mean = x.mean(0)
-    axes = principal(x - mean, min(AXES, len(train) - 1))
+    x -= mean
+    axes = principal(x, min(AXES, len(train) - 1))
+    del x
     z = np.concatenate([(scale.encode(part) - mean) @ axes.T for part in np.array_split(train, -(-len(train) // 100))])
     for name, components in (("Gaussian", (1,)), ("Gaussian mixture", anchors.COMPONENTS)):
         model = anchors.mixture(z, components, seed)

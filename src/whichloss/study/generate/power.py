@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ... import metrics
+from ...data.pixels import taken
 from ...rng import key
 from .. import rank
 from ..judge import Judge, Preflight, Scored
@@ -134,7 +135,7 @@ def _scores(found: Sequence[Scored]) -> rank.Scores:
 def dependent(judge: "SampleJudge") -> bool:
     """Do all rows together, without the test rows, show that the columns depend on each other?"""
     numbers = judge.rest[:: max(1, len(judge.rest) // ALL)]
-    real, rows = metrics.MmdReference(judge.at(numbers), judge.widths), judge.table.values[numbers]
+    real, rows = metrics.MmdReference(judge.at(numbers), judge.widths), taken(judge.table.values, numbers)
     generator = np.random.Generator(np.random.PCG64(key("dependence")))
     mixed = [real.score(judge.place(marginals(rows, len(rows), generator))) for _ in range(DRAWS)]
     return bool(np.mean([m.value for m in mixed]) > SEEN * np.mean([m.se for m in mixed]))
