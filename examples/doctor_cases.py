@@ -114,7 +114,9 @@ def contrastive(epochs: int) -> None:
             optimizer.step()
     found = at(encoder, data)
     cosine = (found["test alike"] + found["test other"]) / 2
-    print(f"test accuracy {found['test accuracy']:.1%} (chance 12.5 %), mean cosine {cosine:.2f}, loss {float(loss):.3f}")
+    print(
+        f"test accuracy {found['test accuracy']:.1%} (chance 12.5 %), mean cosine {cosine:.2f}, loss {float(loss):.3f}"
+    )
 
 
 def main() -> None:

@@ -102,8 +102,12 @@ def wgan_gp(steps=150, page=None):
     torch.manual_seed(0)
     x, _ = pictures(8)
     loader = endless(DataLoader(TensorDataset(x), batch_size=64, shuffle=True, drop_last=True))
-    generator = nn.Sequential(nn.Linear(16, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 64), nn.Tanh())
-    critic = nn.Sequential(nn.Linear(64, 256), nn.LeakyReLU(0.2), nn.Linear(256, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1))
+    generator = nn.Sequential(
+        nn.Linear(16, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 64), nn.Tanh()
+    )
+    critic = nn.Sequential(
+        nn.Linear(64, 256), nn.LeakyReLU(0.2), nn.Linear(256, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1)
+    )
     opt_c = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.0, 0.9))
     opt_g = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.0, 0.9))
     with whichloss.watch(generator=generator, critic=critic, optimizers=[opt_c, opt_g], page=page) as w:
@@ -115,7 +119,11 @@ def wgan_gp(steps=150, page=None):
             inter = (alpha * real + (1 - alpha) * fake).requires_grad_(True)
             d_inter = critic(inter)
             grads = torch.autograd.grad(
-                outputs=d_inter, inputs=inter, grad_outputs=torch.ones_like(d_inter), create_graph=True, retain_graph=True
+                outputs=d_inter,
+                inputs=inter,
+                grad_outputs=torch.ones_like(d_inter),
+                create_graph=True,
+                retain_graph=True,
             )[0]
             gp = ((grads.norm(2, dim=1) - 1) ** 2).mean()
             d_loss = critic(fake).mean() - critic(real).mean() + 10 * gp
@@ -176,7 +184,12 @@ def simclr(steps=120, page=None):
     torch.manual_seed(0)
     x, _ = pictures()
     encoder = nn.Sequential(
-        nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()
+        nn.Conv2d(1, 32, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 3, 2, 1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
     )
     projector = nn.Sequential(nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 64))
     optimizer = torch.optim.Adam([*encoder.parameters(), *projector.parameters()], lr=1e-3)

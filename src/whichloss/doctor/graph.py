@@ -59,7 +59,9 @@ class Reading:
     scored: tuple[Scored, ...]
     dead: tuple[float, ...]  # of every rectifier: the share of its units that no row of the batch moved
     products: tuple[float, ...]  # of products of two learnt matrices: how unlike the lengths of their rows are
-    norms: tuple[tuple[int, tuple[int, ...]], ...]  # of every norm: how many axes its input has, over which it was taken
+    norms: tuple[
+        tuple[int, tuple[int, ...]], ...
+    ]  # of every norm: how many axes its input has, over which it was taken
     saturated: tuple[float, ...]  # of every sigmoid and tanh: the share of its outputs that stand at a bound
     nodes: int
 
@@ -84,7 +86,15 @@ def kind(node: Any) -> str:
 def read(loss: Tensor) -> Reading:
     """What this loss is made of. The graph must not have been freed: before backward."""
     parameters, leaves, operations = set[int](), list[Tensor](), set[str]()
-    found: dict[str, list[Any]] = {"told": [], "guessed": [], "scored": [], "dead": [], "saturated": [], "norms": [], "products": []}
+    found: dict[str, list[Any]] = {
+        "told": [],
+        "guessed": [],
+        "scored": [],
+        "dead": [],
+        "saturated": [],
+        "norms": [],
+        "products": [],
+    }
     count = 0
     for node in nodes_of(loss.grad_fn) if loss.grad_fn is not None else ():
         count += 1

@@ -55,9 +55,15 @@ def _told(watch: "Watch", found: Loss, told: Told) -> None:
     known = log_p > -1e7  # what is masked is no choice
     count = int(known.sum(1).float().median())
     choices = torch.arange(rows, device=labels.device)
-    square = width in (rows, rows - 1) and len(labels.unique()) == rows or width == 2 * rows
+    square = (width in (rows, rows - 1) and len(labels.unique()) == rows) or width == 2 * rows
     high, low = log_p.amax(1), torch.where(known, log_p, torch.inf).amin(1)
-    found.facts |= {"classes": count, "rows": rows, "twice": float(told.twice), "axis": told.axis, "pairs": float(square)}
+    found.facts |= {
+        "classes": count,
+        "rows": rows,
+        "twice": float(told.twice),
+        "axis": told.axis,
+        "pairs": float(square),
+    }
     found.note("range of logits", float((high - low).max()))
     found.note("largest share", float(high.exp().mean()))
     found.note("accuracy", float((log_p.argmax(1) == labels).float().mean()))
@@ -165,7 +171,9 @@ def _scored(watch: "Watch", found: Loss, scored: Scored) -> None:
 def _distances(watch: "Watch", pairs: int) -> np.ndarray | None:
     """How far apart the rows of each pair are, where networks were given so many pairs: one after the other, or the
     first of all pairs and then the second."""
-    given = [call.inputs[0].detach().flatten(1) for call in watch.calls if call.source == "data" and call.inputs[0].ndim > 1]
+    given = [
+        call.inputs[0].detach().flatten(1) for call in watch.calls if call.source == "data" and call.inputs[0].ndim > 1
+    ]
     halves = [x.chunk(2) for x in given if len(x) == 2 * pairs] or [given[-2:]] * (len(given) >= 2)
     if not halves or len(halves[-1]) != 2 or any(len(x) != pairs for x in halves[-1]):
         return None
@@ -182,7 +190,9 @@ def look(watch: "Watch") -> None:
         out = call.output.detach().float().flatten(1) if call.output.ndim > 1 else None
         if out is not None and out.shape[1] > 1 and len(out) >= 16:
             size = float(out.square().sum(1).mean().sqrt())
-            watch.trace.networks[call.network].note("spread of outputs", float(out.var(0).sum().sqrt()) / max(size, 1e-30))
+            watch.trace.networks[call.network].note(
+                "spread of outputs", float(out.var(0).sum().sqrt()) / max(size, 1e-30)
+            )
     for judge in {call.network for call in watch.calls}:
         mine = [call for call in watch.calls if call.network == judge]
         makers = {call.source for call in mine} & set(watch.modules) - {judge}
@@ -236,7 +246,9 @@ def _game(watch: "Watch", maker: str, judge: str, real: list["Call"], made: list
         told = [getattr(call, kind)[site] for call in calls for site in sites if site in getattr(call, kind)]
         if told:
             game.note(name, 1 - told[-1] if kind == "still" else told[-1])
-    passed = [call.sizes[site] for call in watch.calls if call.network == maker for site in others if site in call.sizes]
+    passed = [
+        call.sizes[site] for call in watch.calls if call.network == maker for site in others if site in call.sizes
+    ]
     if passed:
         game.note("slope passed to maker", passed[-1] * len(made[-1].inputs[0]))
     shared = {site for site, one in losses.items() if judge in one.moves and maker in one.moves}
@@ -256,7 +268,9 @@ def _game(watch: "Watch", maker: str, judge: str, real: list["Call"], made: list
     if real[0].output.shape == real[0].inputs[0].shape and real[0].output.numel() > len(a):
         with untouched(module), torch.no_grad():
             x = real[0].inputs[0][:ASKED]
-            noise = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).to(x) * (x.max() - x.min()) + x.min()
+            noise = (
+                torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).to(x) * (x.max() - x.min()) + x.min()
+            )
             there, here = energy(noise, module(noise)), energy(x, module(x))
         if there is not None and here is not None:
             game.note("energy of noise / real", float(there.mean() / here.mean().clamp(max=-1e-12)))
@@ -286,7 +300,11 @@ def _chained(watch: "Watch", judge: str, mine: list["Call"]) -> None:
     steps = [one for one in watch.slopes if one.x.ndim > 1]
     if len(steps) < 3 or any(x.x.shape != y.x.shape or x.x.equal(y.x) for x, y in zip(steps, steps[1:], strict=False)):
         return
-    asked = [call for call in mine if call.pulls and call.source != "leaf" and call.inputs[0].shape[1:] == steps[0].x.shape[1:]]
+    asked = [
+        call
+        for call in mine
+        if call.pulls and call.source != "leaf" and call.inputs[0].shape[1:] == steps[0].x.shape[1:]
+    ]
     last = steps[-1].x.flatten(1)
     far = [_apart(call.inputs[0].detach().flatten(1), last) for call in asked]
     if len(asked) < 2:
@@ -300,7 +318,9 @@ def _chained(watch: "Watch", judge: str, mine: list["Call"]) -> None:
     spread = float(real.inputs[0].detach().flatten(1).std(0).norm().clamp(min=1e-12))
     moved = (last - steps[0].x.flatten(1)).norm(dim=1).median()
     ways = [(y.x - x.x).flatten() for x, y in zip(steps, steps[1:], strict=False) if y.x.shape == x.x.shape]
-    along = [float(nn.functional.cosine_similarity(w, s.slope.flatten(), dim=0)) for w, s in zip(ways, steps, strict=False)]
+    along = [
+        float(nn.functional.cosine_similarity(w, s.slope.flatten(), dim=0)) for w, s in zip(ways, steps, strict=False)
+    ]
     game.note("real score", float(a.mean()))
     game.note("made score", float(b.mean()))
     game.note("told apart", float((a[:, None] > b).float().mean()))
@@ -313,7 +333,9 @@ def _chained(watch: "Watch", judge: str, mine: list["Call"]) -> None:
     game.note("pull real", sum(real.pulls.values()))
     game.note("pull made", sum(made.pulls.values()))
     game.note("attached", float(made.attached))
-    game.note("slope by backward", float(any(one.inputs and judge in one.reaches for one in watch.trace.losses.values())))
+    game.note(
+        "slope by backward", float(any(one.inputs and judge in one.reaches for one in watch.trace.losses.values()))
+    )
     _keep(watch, ("real", "chains", judge), _rows(real.inputs[0]))
     _keep(watch, ("made", "chains", judge), _rows(made.inputs[0]))
 
@@ -358,13 +380,21 @@ def _call_of(watch: "Watch", rows: int) -> "Call | None":
 
 
 def _rows(x: Tensor) -> np.ndarray:
-    return x.detach()[:ROWS].flatten(1).float().cpu().numpy() if x.ndim > 1 else x.detach()[:ROWS, None].float().cpu().numpy()
+    return (
+        x.detach()[:ROWS].flatten(1).float().cpu().numpy()
+        if x.ndim > 1
+        else x.detach()[:ROWS, None].float().cpu().numpy()
+    )
 
 
 @contextmanager
 def untouched(module: nn.Module) -> Iterator[None]:
     """Draws and running statistics are afterwards as they were."""
-    kept = [(part, {k: v.clone() for k, v in part._buffers.items() if v is not None}) for part in module.modules() if isinstance(part, _BatchNorm)]
+    kept = [
+        (part, {k: v.clone() for k, v in part._buffers.items() if v is not None})
+        for part in module.modules()
+        if isinstance(part, _BatchNorm)
+    ]
     with torch.random.fork_rng(devices=[]):
         try:
             yield

@@ -51,7 +51,9 @@ class Loss:
     facts: dict[str, float] = field(default_factory=dict)
     rows: np.ndarray = field(default_factory=lambda: np.zeros((0, 1)))  # of the last looks, where they have labels
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    judged: tuple[np.ndarray, ...] = ()  # of pairs that are alike (1) or not (0): how far apart their rows are, and which
+    judged: tuple[
+        np.ndarray, ...
+    ] = ()  # of pairs that are alike (1) or not (0): how far apart their rows are, and which
     denoised: tuple[np.ndarray, ...] = ()  # of the last looks: inputs, noise levels, what was wanted, errors
 
     def note(self, name: str, value: float) -> None:

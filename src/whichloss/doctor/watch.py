@@ -101,7 +101,9 @@ class Watch:
         found = Network(name, sum(p.numel() for p in own))
         alike = [n for n, p in module.named_parameters() if p.ndim > 1 and len(p) > 1 and bool((p == p[:1]).all())]
         found.alike = tuple(alike)
-        found.facts["parametrised"] = float(any(hasattr(p, "parametrizations") or hasattr(p, "weight_u") for p in module.modules()))
+        found.facts["parametrised"] = float(
+            any(hasattr(p, "parametrizations") or hasattr(p, "weight_u") for p in module.modules())
+        )
         found.facts["ends in tanh"] = float(isinstance([module, *module.modules()][-1], nn.Tanh))
         self.trace.networks[name] = found
         self.last[f"start {name}"] = [_marks(own)]

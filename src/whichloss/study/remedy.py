@@ -119,7 +119,9 @@ def put_to_proof(folder: Path, findings: Sequence[Finding], noise: float, worker
             runs = [msgspec.structs.replace(run, setting=setting, seed=s, flops=run.flops / 2) for s in SEEDS]
             both.append([Group("remedy", (one,)) for one in runs])
         asked.append((finding, remedy, before, both))
-    jobs = [Job(str(store.folder), g) for *_, both in asked for side in both for g in side if not store.has(g.runs[0].id)]
+    jobs = [
+        Job(str(store.folder), g) for *_, both in asked for side in both for g in side if not store.has(g.runs[0].id)
+    ]
     with Local(workers) as engine:
         for outcome in engine.map(work.work, jobs):
             if isinstance(outcome.result, Failure):

@@ -49,7 +49,9 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
     held = list(net.parameters())[2:] if fault == "layer forgotten" else list(net.parameters())
     optimizer: torch.optim.Optimizer = torch.optim.Adam(held, lr=rate)
     if fault in ("rate too high", "unscaled", "sum over the batch", "rare classes"):
-        optimizer = torch.optim.SGD(held, lr={"unscaled": 0.01, "rare classes": 0.01, "sum over the batch": 0.5}.get(fault, 30.0))
+        optimizer = torch.optim.SGD(
+            held, lr={"unscaled": 0.01, "rare classes": 0.01, "sum over the batch": 0.5}.get(fault, 30.0)
+        )
     watch = Watch({"net": net}, [optimizer], f"classify {fault}").start()
     yield watch
     for a, b in batches(x, min(BATCH, len(x)), STEPS, y):

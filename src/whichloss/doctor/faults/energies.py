@@ -25,7 +25,11 @@ def chains(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
     for (real,) in batches(x, BATCH, STEPS):
         y = torch.randn_like(real)
         for _ in range(CHAIN):
-            y = y.detach().requires_grad_() if fault != "through the sampler" else (y if y.requires_grad else y.requires_grad_())
+            y = (
+                y.detach().requires_grad_()
+                if fault != "through the sampler"
+                else (y if y.requires_grad else y.requires_grad_())
+            )
             if fault == "slope by backward":
                 energy(y).sum().backward()
                 slope = y.grad

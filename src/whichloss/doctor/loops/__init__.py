@@ -37,7 +37,9 @@ def examine(trace: Trace) -> tuple[Finding, ...]:
     say = Say(trace.name)
     found = [finding for name in RULES for finding in _asked(name, trace, say)]
     contracts = [f for f in found if f.rule.startswith("contract")]
-    symptoms = [f for f in found if not f.rule.startswith("contract")] if len(trace.looks) >= FEWEST or trace.bad else []
+    symptoms = (
+        [f for f in found if not f.rule.startswith("contract")] if len(trace.looks) >= FEWEST or trace.bad else []
+    )
     once = {(f.rule, f.says): f for f in (*contracts, *symptoms)}
     return tuple(sorted(once.values(), key=lambda f: f.level == "note"))
 

@@ -1,12 +1,12 @@
 """Logits that cannot grow: a cross-entropy of cosines or probabilities."""
 
-from collections.abc import Iterator
 import math
+from collections.abc import Iterator
 
 from ...task import Finding
+from ..outcome import skill
 from ..say import Say
 from ..trace import Trace, late
-from ..outcome import skill
 
 WIDEST = 2.0  # cosines differ by that at most
 
@@ -30,7 +30,13 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 )
         low, high = loss.curves.get("least score", []), loss.curves.get("most score", [])
         ones, wide = loss.late("share of ones", 1.0), loss.late("spread of scores", 1.0)
-        if loss.facts.get("logits") and len(low) >= 5 and min(low) >= -1.001 and max(high) <= 1.001 and ones is not None:
+        if (
+            loss.facts.get("logits")
+            and len(low) >= 5
+            and min(low) >= -1.001
+            and max(high) <= 1.001
+            and ones is not None
+        ):
             least = ones * math.log1p(math.exp(-1)) + (1 - ones) * math.log1p(math.exp(-1))
             mean = loss.late("mean score", 0.25) or 0.0
             yield say.fault(

@@ -20,7 +20,9 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 {"attached": 1.0},
                 "Du & Mordatch, 2019",
             )
-        polluting = [loss for loss in trace.losses.values() if loss.inputs and judge in loss.moves and judge in loss.reaches]
+        polluting = [
+            loss for loss in trace.losses.values() if loss.inputs and judge in loss.moves and judge in loss.reaches
+        ]
         if polluting and game.late("slope by backward", 1.0):
             yield say.fault(
                 "contract: stale gradient",

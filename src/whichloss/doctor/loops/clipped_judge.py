@@ -23,7 +23,11 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for (maker, judge), game in trace.games.items():
         if maker not in trace.networks or not all(constant(game.curves.get(n, [])) for n in ("pull real", "pull made")):
             continue
-        slope, clipped, penalty = game.late("slope at made"), trace.networks[judge].late("at the clip") or 0.0, game.late("penalty slope")
+        slope, clipped, penalty = (
+            game.late("slope at made"),
+            trace.networks[judge].late("at the clip") or 0.0,
+            game.late("penalty slope"),
+        )
         held = trace.networks[judge].facts.get("parametrised")
         if penalty is None and clipped < CLIPPED and not held:
             yield say.fault(

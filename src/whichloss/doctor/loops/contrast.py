@@ -1,7 +1,7 @@
 """Pairs that are not found, embeddings that fill no space, temperatures that say nothing."""
 
-from collections.abc import Iterator
 import math
+from collections.abc import Iterator
 
 from ...task import Finding
 from ..say import Say
@@ -14,7 +14,11 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if not facts.get("pairs"):
             continue
         rows, entropy, right = facts["rows"], loss.late("cross-entropy", 0.25), loss.late("accuracy", 0.25)
-        rank, share, reach = loss.late("effective rank", 0.25), loss.curves.get("largest share", []), loss.late("range of logits", 1.0)
+        rank, share, reach = (
+            loss.late("effective rank", 0.25),
+            loss.curves.get("largest share", []),
+            loss.late("range of logits", 1.0),
+        )
         doubles, cosine = loss.late("doubles", 1.0) or 0.0, loss.late("mean cosine", 0.25)
         if entropy is None or right is None:
             continue
@@ -47,7 +51,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 found | {"largest share": share[0]},
                 "Wang & Liu, 2021",
             )
-        if cosine is not None and cosine > 0.95 or rank is not None and rank < 1.5:
+        if (cosine is not None and cosine > 0.95) or (rank is not None and rank < 1.5):
             yield say.fault(
                 "embedding collapse",
                 f"The embeddings at {loss.site} all point the same way (mean cosine {cosine or 1.0:.2f}).",

@@ -1,6 +1,7 @@
 """A denoiser that learns nothing, does not look at the noise level, or sees too much data in the noise."""
 
 from collections.abc import Iterator
+
 import numpy as np
 
 from ...task import Finding
@@ -19,7 +20,9 @@ def _looks_normal(x: np.ndarray) -> bool:
 def _told_by_level(x: np.ndarray, t: np.ndarray, wanted: np.ndarray) -> list[float]:
     """The square of the correlation of input and target at the two ends of the noise levels, 4 % of the rows each."""
     order, many = np.argsort(t, kind="stable"), max(20, len(t) // 25)
-    return [float(np.corrcoef(x[part].ravel(), wanted[part].ravel())[0, 1] ** 2) for part in (order[:many], order[-many:])]
+    return [
+        float(np.corrcoef(x[part].ravel(), wanted[part].ravel())[0, 1] ** 2) for part in (order[:many], order[-many:])
+    ]
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:

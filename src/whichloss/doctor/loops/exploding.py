@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ...task import Finding
+from ..outcome import poor
 from ..say import Say
 from ..trace import Trace
-from ..outcome import poor
 
 MOST, GROWN = 0.05, 20.0  # of the size of the weights, in one step; in all
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ...task import Finding
+from ..outcome import skill
 from ..say import Say
 from ..trace import Trace
-from ..outcome import skill
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:

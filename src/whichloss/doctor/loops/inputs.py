@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ...task import Finding
+from ..outcome import poor
 from ..say import Say
 from ..trace import Trace
-from ..outcome import poor
 
 LEAST, MOST = 0.02, 8.0  # of the standard deviation
 

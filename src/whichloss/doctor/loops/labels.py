@@ -1,13 +1,13 @@
 """Labels that the rows do not tell, tell too well, or that contradict like rows."""
 
 from collections.abc import Iterator
+
 import numpy as np
 
 from ...task import Finding
+from ..outcome import skill
 from ..say import Say
 from ..trace import Trace
-from ..outcome import skill
-
 
 MOST, NEAR, DEALT = 1200, 5, 40  # rows; neighbours; how often labels are dealt at random
 
@@ -75,7 +75,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             yield say.fault(
                 "labels without signal",
                 f"Rows that are alike do not have like labels at {loss.site}: {right:.1%} of the nearest rows share a "
-                f"row\'s label, each class counted alike; with labels dealt at random it would be up to {chance:.1%}.",
+                f"row's label, each class counted alike; with labels dealt at random it would be up to {chance:.1%}.",
                 "Labels were shuffled or joined to the wrong rows, or the rows say nothing about them.",
                 "Compare a few rows with their labels by hand; no loss can help.",
                 found,

@@ -1,6 +1,7 @@
 """Data where the maker cannot come."""
 
 from collections.abc import Iterator
+
 import numpy as np
 
 from ...task import Finding

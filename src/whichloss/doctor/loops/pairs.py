@@ -1,12 +1,12 @@
 """Pairs that do not belong together."""
 
 from collections.abc import Iterator
+
 import numpy as np
 
 from ...task import Finding
 from ..say import Say
 from ..trace import Trace
-
 
 MOST, NEAR, DEALT = 1000, 3, 40
 
@@ -30,7 +30,11 @@ def _near(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for (one, other), (a, b) in trace.pairs.items():
-        if len(np.unique(a, axis=0)) < 100 or len(np.unique(b, axis=0)) < 100 or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        if (
+            len(np.unique(a, axis=0)) < 100
+            or len(np.unique(b, axis=0)) < 100
+            or not (np.isfinite(a).all() and np.isfinite(b).all())
+        ):
             continue
         found, dealt = _near(a[:MOST], b[:MOST])
         if found >= dealt:

@@ -1,6 +1,7 @@
 """One batch again and again."""
 
 from collections.abc import Iterator
+
 import numpy as np
 
 from ...task import Finding

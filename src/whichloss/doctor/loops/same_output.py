@@ -12,7 +12,11 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         curve = network.curves.get("spread of outputs", [])
         end = late(curve, 0.25)
         players = any(network.name in pair for pair in trace.games)
-        guided = any("explained" in loss.curves or loss.facts.get("pairs") == 0 for loss in trace.losses.values() if network.name in loss.reaches)
+        guided = any(
+            "explained" in loss.curves or loss.facts.get("pairs") == 0
+            for loss in trace.losses.values()
+            if network.name in loss.reaches
+        )
         start = late(curve[:3], 1.0)
         if end is not None and start is not None and end < min(0.35, start / 1.2) and not players and not guided:
             yield say.fault(

@@ -6,7 +6,6 @@ from ...task import Finding
 from ..say import Say
 from ..trace import Trace
 
-
 FIRST, ALIKE = 8, 0.9  # looks, before penalties balance the pulls; the share of them that shows one direction
 
 
@@ -14,13 +13,15 @@ def _sign(pulls: list[float]) -> int:
     """The direction that nearly all looks show, or 0."""
     known = [p for p in pulls if p][:FIRST]
     up = sum(p > 0 for p in known)
-    if len(known) < 2 or ALIKE > max(up, len(known) - up) / len(known):
+    if len(known) < 2 or max(up, len(known) - up) / len(known) < ALIKE:
         return 0
     return 1 if up * 2 > len(known) else -1
 
 
 def _found(say: Say, says: str, remedy: str) -> Finding:
-    return say.fault("contract: sign", says, "A minus too many, or labels exchanged.", remedy, {}, "Goodfellow et al., 2014")
+    return say.fault(
+        "contract: sign", says, "A minus too many, or labels exchanged.", remedy, {}, "Goodfellow et al., 2014"
+    )
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
@@ -29,7 +30,11 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if maker == "chains":
             follows = game.late("follows", 1.0)
             if real and made and real == made:
-                yield _found(say, f"{judge} is pushed the same way on data and on the samples of its chains.", "The two terms of its loss need opposite signs.")
+                yield _found(
+                    say,
+                    f"{judge} is pushed the same way on data and on the samples of its chains.",
+                    "The two terms of its loss need opposite signs.",
+                )
             elif real and follows is not None and abs(follows) > 0.02 and (follows > 0) == (real > 0):
                 yield _found(
                     say,
@@ -40,12 +45,14 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             continue
         if real and made and real == made:
             yield _found(
-                say, f"{judge}'s loss pushes its output the same way on data and on samples.",
+                say,
+                f"{judge}'s loss pushes its output the same way on data and on samples.",
                 "One of the two terms has the wrong sign or the wrong label.",
             )
         elif made and own and made == own:
             yield _found(
-                say, f"{maker}'s loss pushes what {judge} says of samples the same way as {judge}'s own loss does: the two "
+                say,
+                f"{maker}'s loss pushes what {judge} says of samples the same way as {judge}'s own loss does: the two "
                 "play together, not against each other.",
                 f"The sign of {maker}'s loss is wrong, or both terms of {judge}'s.",
             )

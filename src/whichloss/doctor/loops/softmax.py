@@ -1,7 +1,7 @@
 """A softmax of a softmax, over the wrong axis, or with the wrong sign."""
 
-from collections.abc import Iterator
 import math
+from collections.abc import Iterator
 
 from ...task import Finding
 from ..say import Say

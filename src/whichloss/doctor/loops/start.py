@@ -1,12 +1,12 @@
 """A first loss far above guessing, that training does not make up for."""
 
-from collections.abc import Iterator
 import math
+from collections.abc import Iterator
 
 from ...task import Finding
+from ..outcome import unlearnt
 from ..say import Say
 from ..trace import Trace
-from ..outcome import unlearnt
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ...task import Finding
+from ..outcome import poor
 from ..say import Say
 from ..trace import Trace
-from ..outcome import poor
 
 LEAST, REACH = 2e-4, 0.02  # in one step; in all, if all went one way
 
