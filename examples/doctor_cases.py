@@ -6,6 +6,7 @@
 """
 
 import argparse
+import itertools
 import sys
 from collections.abc import Callable
 
@@ -24,7 +25,7 @@ STEPS, BATCH = 1500, 128
 def net(*widths: int) -> nn.Sequential:
     """Linear layers and LeakyReLU."""
     layers: list[nn.Module] = []
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in itertools.pairwise(widths):
         layers += [nn.Linear(a, b), nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers[:-1])
 

@@ -48,7 +48,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Reading:
-    """One loss: the parameters that its gradient reaches, other leaves, the names of its operations, its cross-entropies
+    """One loss: the parameters that its gradient reaches, other leaves, the names of its operations, cross-entropies
     and squared errors, and what its activations returned."""
 
     parameters: frozenset[int]  # id of each
@@ -211,6 +211,7 @@ READERS: dict[str, Callable[[Any], Iterator[tuple[str, Any]]]] = {
 
 def _told(node: Any) -> Told:
     log_p, labels = _saved(node, "self"), _saved(node, "target")
+    assert log_p is not None and labels is not None  # asked before
     above = _down(node, ("LogSoftmax",))
     axis = _axis(getattr(above, "_saved_dim", log_p.ndim - 1) if above is not None else log_p.ndim - 1, log_p.ndim)
     axis -= log_p.ndim
@@ -243,7 +244,7 @@ def first_bad(loss: Tensor) -> str:
     """The operation that made a loss non-finite out of finite numbers, as far as the graph has kept them: ""."""
     best, depth = "", -1
     waiting = [(loss.grad_fn, 0)] if loss.grad_fn is not None else []
-    seen = set()
+    seen = set[Any]()
     while waiting and len(seen) < MOST:
         node, level = waiting.pop()
         if node in seen:

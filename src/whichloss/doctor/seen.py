@@ -1,5 +1,6 @@
 """What a look is turned into: the curves and facts of a `Trace`."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -174,7 +175,7 @@ def _distances(watch: "Watch", pairs: int) -> np.ndarray | None:
     given = [
         call.inputs[0].detach().flatten(1) for call in watch.calls if call.source == "data" and call.inputs[0].ndim > 1
     ]
-    halves = [x.chunk(2) for x in given if len(x) == 2 * pairs] or [given[-2:]] * (len(given) >= 2)
+    halves = [x.chunk(2) for x in given if len(x) == 2 * pairs] or [tuple(given[-2:])] * (len(given) >= 2)
     if not halves or len(halves[-1]) != 2 or any(len(x) != pairs for x in halves[-1]):
         return None
     one, other = halves[-1]
@@ -222,7 +223,9 @@ def energy(x: Tensor, out: Tensor) -> Tensor | None:
     return None
 
 
-def _game(watch: "Watch", maker: str, judge: str, real: list["Call"], made: list["Call"]) -> None:
+def _game(  # noqa: C901  one line a curve
+    watch: "Watch", maker: str, judge: str, real: list["Call"], made: list["Call"]
+) -> None:
     real = [call for call in real if call.inputs[0].shape[1:] == made[0].inputs[0].shape[1:]]
     if not real:
         return  # a network behind another one, not a judge
@@ -298,7 +301,7 @@ def _slope(module: nn.Module, x: Tensor) -> float:
 def _chained(watch: "Watch", judge: str, mine: list["Call"]) -> None:
     """An energy whose samples come from chains that follow its slope."""
     steps = [one for one in watch.slopes if one.x.ndim > 1]
-    if len(steps) < 3 or any(x.x.shape != y.x.shape or x.x.equal(y.x) for x, y in zip(steps, steps[1:], strict=False)):
+    if len(steps) < 3 or any(x.x.shape != y.x.shape or x.x.equal(y.x) for x, y in itertools.pairwise(steps)):
         return
     asked = [
         call
@@ -317,7 +320,7 @@ def _chained(watch: "Watch", judge: str, mine: list["Call"]) -> None:
         return
     spread = float(real.inputs[0].detach().flatten(1).std(0).norm().clamp(min=1e-12))
     moved = (last - steps[0].x.flatten(1)).norm(dim=1).median()
-    ways = [(y.x - x.x).flatten() for x, y in zip(steps, steps[1:], strict=False) if y.x.shape == x.x.shape]
+    ways = [(y.x - x.x).flatten() for x, y in itertools.pairwise(steps) if y.x.shape == x.x.shape]
     along = [
         float(nn.functional.cosine_similarity(w, s.slope.flatten(), dim=0)) for w, s in zip(ways, steps, strict=False)
     ]

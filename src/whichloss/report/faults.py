@@ -34,15 +34,18 @@ def lines(runs: Sequence[Planted]) -> Iterator[str]:
             contracts = [run for run in planted if run.contract]
             named = sum(run.place is not None and run.place < 3 for run in contracts)
             yield (
-                f"{label}: {top} of {len(planted)} planted faults named in the top 3 ({top / len(planted):.1%}, at least "
+                f"{label}: {top} of {len(planted)} planted faults named in the top 3 ({top / len(planted):.1%}, at "
+                "least "
                 f"{lower(top, len(planted)):.1%}); contract faults {named} of {len(contracts)}"
             )
         if healthy:
             wrong = sum(bool(run.found) for run in healthy)
             yield (
-                f"{label}: {wrong} of {len(healthy)} healthy runs accused of a fault (at most {upper(wrong, len(healthy)):.1%})"
+                f"{label}: {wrong} of {len(healthy)} healthy runs accused of a fault (at most "
+                f"{upper(wrong, len(healthy)):.1%})"
             )
-    yield f"most CPU seconds of a run {max(run.seconds for run in runs):.1f}; share of watching {_middle(runs):.1%} in the middle"
+    most = max(run.seconds for run in runs)
+    yield f"most CPU seconds of a run {most:.1f}; share of watching {_middle(runs):.1%} in the middle"
 
 
 def _middle(runs: Sequence[Planted]) -> float:

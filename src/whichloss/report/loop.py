@@ -1,4 +1,4 @@
-"""A watched loop as one self-contained page, and as lines in a terminal: what was found, who learnt from what, curves."""
+"""A watched loop as one self-contained page, and as lines in a terminal: findings, who learnt from what, curves."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..doctor.trace import Trace
+from ..doctor.trace import Loss, Trace
 from ..study.store import write as write_file
 from ..task import Finding
 from . import health, words
@@ -70,7 +70,8 @@ def lines(trace: Trace, findings: Sequence[Finding]) -> Iterator[str]:
         yield f"{site}  {line}  {value}: its gradient reaches {reaches}; moved by it: {moves}"
     for network in trace.networks.values():
         if network.still and trace.steps:
-            yield f"{network.name}: never moved: {words.listed(list(network.still[:5]))}{' ...' * (len(network.still) > 5)}"
+            more = " ..." * (len(network.still) > 5)
+            yield f"{network.name}: never moved: {words.listed(list(network.still[:5]))}{more}"
 
 
 def write(trace: Trace, findings: Sequence[Finding], path: Path) -> Path:
@@ -111,7 +112,7 @@ def groups(trace: Trace) -> Iterator[tuple[str, list[Figure]]]:
     for kind, found in (("loss", trace.losses), ("network", trace.networks), ("game", trace.games)):
         for key, one in found.items():
             name = f"{kind} {key}" if isinstance(key, str) else " and ".join(key)
-            shown = {"value": one.values} if kind == "loss" else {}
+            shown = {"value": one.values} if isinstance(one, Loss) else {}
             shown |= {title: one.curves[curve] for curve, title in CURVES.items() if curve in one.curves}
             known = {title: curve for title, curve in shown.items() if sum(map(np.isfinite, curve)) > 1}
             row: Any = SimpleNamespace(name=name, collapse=None, least=None)

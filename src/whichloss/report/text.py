@@ -252,6 +252,8 @@ def predicts(study: Study, row: Row) -> str:
 
 def findings(found: Sequence[Finding]) -> Iterator[str]:
     """All findings of a comparison, the faults of each objective first."""
+    from rich.markup import escape
+
     for f in sorted(found, key=lambda f: (f.objective, f.level)):
         yield f"[bold]{escape(f.objective)}[/] {f.level}: {escape(f.rule)}: {escape(f.says)}"
         yield f"  cause: {escape(f.cause)}"

@@ -82,7 +82,8 @@ class Trial:
         """The trial in a sentence."""
         told = ", ".join(f"{_said(a)} to {_said(b)}" for a, b in zip(self.plain, self.changed, strict=True))
         return (
-            f"{self.objective}, '{self.rule}': {self.setting} from {self.before:.3g} to {self.after:.3g} is {self.verdict} "
+            f"{self.objective}, '{self.rule}': {self.setting} from {self.before:.3g} to {self.after:.3g} is "
+            f"{self.verdict} "
             f"as a remedy (scores {told}; noise {self.noise:.2g}, lower is better)"
         )
 
@@ -107,7 +108,7 @@ def offered(findings: Sequence[Finding]) -> Iterator[tuple[Finding, Remedy]]:
 
 
 def put_to_proof(folder: Path, findings: Sequence[Finding], noise: float, workers: int | None = None) -> list[Trial]:
-    """Try every remedy that is offered. Runs are kept in the study's folder. Raises StudyError where none can be run."""
+    """Try every remedy that is offered. Runs are kept in the folder. Raises StudyError where none can be run."""
     store = Store(folder.resolve())
     asked = []
     for finding, remedy in offered(findings):
@@ -126,11 +127,12 @@ def put_to_proof(folder: Path, findings: Sequence[Finding], noise: float, worker
         for outcome in engine.map(work.work, jobs):
             if isinstance(outcome.result, Failure):
                 raise StudyError(f"The trial of a remedy ended: {outcome.result.reason}")
-    return [
-        Trial(finding.objective, finding.rule, remedy.setting, before, before * remedy.factor,
-              *(tuple(_score(store, g.runs[0]) for g in side) for side in both), noise)
-        for finding, remedy, before, both in asked
-    ]  # fmt: skip
+    found = []
+    for finding, remedy, before, (plain, changed) in asked:
+        scores = [tuple(_score(store, group.runs[0]) for group in side) for side in (plain, changed)]
+        after = before * remedy.factor
+        found.append(Trial(finding.objective, finding.rule, remedy.setting, before, after, scores[0], scores[1], noise))
+    return found
 
 
 def _known(store: Store, objective: str) -> Run:

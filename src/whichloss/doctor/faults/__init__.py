@@ -67,7 +67,8 @@ def plant(family: Family, fault: str, data: str, width: int, seed: int) -> Plant
     return Planted(
         family.name, fault, data, width, seed,
         tuple(f.rule for f in findings if f.level == "fault"), tuple(f.rule for f in findings if f.level == "note"),
-        known.rules if known else (), bool(known and known.contract), trace.share, time.process_time() - began, trace.ended,
+        known.rules if known else (), bool(known and known.contract), trace.share,
+        time.process_time() - began, trace.ended,
     )  # fmt: skip
 
 
@@ -76,8 +77,8 @@ def work(job: tuple[str, str, str, int, int], tell: Callable[[Any], None]) -> Pl
     import torch
 
     torch.set_num_threads(1)
-    family, *rest = job
-    return plant(FAMILIES[family], *rest)
+    family, fault, data, width, seed = job
+    return plant(FAMILIES[family], fault, data, width, seed)
 
 
 def jobs(full: bool, families: Sequence[str] | None) -> Iterator[tuple[str, str, str, int, int]]:

@@ -1,5 +1,6 @@
 """What planted faults share: data, small networks, and a run that is watched."""
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ class Fault:
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of training: its data, its loop, the faults that are planted, and controls that only look like faults."""
+    """One kind of training: its data, its loop, the faults that are planted, and controls that only look
+    like faults."""
 
     name: str
     data: tuple[str, ...]
@@ -48,7 +50,7 @@ def seeded(seed: int) -> torch.Generator:
 def mlp(*widths: int, act: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
     """Linear layers with an activation between them."""
     layers: list[nn.Module] = []
-    for a, b in zip(widths, widths[1:], strict=False):
+    for a, b in itertools.pairwise(widths):
         layers += [nn.Linear(a, b), act()]
     return nn.Sequential(*layers[:-1])
 

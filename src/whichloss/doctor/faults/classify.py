@@ -12,11 +12,11 @@ from .base import Family, Fault, batches, labelled, mlp, seeded
 STEPS, BATCH = 400, 64
 
 
-def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
+def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # noqa: C901, PLR0915  one branch a fault
     """A plain classifier with Adam; `fault` is what is planted, or a control, or nothing."""
     seeded(seed)
     x, y = labelled(data)
-    classes, dim = int(y.max()) + 1, x.shape[1]
+    classes, _dim = int(y.max()) + 1, x.shape[1]
     if fault == "unscaled":
         x = x * 60 + 400
     if fault == "constant input":
@@ -57,10 +57,7 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
     for a, b in batches(x, min(BATCH, len(x)), STEPS, y):
         if fault != "never cleared":
             optimizer.zero_grad()
-        if fault == "cut":
-            z = net[2:](net[:2](a).detach())
-        else:
-            z = net(a)
+        z = net[2:](net[:2](a).detach()) if fault == "cut" else net(a)
         if fault == "softmax twice":
             loss = F.cross_entropy(z.softmax(1), b)
         elif fault == "softmax axis":

@@ -22,7 +22,8 @@ class Denoiser(nn.Module):
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         angles = t[:, None] * torch.tensor([1.0, 2.0, 4.0, 8.0]) * torch.pi / 2
         level = torch.cat([angles.sin(), angles.cos()], 1)
-        return self.net(torch.cat([x, level * 0 if self.deaf else level], 1))
+        found: Tensor = self.net(torch.cat([x, level * 0 if self.deaf else level], 1))
+        return found
 
 
 def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:

@@ -1,4 +1,4 @@
-"""Energies: contrastive divergence with Langevin chains, and noise contrastive estimation; what goes wrong with them."""
+"""Energies: contrastive divergence with Langevin chains, noise contrastive estimation; what goes wrong with them."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def chains(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
             )
             if fault == "slope by backward":
                 energy(y).sum().backward()
-                slope = y.grad
+                slope = y.grad if y.grad is not None else torch.zeros_like(y)
             else:
                 (slope,) = torch.autograd.grad(energy(y).sum(), y, create_graph=fault == "through the sampler")
             noise = torch.zeros_like(y) if fault == "no noise" else torch.randn_like(y)

@@ -1,6 +1,6 @@
 """Two players: GAN, Wasserstein GAN with clip and with penalty, EBGAN; and what goes wrong with them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +24,11 @@ class Autoencoder(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
+        found: Tensor = self.net(x)
+        return found
 
 
-def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
+def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # noqa: C901, PLR0915  one branch a fault
     """The plain loop of one kind of game."""
     seeded(seed)
     x = points(data)
@@ -38,10 +39,10 @@ def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Wa
     if kind == "ebgan":
         judge: nn.Module = Autoencoder(dim, width, max(1, dim // 2))
         if fault == "identity":
-            judge = nn.Sequential(nn.Linear(dim, dim))
-            with torch.no_grad():
-                judge[0].weight.copy_(torch.eye(dim))
-                judge[0].bias.zero_()
+            layer = nn.Linear(dim, dim)
+            nn.init.eye_(layer.weight)
+            nn.init.zeros_(layer.bias)
+            judge = nn.Sequential(layer)
     else:
         judge = mlp(dim, width, width, 1, act=lambda: nn.LeakyReLU(0.2))
     slow = {"judge does not learn": 0.0, "judge too slow": 1e-7}
@@ -64,7 +65,8 @@ def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Wa
         return z * 0 if fault == "noise of 0" else z
 
     def energy(rows: Tensor, target: Tensor | None = None) -> Tensor:
-        return (judge(rows) - (rows if target is None else target)).square().mean(1)
+        found: Tensor = (judge(rows) - (rows if target is None else target)).square().mean(1)
+        return found
 
     for _ in range(steps):
         for _ in range(rounds):
@@ -122,10 +124,11 @@ def penalty(judge: nn.Module, real: Tensor, made: Tensor, fault: str) -> Tensor:
     between = (share * real + (1 - share) * made).requires_grad_()
     (slope,) = torch.autograd.grad(judge(between).sum(), between, create_graph=fault != "penalty cut")
     factor = 0.0 if fault == "penalty of 0" else 1.0
-    return factor * (slope.norm(dim=0 if fault == "penalty norm" else 1) - 1).square().mean()
+    found: Tensor = factor * (slope.norm(dim=0 if fault == "penalty norm" else 1) - 1).square().mean()
+    return found
 
 
-def _of(kind: str) -> object:
+def _of(kind: str) -> Callable[[str, int, int, str], Iterator[Watch]]:
     def made(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
         return loop(kind, data, width, seed, fault)
 

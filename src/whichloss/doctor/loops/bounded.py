@@ -21,10 +21,12 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             if entropy < least + 0.6 * (math.log(classes) - least) or (skill(loss) or 0) < 0.5:
                 yield say.fault(
                     "bounded logits",
-                    f"The logits at {loss.site} never differ by more than {max(reach):.2f}: the loss cannot fall below about "
+                    f"The logits at {loss.site} never differ by more than {max(reach):.2f}: the loss cannot fall "
+                    "below about "
                     f"{least:.3f} (guessing: {math.log(classes):.3f}).",
                     "They are cosines or probabilities, without a factor in front.",
-                    "Multiply cosines by a factor (1 / .07, or a learnt one); give cross-entropy logits, not probabilities.",
+                    "Multiply cosines by a factor (1 / .07, or a learnt one); give cross-entropy logits, not "
+                    "probabilities.",
                     {"range": max(reach), "least loss": least, "loss": entropy},
                     "Wang et al., 2017",
                 )
@@ -41,10 +43,12 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             mean = loss.late("mean score", 0.25) or 0.0
             yield say.fault(
                 "bounded logits",
-                f"Every score at {loss.site} lies between -1 and 1 (mean {mean:.2f}, spread {wide:.2f} at the end), so that this "
+                f"Every score at {loss.site} lies between -1 and 1 (mean {mean:.2f}, spread {wide:.2f} at the end), "
+                "so that this "
                 f"loss cannot fall below {least:.3f}, however good the embeddings are.",
                 "Raw cosines are given to a sigmoid: it wants numbers of both signs and of any size.",
-                "A scale and a bias in front: binary_cross_entropy_with_logits(s * cos + b, y), s from 10, both learnt.",
+                "A scale and a bias in front: binary_cross_entropy_with_logits(s * cos + b, y), s from 10, both "
+                "learnt.",
                 {"least loss": least, "mean score": mean, "loss": late(loss.values, 0.25) or math.nan},
                 "Zhai et al., 2023",
             )

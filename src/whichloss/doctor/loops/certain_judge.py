@@ -20,7 +20,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if apart > 0.99 and start and end is not None and end < 0.01 * start:
             yield say.fault(
                 "vanishing slope of a certain judge",
-                f"{judge} tells {apart:.1%} of pairs of data and sample apart, and the slope it passes to {maker} fell to "
+                f"{judge} tells {apart:.1%} of pairs of data and sample apart, and the slope it passes to {maker} "
+                "fell to "
                 f"{end / start:.1g} of what it was.",
                 f"{judge} wins, and this loss of {maker} is flat where it is sure.",
                 "The non-saturating loss, wgan-gp or r3gan; a lower learning rate or fewer steps for the judge.",

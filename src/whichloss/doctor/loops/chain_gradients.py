@@ -14,7 +14,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if game.late("attached", 1.0):
             yield say.fault(
                 "contract: gradient through the sampler",
-                f"{judge}'s loss is taken of samples that still hang on their chain: the gradient also runs back through it.",
+                f"{judge}'s loss is taken of samples that still hang on their chain: the gradient also runs back "
+                "through it.",
                 "The last state of the chain was not detached.",
                 "samples = x.detach() after the last step.",
                 {"attached": 1.0},
@@ -26,7 +27,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if polluting and game.late("slope by backward", 1.0):
             yield say.fault(
                 "contract: stale gradient",
-                f"The chains take their slope by backward() at {polluting[0].site}, which leaves gradients in {judge} too; they "
+                f"The chains take their slope by backward() at {polluting[0].site}, which leaves gradients in {judge} "
+                "too; they "
                 "are still there when it steps.",
                 "backward() fills the gradient of all it reaches, not only that of the sample.",
                 "torch.autograd.grad(energy.sum(), x)[0], or zero_grad() after sampling.",

@@ -8,7 +8,7 @@ from ..trace import Trace, late
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
-    for (maker, judge), game in trace.games.items():
+    for (maker, _judge), game in trace.games.items():
         if maker != "chains":
             continue
         reach, wide, follows = game.late("chain reach"), game.late("chain sd"), game.late("follows", 1.0)

@@ -32,9 +32,11 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if penalty is None and clipped < CLIPPED and not held:
             yield say.fault(
                 "contract: judge without bound",
-                f"The loss of {judge} has no floor, and nothing bounds its slope ({slope or 0.0:.3g} at samples): no weights "
+                f"The loss of {judge} has no floor, and nothing bounds its slope ({slope or 0.0:.3g} at samples): no "
+                "weights "
                 "stand at a clip, and there is no penalty.",
-                "A Wasserstein judge needs a clip, a penalty or spectral normalisation; it is missing or far too loose.",
+                "A Wasserstein judge needs a clip, a penalty or spectral normalisation; it is missing or far too "
+                "loose.",
                 "Clip its weights to .01 to .1 after each of its steps, or add the gradient penalty.",
                 {"slope": slope or 0.0, "weights at the clip": clipped},
                 "Arjovsky et al., 2017; Gulrajani et al., 2017",
@@ -51,7 +53,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         elif slope is not None and slope < FLAT and badly(game):
             yield say.fault(
                 "judge too flat",
-                f"The slope of {judge} at samples is {slope:.2g}; {clipped:.0%} of its weights stand at one extreme value.",
+                f"The slope of {judge} at samples is {slope:.2g}; {clipped:.0%} of its weights stand at one extreme "
+                "value.",
                 "Its weights are clipped too hard: hardly any slope passes to the maker.",
                 "Raise the clip (.01 is the paper's, .1 suits small networks), or use wgan-gp.",
                 {"slope": slope, "weights at the clip": clipped},

@@ -9,7 +9,7 @@ from ..trace import Trace
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
-    for (maker, judge), game in trace.games.items():
+    for (maker, _judge), game in trace.games.items():
         if maker not in trace.networks:
             continue
         wide, covered = spread(game), coverage(game)
@@ -25,7 +25,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         elif covered is not None and covered[0] < 0.2 * covered[1]:
             yield say.fault(
                 "mode dropping",
-                f"Samples of {maker} are near {covered[0]:.0%} of the rows of data; other rows of data are near {covered[1]:.0%}.",
+                f"Samples of {maker} are near {covered[0]:.0%} of the rows of data; other rows of data are near "
+                f"{covered[1]:.0%}.",
                 "Whole groups of rows get no samples, or samples lie off the data.",
                 "Train longer, or prefer an objective that fits every row (flow-matching, ddpm, r3gan).",
                 {"coverage": covered[0], "coverage of data": covered[1]},

@@ -27,7 +27,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if doubles > 0.05:
             yield say.fault(
                 "equal rows in a batch",
-                f"{doubles:.0%} of the rows of a batch at {loss.site} are there twice: each is pushed away from its own twin.",
+                f"{doubles:.0%} of the rows of a batch at {loss.site} are there twice: each is pushed away from its "
+                "own twin.",
                 "Repeated captions, pictures or classes within a batch.",
                 "Deal batches without doubles, or use supcon, which counts them as right.",
                 {"doubles": doubles},
@@ -45,7 +46,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         elif len(share) >= 5 and share[0] > 0.9 and entropy > 0.5 * math.log(choices):
             yield say.fault(
                 "temperature too low",
-                f"From the first step the softmax at {loss.site} puts {share[0]:.0%} on one choice, mostly a wrong one.",
+                f"From the first step the softmax at {loss.site} puts {share[0]:.0%} on one choice, mostly a wrong "
+                "one.",
                 "Cosines are divided by too small a temperature.",
                 "A temperature of .05 to .2, or a learnt one from .07.",
                 found | {"largest share": share[0]},
@@ -72,10 +74,13 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if entropy > 0.93 * math.log(choices) or right < 3 / rows:
             yield say.fault(
                 "pairs not found",
-                f"The loss at {loss.site} stands at {entropy:.3f}, guessing at log {choices:.0f} = {math.log(choices):.3f}; "
+                f"The loss at {loss.site} stands at {entropy:.3f}, guessing at log {choices:.0f} = "
+                f"{math.log(choices):.3f}; "
                 f"{right:.1%} of the pairs are found first in batches of {rows:.0f}.",
-                "The two sides of a pair do not belong together (shuffled, joined wrongly, targets shifted), or nothing is learnt.",
-                "Overfit one batch. If that fails, look at temperature, learning rate and the targets arange(N); if it works, look "
+                "The two sides of a pair do not belong together (shuffled, joined wrongly, targets shifted), or "
+                "nothing is learnt.",
+                "Overfit one batch. If that fails, look at temperature, learning rate and the targets arange(N); if "
+                "it works, look "
                 "at a few pairs by hand.",
                 found,
                 "Radford et al., 2021",

@@ -33,8 +33,10 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if explained < LEAST:
             yield say.fault(
                 "denoiser explains nothing",
-                f"The network at {loss.site} explains {explained:.1%} of what it should predict: no more than its mean does.",
-                "What it should predict is not in its input (drawn afresh, or of other rows), or it has not begun to learn.",
+                f"The network at {loss.site} explains {explained:.1%} of what it should predict: no more than its "
+                "mean does.",
+                "What it should predict is not in its input (drawn afresh, or of other rows), or it has not begun to "
+                "learn.",
                 "Use one and the same noise for the input and the target; look at the learning rate.",
                 {"explained": explained},
                 "Ho et al., 2020",
@@ -42,7 +44,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if change is not None and change < 1e-3:
             yield say.fault(
                 "noise level ignored",
-                f"What the network at {loss.site} says does not change with the noise level it is given ({change:.1g}).",
+                f"What the network at {loss.site} says does not change with the noise level it is given "
+                f"({change:.1g}).",
                 "The level does not reach it: multiplied by 0, of a wrong shape, or too small a number.",
                 "Feed an embedding of the level, in [0, 1] or as sines, into the layers.",
                 {"change": change},
@@ -54,9 +57,11 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             if max(told) < 0.95:
                 yield say.fault(
                     "schedule ends before the noise",
-                    f"At the noisiest level the input still holds {1 - max(told):.0%} of other things than noise: sampling, which "
+                    f"At the noisiest level the input still holds {1 - max(told):.0%} of other things than noise: "
+                    "sampling, which "
                     "starts from pure noise, starts where the network was never trained.",
-                    "The schedule's product does not reach 0: too few or too small steps, or steps that were not multiplied up.",
+                    "The schedule's product does not reach 0: too few or too small steps, or steps that were not "
+                    "multiplied up.",
                     "alpha_bar = cumprod(1 - beta), near 0 at the end; the cosine schedule.",
                     {"noise in the noisiest input": max(told)},
                     "Nichol & Dhariwal, 2021; Lin et al., 2024",
@@ -66,9 +71,11 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             if ratio > 1.6 and max(sizes) > 1.6 and max(told) >= 0.3:
                 yield say.fault(
                     "scale of noised data",
-                    f"The variance of the noised rows goes from {min(sizes):.2g} to {max(sizes):.2g} over the noise levels; with "
+                    f"The variance of the noised rows goes from {min(sizes):.2g} to {max(sizes):.2g} over the noise "
+                    "levels; with "
                     "data of variance 1 it should stay near 1.",
-                    "The data were not standardised, or data and noise were added without sqrt(alpha_bar), sqrt(1 - alpha_bar).",
+                    "The data were not standardised, or data and noise were added without sqrt(alpha_bar), sqrt(1 - "
+                    "alpha_bar).",
                     "Standardise the data; x_t = sqrt(alpha_bar) x + sqrt(1 - alpha_bar) noise.",
                     {"least": min(sizes), "most": max(sizes)},
                     "Ho et al., 2020",

@@ -17,7 +17,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if any(one.facts.get("target cut") for one in own):
             yield say.fault(
                 "contract: half an energy",
-                f"{maker}'s loss compares {judge}(x) with a detached x: the slope of the energy in x is only half there.",
+                f"{maker}'s loss compares {judge}(x) with a detached x: the slope of the energy in x is only half "
+                "there.",
                 "The target of the reconstruction error was detached.",
                 "((judge(fake) - fake) ** 2).mean(), nothing detached in the maker's loss.",
                 {},

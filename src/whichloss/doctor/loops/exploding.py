@@ -18,7 +18,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if size is not None and (size > MOST or grown > GROWN) and (first > 1 or poor(trace, network.name)):
             yield say.fault(
                 "learning rate too high",
-                f"Each step changes the weights of {network.name} by {size:.1%} of their size (a thousandth is usual); they grew "
+                f"Each step changes the weights of {network.name} by {size:.1%} of their size (a thousandth is "
+                "usual); they grew "
                 f"to {grown:.3g} times what they were.",
                 "The learning rate is too high for this network and loss.",
                 "Divide the learning rate by 10 until the loss falls.",

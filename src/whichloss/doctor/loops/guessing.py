@@ -17,7 +17,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if told < 0.1:
             yield say.fault(
                 "no better than guessing",
-                f"At {loss.site} {loss.late('accuracy', 0.25):.1%} of {classes:.0f} classes are told right at the end; always "
+                f"At {loss.site} {loss.late('accuracy', 0.25):.1%} of {classes:.0f} classes are told right at the "
+                "end; always "
                 f"naming the most frequent one gives {loss.late('largest class', 1.0):.1%}.",
                 "Nothing was learnt: the labels may not belong to the rows, or the gradient does not arrive.",
                 "Overfit 64 rows first. If that works, compare rows and labels by hand.",

@@ -23,13 +23,12 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 "Print one batch just before the network is called.",
                 {"input sd": 0.0},
             )
-        elif not LEAST < sd < MOST or abs(mean) > MOST * max(sd, 0.5):
-            if poor(trace, network.name):
-                yield say.fault(
-                    "scale of the data",
-                    f"{network.name} is given numbers around {mean:.3g}, with a standard deviation of {sd:.3g}.",
-                    "The data were not standardised, or divided by 255 twice.",
-                    "Subtract the mean and divide by the standard deviation of the training rows.",
-                    {"input sd": sd, "input mean": mean},
-                    "LeCun et al., 1998",
-                )
+        elif (not LEAST < sd < MOST or abs(mean) > MOST * max(sd, 0.5)) and poor(trace, network.name):
+            yield say.fault(
+                "scale of the data",
+                f"{network.name} is given numbers around {mean:.3g}, with a standard deviation of {sd:.3g}.",
+                "The data were not standardised, or divided by 255 twice.",
+                "Subtract the mean and divide by the standard deviation of the training rows.",
+                {"input sd": sd, "input mean": mean},
+                "LeCun et al., 1998",
+            )

@@ -109,7 +109,8 @@ def _pairs(trace: Trace, say: Say) -> Iterator[Finding]:
         if test.pvalue > 0.05:
             yield say.fault(
                 "labels without signal",
-                f"Pairs that {loss.site} is told are alike lie as far apart as others do: of one of each the alike one is the "
+                f"Pairs that {loss.site} is told are alike lie as far apart as others do: of one of each the alike "
+                "one is the "
                 f"nearer in {1 - share:.1%} of {len(apart)} pairs (p = {test.pvalue:.2f}).",
                 "Labels were shuffled or dealt at random, or the rows are noise.",
                 "Compare a few pairs by hand; no loss can help.",

@@ -29,7 +29,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         elif share is not None and share > 0.98 and badly(game):
             yield say.fault(
                 "margin always on",
-                f"No sample ever reaches the margin; {judge} raises energies without end (samples {made:.3g}, data {real:.3g}).",
+                f"No sample ever reaches the margin; {judge} raises energies without end (samples {made:.3g}, data "
+                f"{real:.3g}).",
                 "The margin is out of reach.",
                 "Lower it, towards some times the energy of data at the start.",
                 {"rows pulled": share},

@@ -13,7 +13,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if stale:
             yield say.fault(
                 "contract: gradient never cleared",
-                f"When backward() runs at {loss.site}, {' and '.join(stale)} still holds the gradient of earlier steps; "
+                f"When backward() runs at {loss.site}, {' and '.join(stale)} still holds the gradient of earlier "
+                "steps; "
                 "the new one is added to it.",
                 "optimizer.zero_grad() is missing.",
                 "Call optimizer.zero_grad() before backward(), for every optimiser.",

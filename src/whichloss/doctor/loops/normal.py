@@ -13,7 +13,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if loss.facts.get("pairs") and spread and max(spread) > 0.02:
             yield say.fault(
                 "contract: not normalised",
-                f"The logits at {loss.site} are dot products of embeddings whose lengths differ (range {max(reach):.3g}).",
+                f"The logits at {loss.site} are dot products of embeddings whose lengths differ (range "
+                f"{max(reach):.3g}).",
                 "The embeddings were not divided by their lengths: long ones win, and the temperature means nothing.",
                 "F.normalize(z, dim=1) before the product.",
                 {"spread of lengths": max(spread)},

@@ -10,7 +10,7 @@ from ..trace import Trace
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
-    for (maker, judge), game in trace.games.items():
+    for (maker, _judge), game in trace.games.items():
         if maker not in trace.networks:
             continue
         if len(game.made) < 64 or len(game.real) < 64 or not len(game.first_made):

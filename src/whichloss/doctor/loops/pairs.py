@@ -12,7 +12,7 @@ MOST, NEAR, DEALT = 1000, 3, 40
 
 
 def _near(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    """How far apart the second sides of pairs with like first sides are, in usual distances; the least of many deals."""
+    """How far apart the second sides of pairs with like first sides are, in usual distances; the least of many."""
     from sklearn.neighbors import NearestNeighbors
 
     a, b = ((x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1) for x in (a, b))
@@ -40,9 +40,11 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if found >= dealt:
             yield say.fault(
                 "pairs without signal",
-                f"Where the rows given to {one} are alike, those given to {other} beside them are no more alike than if the pairs "
+                f"Where the rows given to {one} are alike, those given to {other} beside them are no more alike than "
+                "if the pairs "
                 f"had been dealt at random ({found:.3g} against at least {dealt:.3g} times the usual distance).",
-                "The two sides were shuffled against each other or joined wrongly: whatever is learnt is learnt by heart.",
+                "The two sides were shuffled against each other or joined wrongly: whatever is learnt is learnt by "
+                "heart.",
                 "Look at a few pairs by hand.",
                 {"distance": found, "dealt": dealt},
             )

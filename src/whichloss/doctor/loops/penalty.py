@@ -24,7 +24,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if loss.facts.get("norms off"):
             yield say.fault(
                 "contract: penalty norm",
-                f"The penalty at {loss.site} takes the norm of a slope over some of its axes only; one number a row is meant.",
+                f"The penalty at {loss.site} takes the norm of a slope over some of its axes only; one number a row "
+                "is meant.",
                 "A picture's slope has three axes beside that of the rows.",
                 "slope.flatten(1).norm(dim=1).",
                 {},

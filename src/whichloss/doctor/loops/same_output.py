@@ -21,8 +21,10 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if end is not None and start is not None and end < min(0.35, start / 1.2) and not players and not guided:
             yield say.fault(
                 "embedding collapse",
-                f"{network.name} says nearly the same of every row at the end: its outputs differ by {end:.1%} of their size.",
-                "Nothing in the loss keeps different rows apart, the input does not reach the output, or steps were too long.",
+                f"{network.name} says nearly the same of every row at the end: its outputs differ by {end:.1%} of "
+                "their size.",
+                "Nothing in the loss keeps different rows apart, the input does not reach the output, or steps were "
+                "too long.",
                 "Use negatives, or a variance term (vicreg, barlow-twins); a lower learning rate.",
                 {"spread / size": end},
                 "Wang & Isola, 2020; Bardes et al., 2022",

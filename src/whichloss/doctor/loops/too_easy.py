@@ -17,7 +17,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if min(later) > 0.97 and 0.2 < ones < 0.8:
             yield say.fault(
                 "noise too easy",
-                f"Almost from the start {min(later):.0%} are told right at {loss.site}: there is nothing left to learn.",
+                f"Almost from the start {min(later):.0%} are told right at {loss.site}: there is nothing left to "
+                "learn.",
                 "The noise lies far from the data, so any rough boundary tells them apart.",
                 "Noise nearer to the data: its own mean and covariance.",
                 {"told right": min(later)},

@@ -18,7 +18,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if size * trace.steps < REACH:
             yield say.fault(
                 "learning rate too low",
-                f"Each step changes the weights of {network.name} by {size:.1g} of their size: {size * trace.steps:.1g} in "
+                f"Each step changes the weights of {network.name} by {size:.1g} of their size: "
+                f"{size * trace.steps:.1g} in "
                 f"all {trace.steps} steps at most.",
                 "The learning rate is too low, or the gradient nearly vanishes.",
                 "Multiply the learning rate by 10 until the loss falls faster; 1e-3 is usual for Adam.",

@@ -17,7 +17,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             continue
         yield say.fault(
             "vanishing gradient",
-            f"The first layer of {network.name} gets {first / last:.1g} of the gradient of its last one, weight by weight.",
+            f"The first layer of {network.name} gets {first / last:.1g} of the gradient of its last one, weight by "
+            "weight.",
             "Many saturating layers, or weights that are too small, one after the other.",
             "ReLU or SiLU instead of sigmoid and tanh, normalisation, residual connections, fewer layers.",
             {"first / last": first / last},

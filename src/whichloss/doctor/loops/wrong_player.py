@@ -18,7 +18,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 f"The gradient of the loss at {loss.site} ('{loss.text}') moves {maker} and {judge} alike.",
                 f"{judge} is shown samples that are not detached, and {maker}'s gradient is not cleared before its own "
                 "step; or one optimiser holds both.",
-                f"Detach the samples in {judge}'s loss: {judge}(fake.detach()); clear each player's gradient before its own "
+                f"Detach the samples in {judge}'s loss: {judge}(fake.detach()); clear each player's gradient before "
+                "its own "
                 "backward(); one optimiser for each.",
                 {"losses": float(len(both))},
                 "Goodfellow et al., 2014",
