@@ -29,8 +29,9 @@ from .judge import DESCRIBED, DIRECTIONS, SampleJudge
 LOOK = 500  # pictures that score a point of a curve
 SHOWN = 64  # sampled pictures kept for the report
 FRAMES = 8  # of them kept at every look, all from the same noise; shown with their nearest training pictures
-BLOCK = 1 << 22  # pixels compared at once
+BLOCK = 1 << 20  # distances at once
 NUMBERS = 1 << 24  # in the pictures from which these come, at most
+FITTED = 1 << 25  # in those that simple models are fitted on
 AXES = 64  # principal directions in which the simple models of pictures live
 BATCH, FEWEST = 64, 16  # pictures in a step
 PLACES = 1 << 16  # in them together, at most: the maps of a step, which are kept for its backward pass, grow with these
@@ -303,7 +304,8 @@ class PictureJudge(SampleJudge):
         """Simple models of pictures, fresh real ones, and copies of training pictures; one after the other, since each
         is as large as what it is compared with."""
         parts = self.split(seed)
-        train, fresh = (taken(self.table.values, n) for n in (evenly(parts.train, anchors.FIT), self.fresh(seed)))
+        learnt = evenly(parts.train, min(anchors.FIT, FITTED // self.space.dim))
+        train, fresh = (taken(self.table.values, n) for n in (learnt, self.fresh(seed)))
         for anchor in simple(train, fresh, self.space, seed):
             trim()
             yield anchor
