@@ -130,8 +130,11 @@ class PictureJudge(SampleJudge):
     ) -> list[Any]:
         """Pictures drawn by every lane, fewer for what only describes, and in fewer steps for a point of a curve; None
         where it has diverged."""
+        trim()  # what training, or judging the last answer, took
         if name == "judge":
-            return super().answers(lanes, encoders, seeds, weights, which, name)
+            found = super().answers(lanes, encoders, seeds, weights, which, name)
+            trim()  # maps, and the pictures as floats
+            return found
         rough: Mapping[str, Any] = getattr(lanes.objective, "rough", {}) if name == "look" else {}
         lanes = replace(lanes, objective=replace(lanes.objective, **rough))
         drawn = lanes.sample(weights, min(LOOK, self.size(seeds[0])), name).numpy()
