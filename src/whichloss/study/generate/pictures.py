@@ -366,22 +366,12 @@ def principal(x: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(np.linalg.qr((x.T @ last.astype(x.dtype)).astype(np.float64) if wide else last)[0].T)
 
 
-def encoded(rows: np.ndarray, scale: Any) -> np.ndarray:
-    """scale.encode(rows), in blocks: what lies between takes as much again."""
-    out = np.empty(rows.shape, np.float32)
-    start = 0
-    for block in blocks_of(rows, FLOATED):
-        out[start : start + len(block)] = scale.encode(block)
-        start += len(block)
-    return out
-
-
 def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Iterator[Anchor]:
     """Every anchor as pictures (n, d), as many as the fresh real ones."""
     n = len(fresh)
     generator = np.random.Generator(np.random.PCG64(key("anchors", seed)))
     yield Anchor("independent marginals", anchors.marginals(train, n, generator))
-    x = encoded(evenly(train, max(2 * AXES, NUMBERS // train.shape[1])), scale)
+    x = scale.encode(evenly(train, max(2 * AXES, NUMBERS // train.shape[1])))
     mean = x.mean(0)
     x -= mean
     axes = principal(x, min(AXES, len(train) - 1))
