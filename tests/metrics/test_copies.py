@@ -40,7 +40,8 @@ def test_each_of_the_two_tests_is_uniform_on_fresh_rows(normal):
 
 @pytest.mark.parametrize("versions", [1, 3])
 def test_tiles_find_the_nearest_rows_and_let_equal_ones_share(normal, monkeypatch, versions):
-    monkeypatch.setattr("whichloss.metrics.copies.TILE", 16)
+    for room in ("copies", "rows"):
+        monkeypatch.setattr(f"whichloss.metrics.{room}.TILE", 16)
     train, test, samples = normal(50, 3).round(), normal(21, 3).round(), normal(37 * versions, 3).round() + 50
     train, test = train + 50, test + 50
     space, each = _Space.of(train), samples.view(37, versions, 3)

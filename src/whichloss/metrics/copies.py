@@ -23,7 +23,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from ..errors import UserError
-from .rows import TILE, check, squares
+from .rows import TILE, check, squares, tiles
 
 SAME = 1e-6  # of the spread of the rows: nearer than this is the same row
 MOST_TEST = 2000
@@ -81,22 +81,18 @@ class _Space:
     def at(self, rows: Tensor) -> Tensor:
         return rows.double() - self.middle
 
-    def tiles(self, samples: Tensor, rows: Tensor) -> Iterator[tuple[int, int, Tensor]]:
-        """Of samples (n, v, d) and rows (m, d): the first of each in a tile of squared distances, and the tile, with
-        the nearest version of every sample."""
+    def tiles(self, samples: Tensor, rows: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+        """Of samples (n, v, d) and rows (m, d) a tile of squared distances, with the nearest version of a sample."""
         versions = samples.shape[1]
-        step = max(1, TILE // versions)
-        for i, part in enumerate(samples.split(step)):
-            x = self.at(part.flatten(0, 1))
-            for j, y in enumerate(rows.split(TILE)):
-                yield i * step, j * TILE, squares(x, self.at(y)).view(-1, versions, len(y)).amin(1)
+        for r, c in tiles(len(samples), len(rows), versions):
+            x, y = self.at(samples[r].flatten(0, 1)), self.at(rows[c])
+            yield r, c, squares(x, y).view(-1, versions, len(y)).amin(1)
 
     def nearest(self, samples: Tensor, rows: Tensor) -> Tensor:
         """Squared distance of every sample to its nearest row, (n,)."""
         found = torch.full((len(samples),), torch.inf, dtype=torch.float64)
-        for i, _, square in self.tiles(samples, rows):
-            near = found[i : i + len(square)]
-            torch.minimum(near, square.amin(1), out=near)
+        for r, _, square in self.tiles(samples, rows):
+            found[r] = torch.minimum(found[r], square.amin(1))
         return found
 
     def counts(self, samples: Tensor, train: Tensor, test: Tensor, reach: Tensor) -> Tensor:
@@ -106,9 +102,9 @@ class _Space:
         step = max(1, TILE // samples.shape[1])
         for part, within in zip(samples.split(step), limit.split(step), strict=True):
             hits = torch.zeros(len(part), len(found), dtype=torch.bool)
-            for start, rows in ((0, train), (len(train), test)):
-                for _, j, square in self.tiles(part, rows):
-                    hits[:, start + j : start + j + square.shape[1]] = square <= within
+            for rows, here in ((train, hits[:, : len(train)]), (test, hits[:, len(train) :])):
+                for r, c, square in self.tiles(part, rows):
+                    here[r, c] = square <= within[r]
             share = 1 / hits.count_nonzero(1).double()  # a sum would copy them, eight bytes each
             for j in range(0, len(found), TILE):
                 found[j : j + TILE] += share @ hits[:, j : j + TILE].double()

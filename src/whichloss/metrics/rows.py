@@ -31,11 +31,12 @@ def check(x: Tensor, y: Tensor, fewest: int = 2, names: tuple[str, str] = ("x", 
         raise UserError(f"{one} has {x.shape[1]} columns and {other} has {y.shape[1]}; they must agree.")
 
 
-def tiles(n: int, m: int) -> Iterator[tuple[slice, slice]]:
-    """Slices of n rows and m columns that cover their rectangle once."""
-    for i in range(0, n, TILE):
+def tiles(n: int, m: int, each: int = 1) -> Iterator[tuple[slice, slice]]:
+    """Slices of n rows and m columns that cover their rectangle once; each: how many rows of distances a row takes."""
+    height = max(1, TILE // each)
+    for i in range(0, n, height):
         for j in range(0, m, TILE):
-            yield slice(i, i + TILE), slice(j, j + TILE)
+            yield slice(i, i + height), slice(j, j + TILE)
 
 
 def squares(x: Tensor, y: Tensor) -> Tensor:

@@ -9,10 +9,9 @@ import numpy as np
 from ..errors import StudyError
 from ..study.embed.given import AlikeJudge
 from ..study.goals import judge_of
-from ..study.judge import Which
 from ..study.records import Row, Study
-from ..study.store import unpack
 from .charts import SOFT, Figure, data, figure, small
+from .lookup import kept
 from .predictions import picked
 from .words import figures, percent
 
@@ -30,17 +29,14 @@ def section(study: Study, folder: Path) -> list[Figure]:
 
 def read(row: Row, folder: Path, judge: AlikeJudge) -> tuple[np.ndarray, np.ndarray, float] | None:
     """(cosines, labels, threshold) of a line's first run; None where its file is missing or damaged."""
-    file, _, array = row.sample.partition("#")
     try:
-        record, arrays = unpack(folder / "runs" / f"{file}.safetensors")
+        run = kept(row, folder)
     except StudyError:
         return None
-    run, suffix = record.get("run") or {}, array.removeprefix("samples")
-    which: Which = "test" if run.get("judge", "test") == "test" else "validation"
-    cosine, alike = arrays.get(f"cosine{suffix}"), judge.truth(run.get("seed", 1), which).numpy()
+    cosine, alike = run.arrays.get(f"cosine{run.suffix}"), judge.truth(run.split, run.which).numpy()
     if cosine is None or cosine.shape != alike.shape:
         return None
-    return cosine, alike, float(arrays[f"threshold{suffix}"][0])
+    return cosine, alike, float(run.arrays[f"threshold{run.suffix}"][0])
 
 
 def drawn(i: int, row: Row, cosine: np.ndarray, alike: np.ndarray, threshold: float) -> Figure:

@@ -11,10 +11,9 @@ import numpy as np
 from ..errors import StudyError
 from ..study.embed.judge import DRAWN
 from ..study.goals import judge_of
-from ..study.judge import Which
 from ..study.records import Row, Study
-from ..study.store import unpack
 from .charts import Figure, data, figure, hover, small
+from .lookup import kept
 from .predictions import picked
 from .words import cut, percent
 
@@ -51,20 +50,18 @@ def section(study: Study, folder: Path) -> dict[str, Any]:
 
 def read(row: Row, folder: Path) -> Map | None:
     """One line's map; None where every run failed or its file is missing or damaged."""
-    judge, (file, _, array) = judge_of(str(folder.resolve())), row.sample.partition("#")
+    judge = judge_of(str(folder.resolve()))
     try:
-        record, arrays = unpack(folder / "runs" / f"{file}.safetensors")
+        run = kept(row, folder)
     except StudyError:
         return None
-    run, suffix = record.get("run") or {}, array.removeprefix("samples")
-    which: Which = "test" if run.get("judge", "test") == "test" else "validation"
-    at, rows = arrays.get(f"map{suffix}"), judge.numbers(run.get("seed", 1), which)[:DRAWN]
+    at, rows = run.arrays.get(f"map{run.suffix}"), judge.numbers(run.split, run.which)[:DRAWN]
     if at is None or len(at) != len(rows):
         return None
     some = np.unique(np.linspace(0, len(at) - 1, min(POINTS, len(at))).astype(int))
     labels: Any = getattr(judge, "labels", None)
     names = [labels.names[c] for c in labels.codes[rows[some]]] if labels else ["all"] * len(some)
-    return Map(row, at[some], names, float(arrays[f"map share{suffix}"][0]))
+    return Map(row, at[some], names, float(run.arrays[f"map share{run.suffix}"][0]))
 
 
 def drawn(i: int, found: Map, names: Sequence[str]) -> Figure:

@@ -1,8 +1,41 @@
 """What the report looks up in a study again and again."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
 from ..study.classify.signal import LEVEL
+from ..study.judge import Which
 from ..study.records import Row, Study
+from ..study.store import unpack
 from ..study.verdict import say_needed
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A line's first run as it lies on disk: its arrays, what their names end in, its seed, None of a simple model,
+    and the rows that judged it."""
+
+    arrays: Mapping[str, np.ndarray]
+    suffix: str
+    seed: int | None
+    which: Which
+
+    @property
+    def split(self) -> int:
+        """The seed of the split; a simple model is judged on test rows, which are the same for all."""
+        return 1 if self.seed is None else self.seed
+
+
+def kept(row: Row, folder: Path) -> Kept:
+    """What lies on disk of a line. Raises StudyError where its file is missing or damaged."""
+    file, _, array = row.sample.partition("#")
+    record, arrays = unpack(folder / "runs" / f"{file}.safetensors")
+    run = record.get("run") or {}
+    which: Which = "test" if run.get("judge", "test") == "test" else "validation"
+    return Kept(arrays, array.removeprefix("samples"), run.get("seed"), which)
 
 
 def rope(study: Study) -> float:

@@ -8,10 +8,9 @@ from ..errors import StudyError
 from ..metrics.labels import Predicted
 from ..study.classify.judge import LabelJudge
 from ..study.goals import judge_of
-from ..study.judge import Which
 from ..study.records import Row, Study
 from ..study.store import unpack
-from .lookup import of_role
+from .lookup import kept, of_role
 
 RIVALS = 2  # finalists shown beside the recommended objective
 
@@ -74,20 +73,18 @@ def read(row: Row, folder: Path, judge: LabelJudge) -> Prediction:
     """One line's predictions; what is missing or damaged is said, not hidden."""
     if not row.sample:
         return Prediction(row, None, absent="every run failed, so there are no predictions to show")
-    file, _, array = row.sample.partition("#")
+    file = row.sample.partition("#")[0]
     try:
-        record, arrays = unpack(folder / "runs" / f"{file}.safetensors")
+        run = kept(row, folder)
     except StudyError:
         return Prediction(row, None, absent=f"runs/{file}.safetensors is missing or damaged")
-    run, suffix = record.get("run") or {}, array.removeprefix("samples")
-    which: Which = "test" if run.get("judge", "test") == "test" else "validation"
-    seed = run.get("seed", 1)  # a simple model is judged on test rows, which are the same for all seeds
+    arrays, suffix, seed, which = run.arrays, run.suffix, run.split, run.which
     logits = arrays.get(f"logits{suffix}")
     if logits is None or logits.shape != (len(judge.truth(seed, which)), len(judge.labels.names)):
         return Prediction(row, None, absent=f"runs/{file}.safetensors holds no predictions of these rows")
     heat = arrays.get(f"temperature{suffix}")
     found = judge.predicted(logits, seed, which)
-    return Prediction(row, found, 1.0 if heat is None else float(heat[0]), seed=run.get("seed"))
+    return Prediction(row, found, 1.0 if heat is None else float(heat[0]), seed=run.seed)
 
 
 def saved(folder: Path) -> int | None:

@@ -29,8 +29,9 @@ from .judge import DESCRIBED, DIRECTIONS, SampleJudge
 LOOK = 500  # pictures that score a point of a curve
 SHOWN = 64  # sampled pictures kept for the report
 FRAMES = 8  # of them kept at every look, all from the same noise; shown with their nearest training pictures
-BLOCK = 1 << 22  # pixels compared at once
+BLOCK = 1 << 20  # distances at once
 NUMBERS = 1 << 24  # in the pictures from which these come, at most
+FITTED = 1 << 25  # in those that simple models are fitted on
 AXES = 64  # principal directions in which the simple models of pictures live
 BATCH, FEWEST = 64, 16  # pictures in a step
 PLACES = 1 << 16  # in them together, at most: the maps of a step, which are kept for its backward pass, grow with these
@@ -129,8 +130,11 @@ class PictureJudge(SampleJudge):
     ) -> list[Any]:
         """Pictures drawn by every lane, fewer for what only describes, and in fewer steps for a point of a curve; None
         where it has diverged."""
+        trim()  # what training, or judging the last answer, took
         if name == "judge":
-            return super().answers(lanes, encoders, seeds, weights, which, name)
+            found = super().answers(lanes, encoders, seeds, weights, which, name)
+            trim()  # maps, and the pictures as floats
+            return found
         rough: Mapping[str, Any] = getattr(lanes.objective, "rough", {}) if name == "look" else {}
         lanes = replace(lanes, objective=replace(lanes.objective, **rough))
         drawn = lanes.sample(weights, min(LOOK, self.size(seeds[0])), name).numpy()
@@ -303,7 +307,8 @@ class PictureJudge(SampleJudge):
         """Simple models of pictures, fresh real ones, and copies of training pictures; one after the other, since each
         is as large as what it is compared with."""
         parts = self.split(seed)
-        train, fresh = (taken(self.table.values, n) for n in (evenly(parts.train, anchors.FIT), self.fresh(seed)))
+        learnt = evenly(parts.train, min(anchors.FIT, FITTED // self.space.dim))
+        train, fresh = (taken(self.table.values, n) for n in (learnt, self.fresh(seed)))
         for anchor in simple(train, fresh, self.space, seed):
             trim()
             yield anchor
@@ -361,22 +366,12 @@ def principal(x: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(np.linalg.qr((x.T @ last.astype(x.dtype)).astype(np.float64) if wide else last)[0].T)
 
 
-def encoded(rows: np.ndarray, scale: Any) -> np.ndarray:
-    """scale.encode(rows), in blocks: what lies between takes as much again."""
-    out = np.empty(rows.shape, np.float32)
-    start = 0
-    for block in blocks_of(rows, FLOATED):
-        out[start : start + len(block)] = scale.encode(block)
-        start += len(block)
-    return out
-
-
 def simple(train: np.ndarray, fresh: np.ndarray, scale: Any, seed: int) -> Iterator[Anchor]:
     """Every anchor as pictures (n, d), as many as the fresh real ones."""
     n = len(fresh)
     generator = np.random.Generator(np.random.PCG64(key("anchors", seed)))
     yield Anchor("independent marginals", anchors.marginals(train, n, generator))
-    x = encoded(evenly(train, max(2 * AXES, NUMBERS // train.shape[1])), scale)
+    x = scale.encode(evenly(train, max(2 * AXES, NUMBERS // train.shape[1])))
     mean = x.mean(0)
     x -= mean
     axes = principal(x, min(AXES, len(train) - 1))
