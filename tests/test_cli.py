@@ -23,7 +23,20 @@ from whichloss.objectives import available
 from whichloss.objectives.find import DEFAULTS
 from whichloss.study.model import load
 
-COMMANDS = ("check", "compare", "describe", "sample", "score", "report", "export", "explain", "list", "selftest")
+COMMANDS = (
+    "bench",
+    "check",
+    "compare",
+    "describe",
+    "doctor",
+    "sample",
+    "score",
+    "report",
+    "export",
+    "explain",
+    "list",
+    "selftest",
+)
 SMALL = ("--budget", "1e8", "--seeds", "2")
 
 
@@ -65,7 +78,7 @@ def test_no_command_shows_the_help_and_no_empty_error(command):
     ("typed", "said"),
     [
         (("compar", "x.csv"), "no command 'compar'; did you mean 'compare'? See `whichloss --help`"),
-        (("nonsense",), "no command 'nonsense'; known: check, compare, describe"),
+        (("nonsense",), "no command 'nonsense'; known: bench, check, compare, describe"),
         (("compare",), "Missing argument 'DATA'. See `whichloss compare --help`"),
         (("compare", "x.csv", "--bugdet", "quick"), "No such option: --bugdet"),
         (("compare", "x.csv", "--seeds", "many"), "'--seeds': .*; got 'many'. See `whichloss compare --help`"),

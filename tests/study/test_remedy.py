@@ -53,7 +53,7 @@ def test_a_margin_out_of_reach_is_put_right(tmp_path):
         "    margin: float = 1e-4\n"
         "    search = {}\n"
     )
-    whichloss.compare("toy:ring8:600", objectives=[str(code)], budget=3e9, out=tmp_path / "run", seeds=2, workers=2)
+    whichloss.compare("toy:ring8:1500", objectives=[str(code)], budget=3e9, out=tmp_path / "run", seeds=2, workers=2)
     found = [finding("hinge always off", str(code))]
     (done,) = put_to_proof(tmp_path / "run", found, 0.001, workers=2)
     assert done.before == 1e-4 and done.after == pytest.approx(1e-3) and len(done.plain) == len(SEEDS)
