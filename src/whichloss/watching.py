@@ -79,7 +79,7 @@ def watch(
     return Watched(networks, optimizers, page, name)
 
 
-class Finding_(Watch):
+class Searching(Watch):
     """A watch that finds the networks by itself, at the first backward: what the running functions call them."""
 
     def _backward(self, old: Any, tensors: Any, *args: Any, **kwargs: Any) -> Any:
@@ -120,7 +120,7 @@ def run(script: Path, arguments: list[str], page: Path | None, seconds: float | 
     if not script.is_file():
         raise UserError(f"'{script}' is no file. Give the script that trains: whichloss doctor train.py")
     watched = Watched({}, (), page, script.name)
-    watched._watch = Finding_({}, (), script.name)
+    watched._watch = Searching({}, (), script.name)
     watched._watch.on_bad = lambda text: print(f"whichloss: {text}.", file=sys.stderr, flush=True)
     argv, path = sys.argv, list(sys.path)
     sys.argv, sys.path[0:0] = [str(script), *arguments], [str(script.parent.resolve())]

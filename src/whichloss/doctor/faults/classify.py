@@ -45,6 +45,8 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # no
     if fault == "weights of 0":
         for p in net.parameters():
             nn.init.zeros_(p)
+    if fault == "dropout":
+        net = nn.Sequential(*net[:-1], nn.Dropout(0.5), net[-1])
     rate = {"rate too high": 3.0, "rate too low": 1e-8, "rate of 0": 0.0}.get(fault, 3e-3)
     held = list(net.parameters())[2:] if fault == "layer forgotten" else list(net.parameters())
     optimizer: torch.optim.Optimizer = torch.optim.Adam(held, lr=rate)
@@ -73,7 +75,7 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # no
         elif fault == "sum over the batch":
             loss = F.cross_entropy(z, b, reduction="sum")
         else:
-            loss = F.cross_entropy(z, b)
+            loss = F.cross_entropy(z, b, label_smoothing=0.2 if fault == "smoothed labels" else 0.0)
         loss.backward()
         if fault != "no step":
             optimizer.step()
@@ -109,4 +111,6 @@ FAULTS = (
     Fault("label leak", ("label among the inputs",)),
     Fault("log of 0", ("non-finite",)),
 )
-FAMILY = Family("classify", ("digits", "wine", "blobs"), loop, FAULTS)
+# a loss that ends far above 0; one that is worse in training than in use
+CONTROLS = ("smoothed labels", "dropout")
+FAMILY = Family("classify", ("digits", "wine", "blobs"), loop, FAULTS, CONTROLS)

@@ -30,7 +30,7 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # no
     optimizer = torch.optim.Adam(parameters, lr=rate)
     watch = Watch({"first": first, "second": second}, [optimizer], f"contrast {fault}").start()
     yield watch
-    temperature = {"temperature too high": 50.0, "temperature too low": 1e-3}.get(fault, 0.1)
+    temperature = {"temperature too high": 50.0, "temperature too low": 1e-3, "temperature low": 0.04}.get(fault, 0.1)
     for a, b in batches(one, BATCH, STEPS, other):
         optimizer.zero_grad()
         z, w = first(a), second(b)
@@ -70,4 +70,4 @@ FAULTS = (
     Fault("rate too high", ("learning rate too high", "non-finite")),
     Fault("rate too low", ("learning rate too low", "pairs not found", "contract: does not move")),
 )
-FAMILY = Family("contrast", ("digits", "cancer", "blobs"), loop, FAULTS)
+FAMILY = Family("contrast", ("digits", "cancer", "blobs"), loop, FAULTS, ("temperature low",))

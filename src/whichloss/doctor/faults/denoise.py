@@ -31,6 +31,8 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
     seeded(seed)
     x = points(data)
     dim = x.shape[1]
+    if fault == "normal rows":
+        x = torch.randn_like(x)
     if fault == "unscaled":
         x = x * 40
     beta = torch.linspace(1e-4 * 5, 0.02 * 5, LEVELS) / (10 if fault == "schedule too short" else 1)
@@ -72,4 +74,4 @@ FAULTS = (
     Fault("rate too low", ("learning rate too low", "denoiser explains nothing", "contract: does not move")),
     Fault("cut", ("contract: graph cut",), True),
 )
-FAMILY = Family("denoise", ("ring8", "line", "digits"), loop, FAULTS)
+FAMILY = Family("denoise", ("ring8", "line", "digits"), loop, FAULTS, ("normal rows",))
