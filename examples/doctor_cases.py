@@ -55,7 +55,7 @@ def line_gan(kind: str, steps: int) -> None:
                     share = torch.rand(BATCH, 1)
                     between = (share * real + (1 - share) * made).requires_grad_()
                     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-                    loss = critic(made).mean() - critic(real).mean() + ((slope.norm(dim=1) - 1) ** 2).mean()
+                    loss = critic(made).mean() - critic(real).mean() + 10 * ((slope.norm(dim=1) - 1) ** 2).mean()
                 of_critic.zero_grad()
                 loss.backward()
                 of_critic.step()
