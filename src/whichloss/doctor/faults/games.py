@@ -59,7 +59,7 @@ def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Wa
     yield watch
     rounds = {"judge too quick": 20, "judge mostly right": 3}.get(fault, ROUNDS.get(kind, 1))
     margin = {"margin too small": 1e-4, "margin too large": 1e4, "margin wide": 3.0}.get(fault, 1.0)
-    steps = STEPS // 6 if rounds == 20 else STEPS
+    steps = {"ebgan": 2200}.get(kind, STEPS) // (6 if rounds == 20 else 1)
     rows = batches(x, BATCH, steps * rounds)
 
     def noise() -> Tensor:
@@ -137,7 +137,7 @@ def _of(kind: str) -> Callable[[str, int, int, str], Iterator[Watch]]:
     return made
 
 
-DATA, PICTURED = ("line", "normal", "moons"), ("digits", "cancer", "wine")
+DATA, WIDER = ("line", "normal", "moons"), ("blobs", "cancer", "wine")
 SHARED = (
     Fault("maker cut", ("contract: graph cut",), True),
     Fault("shared gradient", ("contract: wrong player moved",), True),
@@ -167,7 +167,7 @@ WGAN_GP = Family("wgan-gp", DATA, _of("wgan-gp"), (
     Fault("penalty norm", ("contract: penalty norm",), True),
     Fault("judge's sign", ("contract: sign",), True),
 ))  # fmt: skip
-EBGAN = Family("ebgan", PICTURED, _of("ebgan"), (
+EBGAN = Family("ebgan", WIDER, _of("ebgan"), (
     Fault("margin too small", ("margin always off",)),
     Fault("margin too large", ("margin always on",)),
     Fault("target detached", ("contract: half an energy",), True),
