@@ -71,7 +71,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 {"effective rank": rank},
                 "Jing et al., 2022",
             )
-        if entropy > 0.93 * math.log(choices) or right < 3 / rows:
+        if entropy > 0.93 * math.log(choices) or right < min(3 / rows, 0.5):
             yield say.fault(
                 "pairs not found",
                 f"The loss at {loss.site} stands at {entropy:.3f}, guessing at log {choices:.0f} = "
