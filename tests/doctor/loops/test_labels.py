@@ -14,6 +14,7 @@ PINNED, PINNED_AT_1 = ({"loss: range of logits": widest, "loss: accuracy": 0.9} 
 ONE_CLASS = {"loss: largest class": 0.8, "loss: accuracy": 0.01}
 GUESS = {"loss: accuracy": 0.01}
 ROWS, LABELS = grouped([[k % 4] * 6 for k in range(20)])
+MIXED = np.concatenate([[3], LABELS[1:]])
 SHUFFLED = {"loss: labels": np.random.default_rng(0).permutation(LABELS)}
 MANY = {"loss: rows": grouped([[0] * 6] * 100)[0]}
 
@@ -76,7 +77,7 @@ CASES = [
     Case("same_batch", "same rows again", classifier, "loss: values", flat(1, 5), flat(1, 4), {"loss: rows": same(9)},
          level="note"),
     Case("labels", "label among the inputs", classifier, "loss: rows", beside(3.0 - 2 * LABELS), beside(LABELS // 2)),
-    Case("labels", "label among the inputs", classifier, "loss: rows", beside(LABELS), beside(np.where(ROWS == ROWS[0], 3, LABELS[:, None])[:, 0])),
+    Case("labels", "label among the inputs", classifier, "loss: rows", beside(LABELS), beside(MIXED)),
     Case("labels", "label among the inputs", classifier, "loss: labels", LABELS, 0 * LABELS,
          {"loss: rows": np.column_stack([beside(LABELS), np.ones(120)])}),  # one class is in any constant column
     Case("labels", "labels without signal", classifier, "loss: labels", *SHUFFLED.values(), LABELS),
