@@ -11,10 +11,15 @@ from whichloss.doctor.say import Say
 from .traces import LOOKS, having, is_curve, poorly
 
 
+def findings(rule, trace):
+    """What one rule finds."""
+    return [*import_module(f"whichloss.doctor.loops.{rule}").rule(trace, Say("toy"))]
+
+
 def found(rule, trace):
     """finding -> level: what one rule says, every word of it there and every number finite."""
     result = {}
-    for f in import_module(f"whichloss.doctor.loops.{rule}").rule(trace, Say("toy")):
+    for f in findings(rule, trace):
         assert f.objective == "toy" and f.says and f.cause and f.remedy
         assert all(math.isfinite(v) for v in f.evidence.values()), f.evidence
         assert " nan" not in f.says and " None" not in f.says

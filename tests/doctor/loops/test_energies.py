@@ -3,7 +3,7 @@
 import pytest
 
 from .case import Case, found
-from .traces import energy, flat, gan, having, noise_contrast
+from .traces import energy, flat, gan, having, noise_contrast, swing
 
 BACKWARD = {"game: slope by backward": 1.0, "loss: inputs": True}
 EASY = [*flat(0.5, 3), *flat(0.971, 17)]
@@ -11,7 +11,7 @@ EASY = [*flat(0.5, 3), *flat(0.971, 17)]
 
 def apart(early, end):
     """Energies of data and of samples lie so far apart in the first third and in the last fifth."""
-    return [*flat(early, 6), *flat(0, 10), *flat(end, 4)]
+    return [*flat(early, 6), *flat(0, 10), *flat(end, 3), 0.0]
 
 
 LEVEL = {"game: made score": flat(0)}
@@ -23,6 +23,7 @@ CASES = [
     Case("signs", "contract: sign", energy, "game: follows", 0.021, 0.02, window=1),
     Case("signs", "contract: sign", energy, "game: follows", -0.021, -0.02,
          {"game: pull real": -1.0, "game: pull made": 1.0}, window=1),
+    Case("signs", "contract: sign", energy, "game: pull real", flat(-1), swing(0, 1), {"game: pull made": 1.0}),
     Case("chain_gradients", "contract: gradient through the sampler", energy, "game: attached", 1.0, 0.0, window=1),
     Case("chain_gradients", "contract: stale gradient", energy, "game: slope by backward", 1, 0, BACKWARD, window=1),
     Case("chain_gradients", "contract: stale gradient", energy, "loss: inputs", True, False, BACKWARD),
@@ -36,7 +37,7 @@ CASES = [
     Case("chains", "energies diverging", energy, "game: real score", apart(-3, -30.1), apart(-3, -30), LEVEL),
     Case("chains", "energies diverging", energy, "game: real score", apart(1, 24), [1, 1, 1, 4, *apart(4, 24)[4:]],
          LEVEL),
-    Case("chains", "energies diverging", energy, "game: real score", [1, 1, 99, 99], [1, 99, 99, 99],
+    Case("chains", "energies diverging", energy, "game: real score", [1, 99, 1, 99], [1, 99, 99, 1],
          {"game: made score": flat(0, 4)}),
     Case("too_easy", "noise too easy", noise_contrast, "loss: binary accuracy", EASY, [*EASY, 0.97]),
     Case("too_easy", "noise too easy", noise_contrast, "loss: binary accuracy", EASY, [*flat(0.5, 4), *EASY[4:]]),

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from .case import Case, found
+from .case import Case, findings, found
 from .traces import classifier, flat, grouped, having, normal
 
 NAN = flat(float("nan"))
@@ -53,6 +53,8 @@ CASES = [
          {"loss: cross-entropy": 0.5}),
     Case("bounded", "bounded logits", classifier, "loss: range of logits", flat(2.0, 5), flat(2.0, 4),
          {"loss: cross-entropy": 0.5}),
+    Case("bounded", "bounded logits", classifier, "loss: range of logits", flat(1.0), [*flat(1.0), 1.9],
+         PINNED | {"loss: cross-entropy": 1.0}, outcome="good"),
     Case("bounded", "bounded logits", classifier, "loss: fact twice", 0.0, 1.0, PINNED | {"loss: cross-entropy": 0.5}),
     Case("bounded", "bounded logits", classifier, "loss: cross-entropy", 0.96, 0.98, PINNED, outcome="good",
          window=0.25),  # 0.6 of the way from the least that a range of 2 allows (0.34) to log 4
@@ -102,10 +104,5 @@ def test_columns_of_any_unit_are_compared():
 
 
 def test_the_least_loss_of_a_softmax_twice_is_said():
-    from importlib import import_module
-
-    from whichloss.doctor.say import Say
-
-    rule = import_module("whichloss.doctor.loops.softmax").rule
-    (finding,) = rule(having(classifier(), {"loss: fact twice": 1.0}), Say("toy"))
+    (finding,) = findings("softmax", having(classifier(), {"loss: fact twice": 1.0}))
     assert finding.evidence["least loss"] == pytest.approx(-math.log(math.e / (math.e + 3)))

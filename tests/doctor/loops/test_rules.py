@@ -16,7 +16,7 @@ from whichloss.doctor.loops import labels as labels_rule
 from whichloss.doctor.trace import Trace
 
 from . import test_contrast, test_denoising, test_energies, test_games, test_labels, test_parameters
-from .case import found
+from .case import findings, found
 from .traces import KINDS, classifier, flat, having, normal, poorly
 
 FAMILIES = (test_labels, test_games, test_energies, test_denoising, test_contrast, test_parameters)
@@ -107,6 +107,22 @@ def test_a_rule_that_fails_takes_no_other_finding_with_it(monkeypatch):
 
 
 # --- traces that nobody foresaw
+
+FIRST = {(case.rule, case.finding): case for case in reversed(CASES)}
+
+
+@pytest.mark.parametrize("case", FIRST.values(), ids=str)
+def test_no_missing_curve_stops_a_rule(case):
+    def owners():
+        trace = case.trace(poorly(case.kind))
+        return trace, [*trace.networks.values(), *trace.losses.values(), *trace.games.values()]
+
+    for k, owner in enumerate(owners()[1]):
+        for name in owner.curves:
+            trace, now = owners()
+            del now[k].curves[name]
+            findings(case.rule, trace)
+
 
 CURVES = {
     "missing": None, "empty": [], "nan": flat(math.nan), "one": [1.0], "0": flat(0), "infinite": flat(math.inf),
