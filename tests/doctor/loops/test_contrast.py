@@ -19,19 +19,15 @@ LIKE = {"loss: spread of lengths": [0.021]}
 ROWS = normal(150, 3, seed=9)
 
 
-def joined(n=150, bad=False):
-    """Rows and their like beside them."""
-    one = ROWS[:n].copy()
-    other = one + 0.1 * normal(n, 3, seed=10)
-    if bad:
-        other[0, 0] = np.nan
-    return one, other
-
-
-def shuffled(n=150, bad=False):
-    """The same rows, dealt at random."""
-    one, other = joined(n, bad)
-    return one, np.random.default_rng(0).permutation(other)
+def joined(shuffled=False, kinds=(150, 150), bad=None):
+    """Two sides of pairs, joined rightly or dealt at random; of so many kinds; one side with a bad number."""
+    sides = [ROWS, ROWS + normal(150, 3, seed=10)]
+    if shuffled:
+        sides[1] = np.random.default_rng(0).permutation(sides[1])
+    sides = [np.resize(side[:n], side.shape) for side, n in zip(sides, kinds, strict=True)]
+    if bad is not None:
+        sides[bad][0, 0] = np.nan
+    return {("one", "other"): tuple(sides)}
 
 
 def judged(shift, n=100):
@@ -69,12 +65,11 @@ CASES = [
     Case("contrast", "pairs not found", contrastive, "loss: accuracy", 2.99 / 64, 3.01 / 64, window=0.25),
     Case("contrast", "pairs not found", contrastive, "loss: accuracy", 0.49, 0.51, {"loss: fact rows": 4},
          window=0.25),  # in small batches chance is high
-    Case("pairs", "pairs without signal", contrastive, "trace: pairs", {("a", "b"): shuffled()},
-         {("a", "b"): joined()}),
-    Case("pairs", "pairs without signal", contrastive, "trace: pairs", {("a", "b"): shuffled(100)},
-         {("a", "b"): shuffled(99)}),
-    Case("pairs", "pairs without signal", contrastive, "trace: pairs", {("a", "b"): shuffled()},
-         {("a", "b"): shuffled(bad=True)}),
+    Case("pairs", "pairs without signal", contrastive, "trace: pairs", joined(shuffled=True), joined()),
+    *(Case("pairs", "pairs without signal", contrastive, "trace: pairs", joined(True, enough), joined(True, few))
+      for enough, few in (((100, 150), (99, 150)), ((150, 100), (150, 99)))),
+    *(Case("pairs", "pairs without signal", contrastive, "trace: pairs", joined(True), joined(True, bad=side))
+      for side in (0, 1)),
     Case("same_output", "embedding collapse", embedder, "net: spread of outputs", between(0.9, 0.349),
          between(0.9, 0.351)),
     Case("same_output", "embedding collapse", embedder, "net: spread of outputs", between(0.3, 0.249),
@@ -89,7 +84,8 @@ CASES = [
     Case("bounded", "bounded logits", judged_pairs, "loss: fact logits", 1.0, 0.0, COSINES),
     Case("bounded", "bounded logits", judged_pairs, "loss: share of ones", flat(0.5), NAN, COSINES),
     Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(7), judged(8)),
-    Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(0, 100), judged(0, 99)),
+    *(Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(0), [part[few] for part in judged(0)])
+      for few in (slice(1, None), slice(-1))),  # 100 pairs of either kind
 ]  # fmt: skip
 
 
@@ -133,6 +129,6 @@ def test_distances_that_are_no_numbers_say_nothing():
 
 def test_sides_of_any_unit_are_compared():
     """Columns of other sizes, and one that is constant, hide no pair."""
-    one, other = joined()
-    given = {("a", "b"): (one * [1, 1e-3, 0], other * [1, 1e4, 0] + [0, 0, 7])}
+    ((one, other),) = joined().values()
+    given = {("one", "other"): (one * [1, 1e-3, 0], other * [1, 1e4, 0] + [0, 0, 7])}
     assert found("pairs", having(contrastive(), {"trace: pairs": given})) == {}

@@ -11,7 +11,7 @@ EASY = [*flat(0.5, 3), *flat(0.971, 17)]
 
 def apart(early, end):
     """Energies of data and of samples lie so far apart in the first third and in the last fifth."""
-    return [*flat(early, 6), *flat(0, 10), *flat(end, 3), 0.0]
+    return [*flat(early, 4), 0.0, 0.0, *flat(0, 10), *flat(end, 3), 0.0]
 
 
 LEVEL = {"game: made score": flat(0)}
@@ -35,9 +35,9 @@ CASES = [
     Case("chains", "chains not moving", energy, "game: chain reach", 0.0499, 0.05),
     Case("chains", "energies diverging", energy, "game: real score", apart(1, 20.1), apart(1, 20), LEVEL),
     Case("chains", "energies diverging", energy, "game: real score", apart(-3, -30.1), apart(-3, -30), LEVEL),
-    Case("chains", "energies diverging", energy, "game: real score", apart(1, 24), [1, 1, 1, 4, *apart(4, 24)[4:]],
-         LEVEL),
-    Case("chains", "energies diverging", energy, "game: real score", [1, 99, 1, 99], [1, 99, 99, 1],
+    Case("chains", "energies diverging", energy, "game: real score", apart(1, 24),
+         [1, 1, *flat(4, 4), *apart(4, 24)[6:]], LEVEL),
+    Case("chains", "energies diverging", energy, "game: real score", [99, 1, 1, 99], [99, 1, 99, 99],
          {"game: made score": flat(0, 4)}),
     Case("too_easy", "noise too easy", noise_contrast, "loss: binary accuracy", EASY, [*EASY, 0.97]),
     Case("too_easy", "noise too easy", noise_contrast, "loss: binary accuracy", EASY, [*flat(0.5, 4), *EASY[4:]]),

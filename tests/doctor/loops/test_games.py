@@ -89,6 +89,7 @@ CASES = [
     Case("blind_judge", "judge guesses", gan, "game: told apart", 0.401, 0.4, outcome="poor"),
     Case("blind_judge", "judge guesses", gan, "game: told apart", 0.599, 0.6, outcome="poor"),
     Case("collapse", "mode collapse", gan, "game: made", 0.099 * REAL, 0.101 * REAL, also={"mode dropping"}),
+    Case("collapse", "mode collapse", gan, "game: made", 0.05 * REAL[:16], 0.05 * REAL[:15]),
     Case("collapse", "mode dropping", gan, "game: made", circle(3), circle(4), {"game: real": circle(20)}),
 ]  # fmt: skip
 

@@ -74,6 +74,7 @@ CASES = [
     Case("guessing", "no better than guessing", classifier, "loss: moves", {"net"}, set(), GUESS),
     Case("guessing", "no better than guessing", classifier, "loss: fact pairs", 0.0, 1.0, GUESS),
     Case("guessing", "no better than guessing", classifier, "loss: cross-entropy", flat(1), NAN, GUESS),
+    Case("guessing", "no better than guessing", classifier, "loss: largest class", flat(0.3), NAN, GUESS),
     Case("same_batch", "same rows again", classifier, "loss: rows", same(64), same(65), level="note"),
     Case("same_batch", "same rows again", classifier, "loss: rows", same(9, 64), same(9, 63), level="note"),
     Case("same_batch", "same rows again", classifier, "loss: values", flat(1, 5), flat(1, 4), {"loss: rows": same(9)},

@@ -25,7 +25,7 @@ def swing(middle, by):
     return [middle + by * np.sin(2.0 * k) for k in range(LOOKS)]
 
 
-def normal(n=256, columns=2, seed=0):
+def normal(n=128, columns=2, seed=0):
     """Rows of independent normal numbers."""
     return np.random.default_rng(seed).normal(size=(n, columns)).astype(np.float32)
 
@@ -197,7 +197,7 @@ def contrastive():
     facts = {"classes": 64, "rows": 64, "twice": 0.0, "axis": -1, "pairs": 1.0, "weight": 1.0, "directions": 32.0}
     trace = _trace({"loss": _loss("one", "other", curves=curves, facts=facts)}, "one", "other")
     one = normal(150, 3, seed=9)
-    trace.pairs["one", "other"] = one, one + 0.1 * normal(150, 3, seed=10)
+    trace.pairs["one", "other"] = one, one + normal(150, 3, seed=10)
     return trace
 
 
