@@ -84,7 +84,7 @@ CASES = [
     Case("bounded", "bounded logits", judged_pairs, "loss: fact logits", 1.0, 0.0, COSINES),
     Case("bounded", "bounded logits", judged_pairs, "loss: share of ones", flat(0.5), NAN, COSINES),
     Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(7), judged(8)),
-    *(Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(0), [part[few] for part in judged(0)])
+    *(Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(0), [x[few] for x in judged(0)])
       for few in (slice(1, None), slice(-1))),  # 100 pairs of either kind
 ]  # fmt: skip
 
