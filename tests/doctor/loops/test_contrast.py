@@ -59,6 +59,8 @@ CASES = [
     Case("contrast", "embedding collapse", contrastive, "loss: mean cosine", 0.951, 0.95, window=0.25),
     Case("contrast", "embedding collapse", contrastive, "loss: effective rank", 1.49, 1.5, {"loss: accuracy": 0.95},
          window=0.25),
+    Case("contrast", "embedding collapse", contrastive, "loss: fact directions", 2.0, 1.0,
+         {"loss: effective rank": 1.0}),  # two rows lie on a line whatever they are
     Case("contrast", "dimensional collapse", contrastive, "loss: effective rank", 6.39, 6.41, FEW, window=0.25),
     Case("contrast", "dimensional collapse", contrastive, "loss: accuracy", 0.899, 0.9, FEW, window=0.25),
     Case("contrast", "pairs not found", contrastive, "loss: cross-entropy", 0.931 * LOG, 0.929 * LOG, window=0.25),

@@ -74,3 +74,4 @@ def test_chains_are_judged_where_all_of_their_curves_are_there():
         trace = having(energy(), {"game: chain sd": 3.0, "game: chain reach": 0.0, "game: follows": 1.0})
         trace.games["chains", "energy"].curves[name] = []
         assert found("chains", trace) == {}
+    assert found("signs", having(energy(), {"game: follows": []})) == {}

@@ -118,7 +118,7 @@ def test_no_missing_curve_stops_a_rule(case):
         for name, curve in dict(owner.curves).items():
             del owner.curves[name]
             findings(case.rule, trace)
-            for broken in (NAN * len(curve), NAN * 3 + curve[3:], curve[: len(curve) // 2] + NAN * (len(curve) // 2)):
+            for broken in (NAN * len(curve), NAN * 6 + curve[6:], curve[: len(curve) // 2] + NAN * (len(curve) // 2)):
                 owner.curves[name] = broken
                 findings(case.rule, trace)
             owner.curves[name] = curve
