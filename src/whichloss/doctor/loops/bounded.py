@@ -31,10 +31,11 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                     "Wang et al., 2017",
                 )
         low, high = loss.curves.get("least score", []), loss.curves.get("most score", [])
-        ones, wide = loss.late("share of ones", 1.0), loss.late("spread of scores", 1.0)
+        ones, wide = loss.late("share of ones", 1.0), loss.late("spread of scores", 1.0) or 0.0
         if (
             loss.facts.get("logits")
             and len(low) >= 5
+            and high
             and min(low) >= -1.001
             and max(high) <= 1.001
             and ones is not None

@@ -15,7 +15,7 @@ FLAT, STEEP = 0.01, 2.5  # slopes
 
 def constant(pulls: Sequence[float]) -> bool:
     """Do all looks pull alike, as only a loss that is linear in the judge's output does?"""
-    known = np.abs([p for p in pulls if p])
+    known = np.abs([p for p in pulls if p and np.isfinite(p)])
     return len(known) >= 5 and float(known.std()) < 1e-3 * float(known.mean())
 
 

@@ -53,7 +53,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 found | {"largest share": share[0]},
                 "Wang & Liu, 2021",
             )
-        if (cosine is not None and cosine > 0.95) or (rank is not None and rank < 1.5):
+        if (cosine is not None and cosine > 0.95) or (rank is not None and rank < 1.5 < facts["directions"]):
             yield say.fault(
                 "embedding collapse",
                 f"The embeddings at {loss.site} all point the same way (mean cosine {cosine or 1.0:.2f}).",
@@ -71,7 +71,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 {"effective rank": rank},
                 "Jing et al., 2022",
             )
-        if entropy > 0.93 * math.log(choices) or right < 3 / rows:
+        if entropy > 0.93 * math.log(choices) or right < min(3 / rows, 0.5):
             yield say.fault(
                 "pairs not found",
                 f"The loss at {loss.site} stands at {entropy:.3f}, guessing at log {choices:.0f} = "

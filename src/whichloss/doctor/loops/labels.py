@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...task import Finding
-from ..outcome import skill
 from ..say import Say
 from ..trace import Trace
 
@@ -70,8 +69,6 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         entropy = loss.late("cross-entropy", 0.25)
         found = {"neighbours alike": right, "by chance": chance}
         if right <= chance:
-            if (skill(loss) or 0.0) < 0.9 or loss.facts["classes"] <= 2:
-                pass
             yield say.fault(
                 "labels without signal",
                 f"Rows that are alike do not have like labels at {loss.site}: {right:.1%} of the nearest rows share a "

@@ -13,9 +13,9 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if maker not in trace.networks:
             continue
         pulled, here = game.curves.get("rows pulled", []), game.curves.get("energy of real", [])
-        if not here or len(pulled) < 5:
-            continue  # not an autoencoder that judges
         share, real = late(pulled), late(here)
+        if real is None or len(pulled) < 5:
+            continue  # not an autoencoder that judges
         made = -(game.late("made score") or 0.0)
         if share is not None and share < 0.02:
             yield say.fault(

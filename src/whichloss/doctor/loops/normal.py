@@ -10,7 +10,7 @@ from ..trace import Trace
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         spread, reach = loss.curves.get("spread of lengths", []), loss.curves.get("range of logits", [])
-        if loss.facts.get("pairs") and spread and max(spread) > 0.02:
+        if loss.facts.get("pairs") and spread and reach and max(spread) > 0.02:
             yield say.fault(
                 "contract: not normalised",
                 f"The logits at {loss.site} are dot products of embeddings whose lengths differ (range "

@@ -1,5 +1,6 @@
 """In which direction each loss pushes what the judge says of data and of samples."""
 
+import math
 from collections.abc import Iterator
 
 from ...task import Finding
@@ -11,7 +12,7 @@ FIRST, ALIKE = 8, 0.9  # looks, before penalties balance the pulls; the share of
 
 def _sign(pulls: list[float]) -> int:
     """The direction that nearly all looks show, or 0."""
-    known = [p for p in pulls if p][:FIRST]
+    known = [p for p in pulls if p and math.isfinite(p)][:FIRST]
     up = sum(p > 0 for p in known)
     if len(known) < 2 or max(up, len(known) - up) / len(known) < ALIKE:
         return 0

@@ -1,0 +1,86 @@
+"""Denoisers: what they explain, whether they look at the noise level, and what is in their input."""
+
+import numpy as np
+import pytest
+
+from .case import Case, found
+from .traces import denoiser, flat, having, noised
+
+
+def wanted(change):
+    """The same inputs, another target."""
+    x, level, noise, error = noised(end=0.5)
+    return x, level, change(noise.astype(np.float64)), error
+
+
+def exactly(mean=0.0, variance=1.0):
+    """A change of noise to these moments."""
+    return lambda noise: (noise - noise.mean()) / noise.std() * variance**0.5 + mean
+
+
+def mixed(share):
+    """A change of noise to a mixture with signs, whose kurtosis is 3 - 2 share^2."""
+    signs = np.sign(np.random.default_rng(0).normal(size=(1000, 32)))
+    return lambda noise: exactly()(noise) * (1 - share) ** 0.5 + signs * share**0.5
+
+
+def first(n):
+    """As many rows."""
+    return tuple(part[:: 1000 // n][:n] for part in noised(end=0.5))
+
+
+def sized(size, **how):
+    """Data of another variance, in the input alone."""
+    return noised(size=size**0.5, **how)
+
+
+NOTHING, CUT_SHORT = "denoiser explains nothing", "schedule ends before the noise"
+CASES = [
+    Case("given_away", "contract: target in the input", denoiser, "loss: fact given away", 1.0, 0.0),
+    Case("denoiser", NOTHING, denoiser, "loss: explained", 0.0499, 0.05, window=0.25),
+    Case("denoiser", NOTHING, denoiser, "loss: fact given away", 0.0, 1.0, {"loss: explained": 0.0}),
+    Case("denoiser", NOTHING, denoiser, "loss: denoised", noised(), (), {"loss: explained": 0.0}),
+    Case("denoiser", "noise level ignored", denoiser, "loss: change with level", 9.9e-4, 1e-3),
+    Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", noised(end=0.07), noised(end=0.03)),
+    Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", wanted(exactly(mean=0.099)), wanted(exactly(mean=0.101))),
+    Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", wanted(exactly(mean=-0.09)), wanted(exactly(mean=-0.11))),
+    Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", wanted(exactly(variance=1.14)),
+         wanted(exactly(variance=1.16))),
+    Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", wanted(exactly(variance=0.86)),
+         wanted(exactly(variance=0.84))),
+    Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", wanted(mixed(0.45)), wanted(mixed(0.55))),  # its kurtosis
+    Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", first(400), first(399)),
+    Case("denoiser", "scale of noised data", denoiser, "loss: denoised", sized(2.0), sized(1.55)),
+    Case("denoiser", "scale of noised data", denoiser, "loss: denoised", sized(4, end=0.3), sized(4, end=0.4),
+         also={CUT_SHORT}),  # too little noise at either end to tell
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_finding_starts_at_its_threshold(case):
+    case.check()
+
+
+def test_levels_may_run_either_way():
+    """Noise levels count up or down: the noisier end is the one that tells."""
+    x, level, noise, error = noised()
+    assert found("denoiser", having(denoiser(), {"loss: denoised": (x, -level, noise, error)})) == {}
+
+
+def test_equal_variances_of_any_size_are_no_change_of_scale():
+    x, level, noise, error = noised()
+    assert found("denoiser", having(denoiser(), {"loss: denoised": (1.4 * x, level, noise, error)})) == {}
+    small = x * np.sqrt(0.5 + 0.5 * level)[:, None]  # from half to 1: the ratio alone is not it
+    assert found("denoiser", having(denoiser(), {"loss: denoised": (small, level, noise, error)})) == {}
+
+
+def test_a_target_of_another_width_than_the_input_is_not_compared_with_it():
+    """Where a condition is put beside the noised row."""
+    x, level, noise, error = noised(end=0.5)
+    beside = np.concatenate([x, x], axis=1)
+    assert found("denoiser", having(denoiser(), {"loss: denoised": (beside, level, noise, error)})) == {}
+
+
+def test_curves_that_are_missing_say_nothing():
+    for name in ("explained", "change with level"):
+        assert found("denoiser", having(denoiser(), {f"loss: {name}": flat(float("nan"))})) == {}

@@ -1,0 +1,67 @@
+"""How a loop came out: the outcomes that make a symptom a fault."""
+
+import pytest
+
+from whichloss.doctor import outcome
+
+from .case import tail
+from .test_games import circle
+from .traces import KINDS, classifier, contrastive, denoiser, embedder, flat, gan, having, judged_pairs, normal, poorly
+
+REAL = normal(seed=1)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_healthy_loops_came_out_well_and_poor_ones_did_not(kind):
+    for trace, expected in ((kind(), False), (poorly(kind), True)):
+        assert any(outcome.poor(trace, name) for name in trace.networks) == expected
+
+
+@pytest.mark.parametrize(
+    "kind, curve, well, ill, given",
+    [
+        (classifier, "accuracy", 0.651, 0.649, {}),  # half of the way from 0.3 to 1
+        (contrastive, "accuracy", 0.509, 0.507, {}),  # from 1 / 64
+        (denoiser, "explained", 0.1, 0.099, {}),
+        (judged_pairs, "binary accuracy", 0.601, 0.599, {}),
+        (judged_pairs, "binary accuracy", 0.901, 0.899, {"loss: share of ones": 0.2}),
+        (judged_pairs, "binary accuracy", 0.901, 0.899, {"loss: share of ones": 0.8}),
+    ],
+)
+def test_what_was_learnt_is_judged_by_the_last_quarter(kind, curve, well, ill, given):
+    for value, other in ((well, ill), (ill, well)):
+        trace = having(kind(), given | {f"loss: {curve}": tail(value, other, 0.25)})
+        assert outcome.unlearnt(trace.losses["loss"]) == (value == ill)
+
+
+@pytest.mark.parametrize("first, well, ill", [(1.0, 0.9, 0.901), (-1.0, -1.1, -1.099)])
+def test_an_unknown_loss_must_fall_by_a_tenth(first, well, ill):
+    for value, other in ((well, ill), (ill, well)):
+        trace = having(embedder(), {"loss: values": [first, first, *tail(value, other, 0.25)[2:]]})
+        assert outcome.unlearnt(trace.losses["loss"]) == (value == ill)
+    assert outcome.unlearnt(having(embedder(), {"loss: values": flat(float("nan"))}).losses["loss"])
+
+
+def played(**changes):
+    (game,) = having(gan(), {f"game: {name}": rows for name, rows in changes.items()}).games.values()
+    return game
+
+
+@pytest.mark.parametrize("well, ill", [(0.501, 0.499), (1.99, 2.01)])
+def test_samples_spread_as_data_do(well, ill):
+    assert outcome.spread(played(real=REAL, made=ill * REAL)) == pytest.approx(ill, rel=1e-5)
+    assert not outcome.badly(played(real=REAL, made=well * REAL))
+    assert outcome.badly(played(real=REAL, made=ill * REAL))
+
+
+def test_samples_cover_the_groups_of_data():
+    assert outcome.badly(played(real=circle(20), made=circle(4)))
+    assert not outcome.badly(played(real=circle(20), made=circle(5)))
+    assert not outcome.badly(played(real=circle(20)[:15], made=circle(4)))  # too few to tell
+
+
+def test_players_are_judged_by_their_samples_and_others_by_their_loss():
+    assert not outcome.poor(having(gan(), {"judge's loss: values": flat(1.0)}), "judge")
+    unrelated = having(poorly(embedder), {"loss: reaches": set(), "loss: moves": set()})
+    assert not outcome.poor(unrelated, "net")
+    assert outcome.poor(having(poorly(embedder), {"loss: reaches": set()}), "net")
