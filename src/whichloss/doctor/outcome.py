@@ -49,19 +49,21 @@ def spread(game: Game) -> float | None:
     """The spread of samples over that of data."""
     if min(len(game.real), len(game.made)) < 16:
         return None
-    real = float(np.sqrt(game.real.var(0).sum()))
-    return float(np.sqrt(game.made.var(0).sum())) / real if real > 0 else None
+    with np.errstate(invalid="ignore", over="ignore"):  # of rows that ran away
+        real, made = (float(np.sqrt(rows.var(0).sum())) for rows in (game.real, game.made))
+    return made / real if real > 0 else None
 
 
 def coverage(game: Game) -> tuple[float, float] | None:
     """The share of data that has samples near it, and the same of other data instead of samples."""
-    n = min(len(game.real) // 2, len(game.made), ROWS)
-    if n < 32 or not np.isfinite(game.made).all():
+    if not (np.isfinite(game.made).all() and np.isfinite(game.real).all()):
+        return None
+    whole = np.unique(game.real, axis=0)  # looks may show a row again
+    n = min(len(whole) // 2, len(game.made), ROWS)
+    if n < 32:
         return None
     order = np.random.Generator(np.random.PCG64(0))
-    real, made = (torch.from_numpy(order.permutation(x).astype(np.float64)) for x in (game.real, game.made))
-    if len(real.unique(dim=0)) < n:
-        return None
+    real, made = (torch.from_numpy(order.permutation(x).astype(np.float64)) for x in (whole, game.made))
     return metrics.neighbours(made[:n], real[:n]).coverage, metrics.neighbours(real[n : 2 * n], real[:n]).coverage
 
 

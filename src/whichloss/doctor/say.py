@@ -27,6 +27,13 @@ class Say:
         """Something is worth knowing."""
         return self._finding("note", rule, says, cause, remedy, evidence, reference)
 
+    def told(
+        self, poor: bool, rule: str, says: str, cause: str, remedy: str, evidence: Numbers | None = None,
+        reference: str = "",
+    ) -> Finding:  # fmt: skip
+        """A fault where the outcome is poor, else a note."""
+        return self._finding("fault" if poor else "note", rule, says, cause, remedy, evidence, reference)
+
     def raised(self, where: str, error: Exception) -> Finding:
         """A piece of the objective or of its networks raised an error."""
         first = str(error).strip().splitlines()[0] if str(error).strip() else "no message"

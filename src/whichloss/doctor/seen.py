@@ -56,7 +56,7 @@ def _told(watch: "Watch", found: Loss, told: Told) -> None:
     known = log_p > -1e7  # what is masked is no choice
     count = int(known.sum(1).float().median())
     choices = torch.arange(rows, device=labels.device)
-    square = (width in (rows, rows - 1) and len(labels.unique()) == rows) or width == 2 * rows
+    square = (rows > 2 and width in (rows, rows - 1) and len(labels.unique()) == rows) or width == 2 * rows
     high, low = log_p.amax(1), torch.where(known, log_p, torch.inf).amin(1)
     found.facts |= {
         "classes": count,
@@ -162,6 +162,8 @@ def _scored(watch: "Watch", found: Loss, scored: Scored) -> None:
     found.note("least score", float(x.min()))
     found.note("most score", float(x.max()))
     found.facts["logits"] = float(scored.logits)
+    outputs = [call.output.detach().flatten().float() for call in watch.calls if call.output.numel() == x.numel()]
+    found.facts["own output"] = float(any(out.equal(x.detach().flatten()) for out in outputs))
     middle = 0.0 if scored.logits else 0.5
     found.note("binary accuracy", float(((x > middle) == (y > 0.5)).float().mean()))
     found.note("share of ones", float((y > 0.5).float().mean()))

@@ -25,7 +25,7 @@ from . import seen
 from .graph import first_bad, read
 from .trace import Loss, Network, Trace
 
-SHARE, FREE = 0.03, 0.03  # of the time that looks may take, beside so many seconds
+SHARE = 0.025  # of the time that looks may take, beside those of the first rounds
 DENSE = 5  # rounds that are all looked at
 RARER = 20  # then one round in every so many of those that have passed
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -72,7 +72,8 @@ class Watch:
         self.uncleared: set[str] = set()  # networks stepped since their gradient was last cleared
         self.stepped: set[int] = set()  # optimisers, in this look
         self.before: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
-        self.rounds, self.next, self.looking, self.own, self.began = 0, 0, True, 0.0, 0.0
+        self.rounds, self.next, self.looking, self.began = 0, 0, True, 0.0
+        self.own, self.first = 0.0, 0.0  # seconds spent on watching; on the first rounds
         self.counts: dict[int, int] = {}
         self.undo: list[Callable[[], None]] = []
         self.reached: set[int] = set()
@@ -306,7 +307,7 @@ class Watch:
     # --- looks
 
     def _allowed(self) -> bool:
-        return self.own < FREE + SHARE * (time.perf_counter() - self.began)
+        return self.rounds < DENSE or self.own - self.first < SHARE * (time.perf_counter() - self.began)
 
     def _open(self) -> None:
         self.looking = True
@@ -322,6 +323,8 @@ class Watch:
         self.before.clear()
         self.stepped.clear()
         self.rounds += 1
+        if self.rounds == DENSE:
+            self.first = self.own
         self.next = self.rounds + max(1, self.rounds // RARER) if self.rounds >= DENSE else self.rounds
         self.looking = self.next <= self.rounds and self._allowed()
         if self.looking:
@@ -338,6 +341,7 @@ class Watch:
             own = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
             start = self.last[f"start {name}"][0]
             network = self.trace.networks[name]
+            network.facts["moved"] = float(any(_marks([p])[0] != was for (_, p), was in zip(own, start, strict=False)))
             network.unowned = tuple(n for n, p in own if id(p) not in held) if self.optimizers else ()
             network.without = tuple(n for n, p in own if id(p) in held and id(p) not in self.reached)
             network.still = tuple(

@@ -46,7 +46,7 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # no
         for p in net.parameters():
             nn.init.zeros_(p)
     if fault == "dropout":
-        net = nn.Sequential(*net[:-1], nn.Dropout(0.5), net[-1])
+        net.insert(len(net) - 1, nn.Dropout(0.5))
     rate = {"rate too high": 3.0, "rate too low": 1e-8, "rate of 0": 0.0}.get(fault, 3e-3)
     held = list(net.parameters())[2:] if fault == "layer forgotten" else list(net.parameters())
     optimizer: torch.optim.Optimizer = torch.optim.Adam(held, lr=rate)

@@ -39,16 +39,13 @@ def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Wa
     if kind == "ebgan":
         judge: nn.Module = Autoencoder(dim, width, max(1, dim // 2))
         if fault == "identity":
-            layer = nn.Linear(dim, dim)
-            nn.init.eye_(layer.weight)
-            nn.init.zeros_(layer.bias)
-            judge = nn.Sequential(layer)
+            judge = nn.Sequential(nn.Linear(dim, width), nn.Linear(width, dim))
     else:
         judge = mlp(dim, width, width, 1, act=lambda: nn.LeakyReLU(0.2))
     slow = {"judge does not learn": 0.0, "judge too slow": 1e-7}
     rate = slow.get(fault, 1e-3)
-    if fault == "judge too quick":
-        rate = 2e-2
+    if fault == "judge too quick":  # and data where no sample is
+        rate, x = 2e-2, x + 8
     if fault == "judge mostly right":
         rate = 3e-3
     betas = (0.5, 0.9)

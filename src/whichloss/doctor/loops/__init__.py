@@ -17,7 +17,7 @@ RULES = (
     "softmax", "wrong_loss", "given_away", "units_alike", "signs", "wrong_player", "penalty", "energy_cut",
     "chain_gradients", "normal", "cut", "parameters_of_nobody", "no_step", "never_cleared", "inputs",
     "out_of_reach", "non_finite", "labels", "pairs", "same_batch", "start", "certain_judge", "exploding",
-    "too_slow", "chains", "too_easy", "clipped_judge", "margin", "copying_judge", "blind_judge", "denoiser",
+    "too_slow", "chains", "too_easy", "clipped_judge", "copying_judge", "margin", "blind_judge", "denoiser",
     "bounded", "contrast", "majority", "vanishing", "dead", "saturated", "collapse", "same_output", "guessing",
 )  # fmt: skip  # causes first, then what follows from them
 

@@ -4,11 +4,12 @@ import math
 from collections.abc import Iterator
 
 from ...task import Finding
-from ..outcome import skill
+from ..outcome import skill, unlearnt
 from ..say import Say
 from ..trace import Trace, late
 
 WIDEST = 2.0  # cosines differ by that at most
+NEARLY = 0.7  # of the bound of 1, somewhere in the loop
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
@@ -38,11 +39,13 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             and high
             and min(low) >= -1.001
             and max(high) <= 1.001
+            and max(max(high), -min(low)) > NEARLY  # weak scores are just weak
             and ones is not None
         ):
-            least = ones * math.log1p(math.exp(-1)) + (1 - ones) * math.log1p(math.exp(-1))
+            least = math.log1p(math.exp(-1))
             mean = loss.late("mean score", 0.25) or 0.0
-            yield say.fault(
+            yield say.told(
+                unlearnt(loss),
                 "bounded logits",
                 f"Every score at {loss.site} lies between -1 and 1 (mean {mean:.2f}, spread {wide:.2f} at the end), "
                 "so that this "

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 
 from ...task import Finding
+from ..outcome import badly
 from ..say import Say
 from ..trace import Trace, late
+
+APART = 0.2  # from guessing: the energy knows the chains' ends from data
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
@@ -33,7 +36,9 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 "Nijkamp et al., 2020",
             )
         elif reach < 0.05:
-            yield say.fault(
+            apart = game.late("told apart") or 0.5
+            yield say.told(
+                badly(game) or abs(apart - 0.5) > APART,
                 "chains not moving",
                 f"A chain comes {reach:.2g} standard deviations of the data far; it needs some tenths.",
                 "Too few or too short steps: samples stay where they began, whatever the energy.",

@@ -41,8 +41,9 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 {"slope": slope or 0.0, "weights at the clip": clipped},
                 "Arjovsky et al., 2017; Gulrajani et al., 2017",
             )
-        elif penalty is not None and penalty > STEEP and badly(game):
-            yield say.fault(
+        elif penalty is not None and penalty > STEEP:
+            yield say.told(
+                penalty > 2 * STEEP or badly(game),
                 "judge without bound",
                 f"The slope of {judge} between data and samples is {penalty:.3g}; the penalty wants it near 1.",
                 "The penalty's factor is 0 or too small.",

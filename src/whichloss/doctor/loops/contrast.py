@@ -4,8 +4,12 @@ import math
 from collections.abc import Iterator
 
 from ...task import Finding
+from ..outcome import unlearnt
 from ..say import Say
 from ..trace import Trace
+
+FOUND = 0.9  # of the pairs, first: no harm is done
+SURE = 0.95  # the softmax of networks that know nothing yet
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
@@ -25,7 +29,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         choices = facts["classes"]
         found = {"loss": entropy, "log N": math.log(choices), "found first": right}
         if doubles > 0.05:
-            yield say.fault(
+            yield say.told(
+                right < FOUND,
                 "equal rows in a batch",
                 f"{doubles:.0%} of the rows of a batch at {loss.site} are there twice: each is pushed away from its "
                 "own twin.",
@@ -43,7 +48,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 found | {"range": reach},
                 "Radford et al., 2021",
             )
-        elif len(share) >= 5 and share[0] > 0.9 and entropy > 0.5 * math.log(choices):
+        elif len(share) >= 5 and share[0] > SURE and (entropy > 0.5 * math.log(choices) or unlearnt(loss)):
             yield say.fault(
                 "temperature too low",
                 f"From the first step the softmax at {loss.site} puts {share[0]:.0%} on one choice, mostly a wrong "
@@ -54,15 +59,17 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 "Wang & Liu, 2021",
             )
         if (cosine is not None and cosine > 0.95) or (rank is not None and rank < 1.5 < facts["directions"]):
-            yield say.fault(
+            way = f"point the same way (mean cosine {cosine:.2f})" if cosine and cosine > 0.95 else "lie on one line"
+            yield say.told(
+                unlearnt(loss),
                 "embedding collapse",
-                f"The embeddings at {loss.site} all point the same way (mean cosine {cosine or 1.0:.2f}).",
+                f"The embeddings at {loss.site} all {way}.",
                 "Nothing keeps different rows apart, or steps were too long.",
                 "Lower the learning rate; use negatives, or a loss with a variance term (vicreg, barlow-twins).",
-                {"mean cosine": cosine or 1.0, "effective rank": rank or 1.0},
+                {n: v for n, v in (("mean cosine", cosine), ("effective rank", rank)) if v is not None},
                 "Wang & Isola, 2020",
             )
-        elif rank is not None and rank < 0.2 * facts["directions"] and right < 0.9:
+        elif rank is not None and rank < 0.2 * facts["directions"] and right < FOUND:
             yield say.fault(
                 "dimensional collapse",
                 f"The embeddings at {loss.site} use {rank:.1f} of {facts['directions']:.0f} directions.",

@@ -18,7 +18,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             continue  # not an autoencoder that judges
         made = -(game.late("made score") or 0.0)
         if share is not None and share < 0.02:
-            yield say.fault(
+            yield say.told(
+                badly(game),
                 "margin always off",
                 f"The energies of samples (about {made:.3g}) lie above the margin: {judge} stopped learning from them.",
                 "The margin is too small.",

@@ -9,7 +9,8 @@ from ..trace import Trace
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     asked = [loss for loss in trace.losses.values() if loss.reaches]
-    if asked and not trace.steps and sum(len(loss.values) for loss in asked) >= 3:
+    moved = any(network.facts.get("moved") for network in trace.networks.values())  # steps by hand
+    if asked and not trace.steps and not moved and sum(len(loss.values) for loss in asked) >= 3:
         yield say.fault(
             "contract: no step",
             f"backward() was called at {asked[0].site}, and no optimiser ever stepped.",

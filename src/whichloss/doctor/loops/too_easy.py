@@ -10,9 +10,15 @@ from ..trace import Trace
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         right = loss.curves.get("binary accuracy", [])
-        if len(right) < 5 or not loss.facts.get("logits") or any(set(players) & loss.moves for players in trace.games):
+        if (
+            len(right) < 5
+            or not loss.facts.get("logits")
+            or loss.facts.get("own output")
+            or any(set(players) & loss.moves for players in trace.games)
+        ):
             continue
-        later = right[len(right) // 6 :]
+        begun = trace.looks[-1] / 5  # with the steps that it takes to learn the little there is
+        later = [r for r, step in zip(right, trace.looks, strict=False) if step >= begun] or right
         ones = loss.late("share of ones", 1.0) or 0.0
         if min(later) > 0.97 and 0.2 < ones < 0.8:
             yield say.fault(

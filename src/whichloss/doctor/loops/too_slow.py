@@ -12,8 +12,8 @@ LEAST, REACH = 2e-4, 0.02  # in one step; in all, if all went one way
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for network in trace.networks.values():
-        size, gone = network.late("update"), network.late("update", 1.0)
-        if size is None or gone is None or not 0 < size < LEAST or not poor(trace, network.name):
+        size = network.late("update")
+        if size is None or not 0 < size < LEAST or not poor(trace, network.name):
             continue
         if size * trace.steps < REACH:
             yield say.fault(
