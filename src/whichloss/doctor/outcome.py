@@ -21,12 +21,17 @@ def poor(trace: Trace, name: str) -> bool:
 
 
 def skill(loss: Loss) -> float | None:
-    """Of a cross-entropy: 0 where the most frequent class is guessed, 1 where all are told right; the last looks."""
-    right = loss.late("accuracy", 0.25)
-    if right is None:
+    """Of a cross-entropy: 0 where the most frequent class is guessed, 1 where all are told right; the last looks.
+
+    Guessing is scored on the same batches, so that which rows they hold makes no difference."""
+    right, largest = loss.curves.get("accuracy", []), loss.curves.get("largest class", [])
+    if not right:
         return None
-    guess = 1 / loss.facts["rows"] if loss.facts.get("pairs") else loss.late("largest class", 1.0) or 0.0
-    return (right - guess) / (1 - guess) if guess < 1 else 0.0
+    if loss.facts.get("pairs"):
+        largest = [1 / loss.facts["rows"]] * len(right)
+    both = [(a, b) for a, b in zip(right, largest, strict=False) if np.isfinite(a) and np.isfinite(b)]
+    told, guess = np.mean(both[-max(1, round(0.25 * len(right))) :], axis=0) if both else (0.0, 0.0)
+    return float((told - guess) / (1 - guess)) if guess < 1 else 0.0
 
 
 def unlearnt(loss: Loss) -> bool:

@@ -1,7 +1,7 @@
 """Watching a training loop that is not ours: hooks on networks, optimisers and autograd, and not a line changed in it.
 
 A look watches one round closely, from one step of every optimiser to the next. Looks come densely at first, then ever
-more rarely, and never more often than a share of the time allows; between them the loop runs as it always does, but for
+more rarely, and no more often than a share of the time allows; between them the loop runs as it always does, but for
 one test of every loss: is it a finite number?
 """
 
@@ -25,9 +25,9 @@ from . import seen
 from .graph import first_bad, read
 from .trace import Loss, Network, Trace
 
-SHARE = 0.025  # of the time that looks may take, beside those of the first rounds
+SHARE, MOST = 0.02, 0.08  # of the time that looks may take, beside those of the first rounds; the few that must be
 DENSE = 5  # rounds that are all looked at
-RARER = 20  # then one round in every so many of those that have passed
+RARER, MUST = 20, 1.5  # then one round in every so many of those that have passed; one before they grow by that
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PLANTED = os.path.join(OURS, "doctor", "faults")  # loops that are watched like any other
 THEIRS = os.path.dirname(os.path.abspath(torch.__file__))
@@ -72,7 +72,7 @@ class Watch:
         self.uncleared: set[str] = set()  # networks stepped since their gradient was last cleared
         self.stepped: set[int] = set()  # optimisers, in this look
         self.before: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
-        self.rounds, self.next, self.looking, self.began = 0, 0, True, 0.0
+        self.rounds, self.next, self.must, self.looking, self.began = 0, 0, 0.0, True, 0.0
         self.own, self.first = 0.0, 0.0  # seconds spent on watching; on the first rounds
         self.counts: dict[int, int] = {}
         self.undo: list[Callable[[], None]] = []
@@ -307,7 +307,8 @@ class Watch:
     # --- looks
 
     def _allowed(self) -> bool:
-        return self.rounds < DENSE or self.own - self.first < SHARE * (time.perf_counter() - self.began)
+        share = MOST if self.rounds >= self.must else SHARE
+        return self.rounds < DENSE or self.own - self.first < share * (time.perf_counter() - self.began)
 
     def _open(self) -> None:
         self.looking = True
@@ -325,6 +326,7 @@ class Watch:
         self.rounds += 1
         if self.rounds == DENSE:
             self.first = self.own
+        self.must = MUST * self.rounds
         self.next = self.rounds + max(1, self.rounds // RARER) if self.rounds >= DENSE else self.rounds
         self.looking = self.next <= self.rounds and self._allowed()
         if self.looking:
