@@ -72,9 +72,9 @@ def coverage(game: Game) -> tuple[float, float] | None:
     return metrics.neighbours(made[:n], real[:n]).coverage, metrics.neighbours(real[n : 2 * n], real[:n]).coverage
 
 
-def badly(game: Game) -> bool:
-    """Do samples and data differ in what the eye would see: spread and coverage?"""
+def badly(game: Game, least: float = 0.25) -> bool:
+    """Do samples and data differ in what the eye would see: spread, and coverage below that share of the data's?"""
     wide, covered = spread(game), coverage(game)
     if wide is not None and not 0.5 < wide < 2:
         return True
-    return covered is not None and covered[0] < 0.25 * covered[1]
+    return covered is not None and covered[0] < least * covered[1]

@@ -330,6 +330,7 @@ def _chained(watch: "Watch", judge: str, mine: list["Call"]) -> None:
     game.note("made score", float(b.mean()))
     game.note("told apart", float((a[:, None] > b).float().mean()))
     game.note("chain reach", float(moved) / spread)
+    game.note("starts at noise", float(_noise(steps[0].x.flatten().double())))
     game.note("chain sd", float(last.std(0).norm()) / spread)
     game.note("follows", float(np.mean(along)) if along else 0.0)
     game.note("step", float(np.mean([float(w.norm()) for w in ways]) / max(len(last), 1) ** 0.5) / spread)
@@ -343,6 +344,15 @@ def _chained(watch: "Watch", judge: str, mine: list["Call"]) -> None:
     )
     _keep(watch, ("real", "chains", judge), _rows(real.inputs[0]))
     _keep(watch, ("made", "chains", judge), _rows(made.inputs[0]))
+
+
+def _noise(x: Tensor) -> bool:
+    """Are these draws of N(0, 1), or of a uniform law, as far as the fourth moment tells?"""
+    z = x - x.mean()
+    peaked = float((z**4).mean() / z.square().mean().square().clamp(min=1e-12))
+    few = 1 / len(x) ** 0.5
+    normal = abs(float(x.mean())) < 0.1 + 3 * few and abs(float(z.square().mean()) - 1) < 0.15 + 4 * few
+    return (normal and abs(peaked - 3) < 0.5 + 6 * few) or abs(peaked - 1.8) < 0.15 + few
 
 
 def _apart(x: Tensor, y: Tensor) -> float:

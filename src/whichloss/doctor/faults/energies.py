@@ -75,7 +75,7 @@ def log_normal(x: Tensor, sd: float) -> Tensor:
     return -(x / sd).square().sum(1) / 2
 
 
-DATA = ("ring8", "line", "wine")
+DATA = ("ring8", "line", "moons")
 CHAINS = Family("energy", DATA, chains, (
     Fault("sign", ("contract: sign",), True),
     Fault("one sign", ("contract: sign",), True),

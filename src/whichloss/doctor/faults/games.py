@@ -134,7 +134,7 @@ def _of(kind: str) -> Callable[[str, int, int, str], Iterator[Watch]]:
     return made
 
 
-DATA, WIDER = ("line", "normal", "moons"), ("blobs", "cancer", "wine")
+DATA, WIDER = ("line", "normal", "moons"), ("blobs", "cancer", "diabetes")
 SHARED = (
     Fault("maker cut", ("contract: graph cut",), True),
     Fault("shared gradient", ("contract: wrong player moved",), True),

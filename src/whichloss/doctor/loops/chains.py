@@ -38,7 +38,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         elif reach < 0.05:
             apart = game.late("told apart") or 0.5
             yield say.told(
-                badly(game) or abs(apart - 0.5) > APART,
+                bool(game.late("starts at noise")) or badly(game) or abs(apart - 0.5) > APART,
                 "chains not moving",
                 f"A chain comes {reach:.2g} standard deviations of the data far; it needs some tenths.",
                 "Too few or too short steps: samples stay where they began, whatever the energy.",

@@ -16,7 +16,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         classes, told = loss.facts.get("classes", 0.0), skill(loss)
         if not classes:
             continue
-        if largest > 1.8 / classes and largest > 0.6 and told is not None and told < 0.15 and named < 1.5:
+        if largest > 1.8 / classes and largest > 0.6 and told is not None and told < 0.15 and named < 1.8:
             yield say.fault(
                 "most frequent class only",
                 f"At {loss.site} {largest:.0%} of the labels are one class, and hardly anything else is predicted.",
