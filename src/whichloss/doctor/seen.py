@@ -352,7 +352,7 @@ def _noise(x: Tensor) -> bool:
     peaked = float((z**4).mean() / z.square().mean().square().clamp(min=1e-12))
     few = 1 / len(x) ** 0.5
     normal = abs(float(x.mean())) < 0.1 + 3 * few and abs(float(z.square().mean()) - 1) < 0.15 + 4 * few
-    return (normal and abs(peaked - 3) < 0.5 + 6 * few) or abs(peaked - 1.8) < 0.15 + few
+    return bool(normal and abs(peaked - 3) < 0.5 + 6 * few) or abs(peaked - 1.8) < 0.15 + few
 
 
 def _apart(x: Tensor, y: Tensor) -> float:
