@@ -18,7 +18,7 @@ from ..task import Batch, Finding, Task
 from ..train import Lanes
 from .say import Say
 
-ROWS = 256  # as in training: an objective may rely on the batch
+ROWS, PICTURES = 256, 64  # about as in training: an objective may rely on the batch
 _NAMES = (
     "__bool__",
     "__float__",
@@ -63,17 +63,18 @@ class Bench:
     @staticmethod
     def of(objective: Objective, task: Task, build: Build, say: Say) -> "Bench":
         draws = Rng.of(0, 1)["doctor"]
-        data = torch.cat([draws.normal("data", (ROWS, task.dim)), labels(task, draws)], dim=-1)
+        n = many(task)
+        data = torch.cat([draws.normal("data", (n, task.dim)), labels(task, draws)], dim=-1)
         hyper = {name: torch.full((2,), float(getattr(objective, name))) for name in objective.search}
-        sizes, jitter = torch.full((2,), ROWS), torch.zeros(2, task.dim)
-        lanes = Lanes(objective, task, build, Rng.of(0, 1), data, sizes, jitter, hyper, batch=ROWS)
+        sizes, jitter = torch.full((2,), n), torch.zeros(2, task.dim)
+        lanes = Lanes(objective, task, build, Rng.of(0, 1), data, sizes, jitter, hyper, batch=n)
         state = lanes.start()
         first = {role: w[0] for role, w in state.weights.items()}
         return Bench(objective, lanes, first, {name: m[0] for name, m in state.memory.items()}, say)
 
     def x(self, name: str = "x") -> Tensor:
         """Rows as training sees them: mean 0, variance 1."""
-        return self.rng.normal(name, (ROWS, self.lanes.task.dim))
+        return self.rng.normal(name, (self.rows, self.lanes.task.dim))
 
     def batch(self, update: Update, x: Tensor, nets: Nets | None = None) -> Batch:
         """What the update would see, its memory refreshed."""
@@ -84,8 +85,13 @@ class Bench:
         return replace(batch, memory={**self.memory, **fresh})
 
     @property
+    def rows(self) -> int:
+        """How many rows it is looked at with."""
+        return many(self.lanes.task)
+
+    @property
     def y(self) -> Tensor:
-        """The labels of the rows (ROWS, K)."""
+        """The labels of the rows (n, K)."""
         return self.lanes.labelled(torch.cat([self.x(), labels(self.lanes.task, self.rng)], dim=-1)).y
 
     def nets(self, weights: Weights | None = None) -> Nets:
@@ -93,21 +99,27 @@ class Bench:
         return self.lanes.nets(weights or self.weights, self.y)
 
 
+def many(task: Task) -> int:
+    """How many rows an objective is looked at with."""
+    return PICTURES if task.shape else ROWS
+
+
 def labels(task: Task, rng: Rng) -> Tensor:
-    """Labels as columns (..., ROWS, m), every class at least once, or the second things of pairs, alike or not."""
+    """Labels as columns (..., n, m), every class at least once, or the second things of pairs, alike or not."""
+    n = many(task)
     if task.labels == "several":
-        return rng.integers("y", (ROWS, task.classes), 2).to(torch.get_default_dtype())
+        return rng.integers("y", (n, task.classes), 2).to(torch.get_default_dtype())
     if task.words:  # texts: a start, some ids, the end, which is the highest
-        ids = rng.integers("y", (ROWS, task.second), task.words - 2)
+        ids = rng.integers("y", (n, task.second), task.words - 2)
         return torch.where(torch.arange(task.second) == task.second - 1, task.words - 1, ids).double()
     if task.second and task.goal == "embed":
-        other, alike = rng.normal("y", (ROWS, task.second)), torch.arange(ROWS)[:, None] % 2
+        other, alike = rng.normal("y", (n, task.second)), torch.arange(n)[:, None] % 2
         return torch.cat([other, alike.to(other).expand(*rng.key.shape, -1, -1)], dim=-1)
     if task.second:
-        return rng.normal("y", (ROWS, task.second))
+        return rng.normal("y", (n, task.second))
     if not task.labels:
-        return torch.zeros(*rng.key.shape, ROWS, 0)
-    return ((rng.integers("y", (ROWS, 1), task.classes) + torch.arange(ROWS)[:, None]) % task.classes).double()
+        return torch.zeros(*rng.key.shape, n, 0)
+    return ((rng.integers("y", (n, 1), task.classes) + torch.arange(n)[:, None]) % task.classes).double()
 
 
 class Reads(TorchFunctionMode):

@@ -8,7 +8,7 @@ import torch
 from ..objectives.base import Aligner, Classifier, Embedder, Generative, Nets
 from ..task import Finding
 from ..train import Lanes, Loop
-from .bench import ROWS, Bench, generators, global_draws
+from .bench import Bench, generators, global_draws
 
 FEW = 8  # rows that are drawn and scored: shapes, draws and finite numbers show in these
 
@@ -86,11 +86,11 @@ def check_use(bench: Bench) -> Iterator[Finding]:
 
 
 def _check_logits(bench: Bench, objective: Classifier, nets: Nets) -> Iterator[Finding]:
-    z, shape = objective.logits(nets, bench.x(), bench.lanes.task), (ROWS, bench.lanes.task.classes)
+    z, shape = objective.logits(nets, bench.x(), bench.lanes.task), (bench.rows, bench.lanes.task.classes)
     if tuple(z.shape) != shape or not torch.isfinite(z).all():
         yield bench.say.fault(
             "contract: logits",
-            f"logits of {ROWS} rows have shape {tuple(z.shape)} or are not finite.",
+            f"logits of {bench.rows} rows have shape {tuple(z.shape)} or are not finite.",
             "`logits` gives one finite number per row and class.",
             f"Return a tensor of shape {shape}.",
         )
@@ -98,21 +98,21 @@ def _check_logits(bench: Bench, objective: Classifier, nets: Nets) -> Iterator[F
 
 def _check_aligned(bench: Bench, objective: Aligner, nets: Nets) -> Iterator[Finding]:
     sides = objective.first(nets, bench.x()), objective.second(nets, bench.y)
-    if any(tuple(z.shape) != (ROWS, objective.size) or not torch.isfinite(z).all() for z in sides):
+    if any(tuple(z.shape) != (bench.rows, objective.size) or not torch.isfinite(z).all() for z in sides):
         yield bench.say.fault(
             "contract: embeddings",
-            f"embeddings of {ROWS} pairs have shapes {[tuple(z.shape) for z in sides]} or are not finite.",
+            f"embeddings of {bench.rows} pairs have shapes {[tuple(z.shape) for z in sides]} or are not finite.",
             f"`first` and `second` give {objective.size} finite numbers per row.",
-            f"Return tensors of shape {(ROWS, objective.size)}.",
+            f"Return tensors of shape {(bench.rows, objective.size)}.",
         )
 
 
 def _check_embeddings(bench: Bench, objective: Embedder, nets: Nets) -> Iterator[Finding]:
-    z, shape = objective.embed(nets, bench.x()), (ROWS, objective.size)
+    z, shape = objective.embed(nets, bench.x()), (bench.rows, objective.size)
     if tuple(z.shape) != shape or not torch.isfinite(z).all():
         yield bench.say.fault(
             "contract: embeddings",
-            f"embeddings of {ROWS} rows have shape {tuple(z.shape)} or are not finite.",
+            f"embeddings of {bench.rows} rows have shape {tuple(z.shape)} or are not finite.",
             f"`embed` gives {objective.size} finite numbers per row.",
             f"Return a tensor of shape {shape}.",
         )
