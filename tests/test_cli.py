@@ -177,6 +177,9 @@ def test_describe_in_words_and_as_json(command, table_csv):
     assert "300 rows, 5 columns" in out and "sign: category, 2 values" in out
     found = json.loads(command("describe", table_csv, "--json", "--drop", "x", "--drop", "size")[0])
     assert found["rows"] == 300 and [c["name"] for c in found["columns"]] == ["y", "sign", "flag"]
+    assert command("describe", table_csv, "--goal", "embed", "--target", "sign")[0] == out  # labels, not pairs
+    _, err = command("describe", table_csv, "--target", "sgin", code=2)
+    assert "has no such column; did you mean 'sign'?" in err
 
 
 def test_sample_writes_the_columns_of_the_data_and_follows_the_seed(command, finished, table_csv, tmp_path):

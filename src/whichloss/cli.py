@@ -159,7 +159,7 @@ def describe(
     time: Time = None,
     drop: Drop = None,
     size: Size = None,
-    target: Annotated[str | None, typer.Option(help="Of pairs: the column of 1 (alike) and 0 (not alike).")] = None,
+    target: Annotated[str | None, typer.Option(help="Labels, as for compare; of pairs 1 (alike) or 0.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what was understood of DATA: rows, types, constants, repeats, suspicious columns; of pictures, of pairs."""
@@ -168,10 +168,10 @@ def describe(
     from .comparison import side_of
     from .data import describe as understand
     from .data import is_pictures, read, read_pairs, read_pictures
-    from .study.request import NO_PICTURES, known_goal, only_pairs, only_tables
+    from .study.request import NO_PICTURES, are_labelled, check_labels, known_goal, label_names, only_pairs, only_tables
 
     known_goal(goal)
-    if goal == "align" or target:
+    if goal == "align" or (target and are_labelled(data, goal or "embed", target, None, first, second)):
         only_pairs({"time": time, "drop": drop})
         pairs = read_pairs(data, first=first, second=second, concept=group, size=side_of(size), label=target)
         found: Any = understand(pairs)
@@ -187,7 +187,9 @@ def describe(
     else:
         if size is not None:
             raise UserError(NO_PICTURES)
-        found = understand(read(data, group=group, time=time, drop=drop or ()))
+        table = read(data, group=group, time=time, drop=drop or ())
+        check_labels(label_names(target), table, {group: "--group", time: "--time"})
+        found = understand(table)
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
         return
