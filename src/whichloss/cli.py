@@ -484,13 +484,21 @@ def faults(
     full: Annotated[bool, typer.Option("--full", help="Every data set, width and seed: about an hour.")] = False,
     families: Annotated[str, typer.Option(help="Some kinds of training only, with commas.")] = "",
     workers: Annotated[int | None, typer.Option(help="Processes; one per core by default.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write all runs to this JSON file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep each run here, a line of JSON; go on with what is there.")
+    ] = None,
 ) -> None:
     """Plant faults in training loops, and count which the doctor finds and names, and what it says of healthy ones."""
     from .report.faults import lines
     from .watching import bench as plant
 
-    for line in lines(plant(full=full, families=families.split(",") if families else None, workers=workers, out=out)):
+    asked = families.split(",") if families else None
+
+    def told(done: int, of: int) -> None:
+        if done % 50 == 0 or done == of:
+            typer.echo(f"{done} of {of} runs", err=True)
+
+    for line in lines(plant(full=full, families=asked, workers=workers, out=out, told=told)):
         typer.echo(line)
 
 

@@ -41,6 +41,11 @@ class Planted:
     ended: str = ""
 
     @property
+    def job(self) -> tuple[str, str, str, int, int]:
+        """What was asked for."""
+        return self.family, self.fault, self.data, self.width, self.seed
+
+    @property
     def place(self) -> int | None:
         """Which of the faults found names what was planted, from 0."""
         return next((k for k, rule in enumerate(self.found) if rule in self.right), None)
