@@ -30,7 +30,9 @@ def skill(loss: Loss) -> float | None:
     if loss.facts.get("pairs"):
         largest = [1 / loss.facts["rows"]] * len(right)
     both = [(a, b) for a, b in zip(right, largest, strict=False) if np.isfinite(a) and np.isfinite(b)]
-    told, guess = np.mean(both[-max(1, round(0.25 * len(right))) :], axis=0) if both else (0.0, 0.0)
+    if not both:
+        return None
+    told, guess = np.mean(both[-max(1, round(0.25 * len(right))) :], axis=0)
     return float((told - guess) / (1 - guess)) if guess < 1 else 0.0
 
 
