@@ -104,3 +104,22 @@ def test_costly_looks_are_spread_over_the_loop(monkeypatch):
     for start in range(0, 300, 100):
         assert any(start < look <= start + 100 for look in looks[5:])
     assert any(look > 150 for look in looks)
+
+
+def test_a_gradient_that_is_cleared_before_the_step_never_came():
+    maker, judge = nn.Linear(2, 2), network()
+    of_maker, of_judge = (torch.optim.SGD(net.parameters(), 0.1) for net in (maker, judge))
+    watched = Watch({"maker": maker, "judge": judge}, [of_judge, of_maker]).start()
+    for _ in range(3):
+        made = maker(X)
+        of_judge.zero_grad()
+        (judge(made).mean() - judge(X).mean()).backward()  # the samples are not detached here
+        of_judge.step()
+        of_maker.zero_grad()
+        (-judge(made.detach()).mean()).backward()  # but here
+        of_maker.step()
+    found = watched.stop()
+    assert found.networks["maker"].without == ("weight", "bias") and not found.networks["judge"].without
+    assert [sorted(loss.moves) for loss in found.losses.values()] == [["judge"], []]
+    said = {f.rule for f in examine(found)}
+    assert "contract: graph cut" in said and not said & {"contract: wrong player moved", "contract: does not move"}

@@ -22,7 +22,7 @@ class Network:
     unowned: tuple[str, ...] = ()  # parameters that no optimiser holds
     alike: tuple[str, ...] = ()  # whose rows were all equal at the start
     still: tuple[str, ...] = ()  # held by an optimiser, yet as they were at the start
-    without: tuple[str, ...] = ()  # held by an optimiser, and no loss ever reached them
+    without: tuple[str, ...] = ()  # held by an optimiser that never finds a gradient in them
     curves: dict[str, Curve] = field(default_factory=dict)
     facts: dict[str, float] = field(default_factory=dict)
 

@@ -76,7 +76,8 @@ class Watch:
         self.own, self.first = 0.0, 0.0  # seconds spent on watching; on the first rounds
         self.counts: dict[int, int] = {}
         self.undo: list[Callable[[], None]] = []
-        self.reached: set[int] = set()
+        self.reached: set[int] = set()  # parameters that some loss reached
+        self.arrived: dict[int, bool] = {}  # of stepped parameters: did any step find a gradient?
         self.on_bad: Callable[[str], None] = lambda text: None
 
     # --- entering and leaving
@@ -269,7 +270,9 @@ class Watch:
                 self.optimizers.append(optimizer)
             own = [p for group in optimizer.param_groups for p in group["params"]]
             self.before[id(optimizer)] = own, [p.detach().clone() for p in own]
-            ids = {id(p) for p in own}
+            for p in own:
+                self.arrived[id(p)] = self.arrived.get(id(p), False) or p.grad is not None
+            ids = {id(p) for p in own if p.grad is not None}
             for name, module in self.modules.items():
                 if any(id(p) in ids for p in module.parameters()):
                     for site in self.pending.get(name, ()):
@@ -345,7 +348,9 @@ class Watch:
             network = self.trace.networks[name]
             network.facts["moved"] = float(any(_marks([p])[0] != was for (_, p), was in zip(own, start, strict=False)))
             network.unowned = tuple(n for n, p in own if id(p) not in held) if self.optimizers else ()
-            network.without = tuple(n for n, p in own if id(p) in held and id(p) not in self.reached)
+            network.without = tuple(
+                n for n, p in own if id(p) in held and not (id(p) in self.reached and self.arrived.get(id(p), True))
+            )
             network.still = tuple(
                 n for (n, p), was in zip(own, start, strict=False) if id(p) in held and _marks([p])[0] == was
             )
