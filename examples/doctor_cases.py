@@ -43,7 +43,7 @@ def line_gan(kind: str, steps: int) -> None:
     torch.manual_seed(0)
     generator, critic = net(4, 32, 32, 1), net(1, 64, 64, 1)
     of_critic = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.5, 0.9))
-    of_generator = torch.optim.Adam(generator.parameters(), lr=1e-4, betas=(0.5, 0.9))
+    of_generator = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.5, 0.9))
     print(f"\n--- {kind} on one column of numbers")
     with whichloss.watch(generator=generator, critic=critic, page=None, name=kind) as w:
         for _ in range(steps):
@@ -115,9 +115,8 @@ def contrastive(epochs: int) -> None:
             optimizer.step()
     found = at(encoder, data)
     cosine = (found["test alike"] + found["test other"]) / 2
-    print(
-        f"test accuracy {found['test accuracy']:.1%} (chance 12.5 %), mean cosine {cosine:.2f}, loss {float(loss):.3f}"
-    )
+    last = float(loss.detach())
+    print(f"test accuracy {found['test accuracy']:.1%} (chance 12.5 %), mean cosine {cosine:.2f}, loss {last:.3f}")
 
 
 def main() -> None:

@@ -123,3 +123,19 @@ def test_a_gradient_that_is_cleared_before_the_step_never_came():
     assert [sorted(loss.moves) for loss in found.losses.values()] == [["judge"], []]
     said = {f.rule for f in examine(found)}
     assert "contract: graph cut" in said and not said & {"contract: wrong player moved", "contract: does not move"}
+
+
+def test_samples_made_once_for_both_steps_are_not_taken_for_data():
+    maker, judge = nn.Linear(2, 2), network()
+    of_maker, of_judge = (torch.optim.SGD(net.parameters(), 0.01) for net in (maker, judge))
+    watched = Watch({"maker": maker, "judge": judge}).start()
+    for _ in range(6):
+        made = maker(torch.randn(16, 2))
+        of_judge.zero_grad()
+        (judge(made.detach()).mean() - judge(X).mean()).backward()
+        of_judge.step()
+        of_maker.zero_grad()
+        (-judge(made).mean()).backward()
+        of_maker.step()
+    (game,) = watched.stop().games.values()
+    assert {tuple(row) for row in game.real} == {tuple(row) for row in X.numpy()}

@@ -168,6 +168,10 @@ def _scored(watch: "Watch", found: Loss, scored: Scored) -> None:
     middle = 0.0 if scored.logits else 0.5
     found.note("binary accuracy", float(((x > middle) == (y > 0.5)).float().mean()))
     found.note("share of ones", float((y > 0.5).float().mean()))
+    others = x[y < 0.5]
+    if len(others) > 1:
+        found.note("mean score of others", float(others.mean()))
+        found.note("spread of others", float(others.std()))
     found.note("mean score", float(x.mean()))
     found.note("spread of scores", float(x.std()) if x.numel() > 1 else 0.0)
 
@@ -200,7 +204,8 @@ def look(watch: "Watch") -> None:
     for judge in {call.network for call in watch.calls}:
         mine = [call for call in watch.calls if call.network == judge]
         makers = {call.source for call in mine} & set(watch.modules) - {judge}
-        real = [call for call in mine if call.source in ("data", "mixed")]
+        given = [call for call in mine if call.source == "data"]
+        real = given or [call for call in mine if call.source == "mixed"]  # data that something was done to
         for maker in makers:
             _game(watch, maker, judge, real, [call for call in mine if call.source == maker])
         if not makers:
@@ -281,6 +286,7 @@ def _game(  # noqa: C901  one line a curve
         if there is not None and here is not None:
             game.note("energy of noise / real", float(there.mean() / here.mean().clamp(max=-1e-12)))
             game.note("energy of real", -float(here.mean()))
+            game.note("noise not rebuilt", -float(there.mean()) / float(noise.var().clamp(min=1e-12)))
 
 
 def clipped(module: nn.Module) -> float:

@@ -16,6 +16,7 @@ LEARNT = {"loss: accuracy": 0.95}
 TWINS = {"loss: doubles": 0.5}
 FEW = {"loss: effective rank": 5.0, "loss: accuracy": 0.7}
 COSINES = {"loss: least score": -1.0, "loss: most score": 1.0}
+CROWD = COSINES | {"loss: mean score of others": 0.7, "loss: spread of others": 0.1}
 ALIKE = [*flat(0.9, 15), *flat(0.1, 5)]
 LIKE = {"loss: spread of lengths": [0.021]}
 ROWS = normal(150, 3, seed=9)
@@ -100,6 +101,9 @@ CASES = [
          {"loss: most score": 0.5}, level="told"),  # weaker scores are no cosines that reach their bound
     Case("bounded", "bounded logits", judged_pairs, "loss: most score", [0.701, *flat(0)], [0.7, *flat(0)],
          {"loss: least score": -0.5}, level="told"),
+    Case("crowded", "embedding collapse", judged_pairs, "loss: mean score of others", 0.51, 0.5, CROWD, "poor", 0.25),
+    Case("crowded", "embedding collapse", judged_pairs, "loss: spread of others", 0.19, 0.2, CROWD, "poor", 0.25),
+    Case("crowded", "embedding collapse", judged_pairs, "loss: most score", flat(1.0), [*flat(1.0), 1.01], CROWD, "poor"),
     Case("bounded", "bounded logits", judged_pairs, "loss: fact logits", 1.0, 0.0, COSINES, level="told"),
     Case("bounded", "bounded logits", judged_pairs, "loss: share of ones", flat(0.5), NAN, COSINES, level="told"),
     Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(15, 400), judged(16, 400)),

@@ -89,6 +89,7 @@ CASES = [
     Case("margin", "margin always off", ebgan, "game: energy of real", [1.0], [], {"game: rows pulled": 0.0},
          level="told"),
     Case("copying_judge", "judge rebuilds anything", ebgan, "game: energy of noise / real", 1.99, 2, outcome="poor"),
+    Case("copying_judge", "judge rebuilds anything", ebgan, "game: noise not rebuilt", 0.019, 0.02, outcome="poor"),
     Case("blind_judge", "judge guesses", gan, "game: told apart", 0.401, 0.4, outcome="poor"),
     Case("blind_judge", "judge guesses", gan, "game: told apart", 0.599, 0.6, outcome="poor"),
     Case("collapse", "mode collapse", gan, "game: made", 0.099 * REAL, 0.101 * REAL, also={"mode dropping"}),
@@ -144,3 +145,9 @@ def test_both_sides_of_a_wasserstein_loss_must_be_linear():
     swings = list(chain.from_iterable([[0.5, 0.7]] * 10))
     for side in ("real", "made"):
         assert found("clipped_judge", having(wgan(), LOOSE | {f"game: pull {side}": swings})) == {}
+
+
+@pytest.mark.parametrize("made, level", [(-10.1, "fault"), (-9.9, "note")])
+def test_a_margin_below_all_samples_is_a_fault_where_they_lie_far_off(made, level):
+    changed = {"game: rows pulled": 0.0, "game: made score": made, "game: energy of real": 1.0}
+    assert found("margin", having(ebgan(), changed)) == {"margin always off": level}

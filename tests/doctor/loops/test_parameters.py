@@ -62,6 +62,8 @@ CASES = [
     Case("exploding", "learning rate too high", classifier, "net: weights", [0.11, 9], [0.1, 9], JUMP, outcome="good"),
     Case("too_slow", "learning rate too low", classifier, "net: update", 1.99e-4, 2e-4, SLOW, outcome="poor"),
     Case("too_slow", "learning rate too low", classifier, "net: update", 1e-9, 0.0, SLOW, outcome="poor"),
+    Case("too_slow", "learning rate too low", classifier, "net: gradient", [*flat(1, 3), *flat(0.011, 17)],
+         [*flat(1, 3), *flat(0.009, 17)], SLOW | {"net: update": 1e-4}, outcome="poor"),
     Case("too_slow", "learning rate too low", classifier, "trace: steps", 199, 201, {"net: update": 1e-4},
          outcome="poor"),
     Case("vanishing", "vanishing gradient", classifier, "net: first gradient", 1e-3, 1.01e-3, outcome="poor", window=1),

@@ -18,7 +18,8 @@ RULES = (
     "chain_gradients", "normal", "cut", "parameters_of_nobody", "no_step", "never_cleared", "inputs",
     "out_of_reach", "non_finite", "labels", "pairs", "same_batch", "start", "certain_judge", "exploding",
     "too_slow", "chains", "too_easy", "clipped_judge", "copying_judge", "margin", "blind_judge", "denoiser",
-    "bounded", "contrast", "majority", "vanishing", "dead", "saturated", "collapse", "same_output", "guessing",
+    "bounded", "contrast", "majority", "vanishing", "dead", "saturated", "collapse", "same_output", "crowded",
+    "guessing",
 )  # fmt: skip  # causes first, then what follows from them
 
 
@@ -28,7 +29,7 @@ CARDS = {
     "blind_judge": "gan", "collapse": "r3gan", "penalty": "wgan-gp", "clipped_judge": "wgan", "margin": "ebgan",
     "copying_judge": "ebgan", "energy_cut": "ebgan", "chains": "cd", "chain_gradients": "cd", "too_easy": "nce",
     "denoiser": "ddpm", "given_away": "ddpm", "contrast": "clip", "normal": "clip", "pairs": "clip",
-    "same_output": "vicreg",
+    "same_output": "vicreg", "crowded": "cosine-bce",
 }  # fmt: skip  # a rule -> what to read
 
 

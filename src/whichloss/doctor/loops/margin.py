@@ -7,6 +7,7 @@ from ..outcome import badly
 from ..say import Say
 from ..trace import Trace, late
 
+HIGH = 10.0  # times the energy of data: samples lie far off
 HALF = 0.6  # of the coverage: no other rule sees what a hinge that is always on costs
 
 
@@ -21,7 +22,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         made = -(game.late("made score") or 0.0)
         if share is not None and share < 0.02:
             yield say.told(
-                badly(game),
+                badly(game) or made > HIGH * real,
                 "margin always off",
                 f"The energies of samples (about {made:.3g}) lie above the margin: {judge} stopped learning from them.",
                 "The margin is too small.",

@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from ...task import Finding
 from ..outcome import poor
 from ..say import Say
-from ..trace import Trace
+from ..trace import Trace, late
 
 LEAST, REACH = 2e-4, 0.02  # in one step; in all, if all went one way
+GONE = 0.01  # of the first gradients: what is left of them, not the rate, is too small
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for network in trace.networks.values():
         size = network.late("update")
-        if size is None or not 0 < size < LEAST or not poor(trace, network.name):
+        first, last = late(network.curves.get("gradient", [])[:3], 1.0), network.late("gradient")
+        vanished = first is not None and last is not None and last < GONE * first
+        if size is None or not 0 < size < LEAST or vanished or not poor(trace, network.name):
             continue
         if size * trace.steps < REACH:
             yield say.fault(
