@@ -7,7 +7,6 @@ from ..outcome import badly
 from ..say import Say
 from ..trace import Trace
 
-
 WHOLE = 0.02  # of the noise: nothing is lost on the way
 
 
