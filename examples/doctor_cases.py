@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 import whichloss
 from whichloss.doctor.trace import Trace, late
+from whichloss.watching import Watched
 
 STEPS, BATCH = 1500, 128
 
@@ -38,7 +39,7 @@ def passed(trace: Trace) -> str:
     return ", ".join(f"{value:.2g}" for value in parts)
 
 
-def line_gan(kind: str, steps: int) -> None:
+def line_gan(kind: str, steps: int) -> Watched:
     """Data at 8 +- 1, samples start round 0; the critic takes five steps for one of the generator."""
     torch.manual_seed(0)
     generator, critic = net(4, 32, 32, 1), net(1, 64, 64, 1)
@@ -65,9 +66,10 @@ def line_gan(kind: str, steps: int) -> None:
             loss.backward()
             of_generator.step()
     print(f"slope that reaches the samples, over the run: {passed(w.trace)}")
+    return w
 
 
-def ebgan(steps: int) -> None:
+def ebgan(steps: int) -> Watched:
     """A code as wide as the data, a detached target, a margin far below any energy."""
     torch.manual_seed(0)
     data = make("real", pool(None, 32), 32, 0).x.flatten(1) * 2 - 1
@@ -80,7 +82,7 @@ def ebgan(steps: int) -> None:
     def energy(x: Tensor, target: Tensor) -> Tensor:
         return (judge(x) - target).square().mean(1)
 
-    with whichloss.watch(generator=generator, judge=judge, page=None, name="the EBGAN"):
+    with whichloss.watch(generator=generator, judge=judge, page=None, name="the EBGAN") as w:
         for _ in range(steps):
             real = data[torch.randint(0, len(data), (BATCH,))]
             made = generator(torch.randn(BATCH, 16))
@@ -93,9 +95,10 @@ def ebgan(steps: int) -> None:
             of_generator.zero_grad()
             loss.backward()
             of_generator.step()
+    return w
 
 
-def contrastive(epochs: int) -> None:
+def contrastive(epochs: int) -> Watched:
     """The setting of contrastive_why.py as people write it: a raw cosine as the logit, noise with random labels."""
     torch.manual_seed(0)
     print("\n--- the contrastive network on random labels")
@@ -104,7 +107,7 @@ def contrastive(epochs: int) -> None:
     encoder = network(setting, data.x.shape[1:])
     optimizer = torch.optim.AdamW(encoder.parameters(), setting.lr)
     drawn = batches(data, setting, torch.Generator().manual_seed(0))
-    with whichloss.watch(encoder=encoder, page=None, name="the contrastive network"):
+    with whichloss.watch(encoder=encoder, page=None, name="the contrastive network") as w:
         for _ in range(epochs * -(-len(data.y) // setting.batch)):
             i, j = next(drawn)
             a, b = encoder(data.x[i]), encoder(data.x[j])
@@ -117,6 +120,7 @@ def contrastive(epochs: int) -> None:
     cosine = (found["test alike"] + found["test other"]) / 2
     last = float(loss.detach())
     print(f"test accuracy {found['test accuracy']:.1%} (chance 12.5 %), mean cosine {cosine:.2f}, loss {last:.3f}")
+    return w
 
 
 def main() -> None:
@@ -126,7 +130,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     steps = STEPS // (5 if given.quick else 1)
-    cases: tuple[Callable[[], None], ...] = (
+    cases: tuple[Callable[[], Watched], ...] = (
         lambda: line_gan("BCE-GAN", steps), lambda: line_gan("WGAN-GP", steps), lambda: ebgan(steps),
         lambda: contrastive(40 // (4 if given.quick else 1)),
     )  # fmt: skip

@@ -139,3 +139,19 @@ def test_samples_made_once_for_both_steps_are_not_taken_for_data():
         of_maker.step()
     (game,) = watched.stop().games.values()
     assert {tuple(row) for row in game.real} == {tuple(row) for row in X.numpy()}
+
+
+def test_the_first_rounds_are_those_in_which_all_optimisers_take_part():
+    maker, judge = nn.Linear(2, 2), network()
+    of_maker, of_judge = (torch.optim.SGD(net.parameters(), 0.01) for net in (maker, judge))
+    watched = Watch({"maker": maker, "judge": judge}).start()  # it is not told of the optimisers
+    for step in range(60):
+        of_judge.zero_grad()
+        (judge(maker(X).detach()).mean() - judge(X).mean()).backward()
+        of_judge.step()
+        if step % 10 == 9:
+            of_maker.zero_grad()
+            (-judge(maker(X)).mean()).backward()
+            of_maker.step()
+    (game,) = watched.stop().games.values()
+    assert sum(pull != 0 for pull in game.curves["pull of maker"]) >= 5  # of six steps of the maker

@@ -263,11 +263,12 @@ class Watch:
         return found
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if optimizer not in self.optimizers:  # the first rounds are those in which all take part
+            self.optimizers.append(optimizer)
+            self.rounds, self.next, self.must = 0, 0, 0.0
         if not self.looking:
             return
         with self._timed():
-            if optimizer not in self.optimizers:
-                self.optimizers.append(optimizer)
             own = [p for group in optimizer.param_groups for p in group["params"]]
             self.before[id(optimizer)] = own, [p.detach().clone() for p in own]
             for p in own:
