@@ -20,7 +20,7 @@ import whichloss
 from whichloss.doctor.trace import Trace, late
 from whichloss.watching import Watched
 
-STEPS, BATCH = 1500, 128
+STEPS, BATCH = 1000, 128
 
 
 def net(*widths: int) -> nn.Sequential:
@@ -40,7 +40,7 @@ def passed(trace: Trace) -> str:
 
 
 def line_gan(kind: str, steps: int) -> Watched:
-    """Data at 8 +- 1, samples start round 0; the critic takes five steps for one of the generator."""
+    """Data at 7 +- 1, samples start round 0; the critic takes ten steps for one of the generator."""
     torch.manual_seed(0)
     generator, critic = net(4, 32, 32, 1), net(1, 64, 64, 1)
     of_critic = torch.optim.Adam(critic.parameters(), lr=1e-3, betas=(0.5, 0.9))
@@ -48,8 +48,8 @@ def line_gan(kind: str, steps: int) -> Watched:
     print(f"\n--- {kind} on one column of numbers")
     with whichloss.watch(generator=generator, critic=critic, page=None, name=kind) as w:
         for _ in range(steps):
-            for _ in range(5):
-                real, made = 8 + torch.randn(BATCH, 1), generator(torch.randn(BATCH, 4)).detach()
+            for _ in range(10):
+                real, made = 7 + torch.randn(BATCH, 1), generator(torch.randn(BATCH, 4)).detach()
                 if kind == "BCE-GAN":
                     loss = F.softplus(-critic(real)).mean() + F.softplus(critic(made)).mean()
                 else:

@@ -51,7 +51,7 @@ def test_a_healthy_loop_and_what_only_looks_like_a_fault_are_accused_of_none(fam
         assert not run.found, run
 
 
-def run(found=(), fault="softmax twice", width=128, seed=1, right=("contract: softmax twice",)):
+def run(found=(), fault="softmax twice", width=96, seed=1, right=("contract: softmax twice",)):
     return Planted("classify", fault, "digits", width, seed, found, (), right, True, 0.02, 0.5)
 
 

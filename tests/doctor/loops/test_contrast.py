@@ -64,6 +64,8 @@ CASES = [
          outcome="good", window=0.25),
     Case("contrast", "temperature too low", contrastive, "loss: accuracy", 0.507, 0.509,
          LOW | {"loss: cross-entropy": 0.3 * LOG}, window=0.25),  # half of the way from guessing
+    Case("contrast", "temperature too low", contrastive, "loss: cross-entropy", [*flat(20.1 * LOG, 3), *flat(1, 17)],
+         [*flat(19.9 * LOG, 3), *flat(1, 17)], LOW | {"loss: accuracy": 0.8}),
     Case("contrast", "temperature too low", contrastive, "loss: largest share", flat(1, 5), flat(1, 4), LOW),
     Case("contrast", "embedding collapse", contrastive, "loss: mean cosine", 0.951, 0.95, window=0.25, level="told"),
     Case("contrast", "embedding collapse", contrastive, "loss: effective rank", 1.49, 1.5, LEARNT, window=0.25,

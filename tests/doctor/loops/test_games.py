@@ -14,6 +14,13 @@ FALLEN = [1.0, 1.0, *flat(0.001, 18)]
 BOUNDED = normal(seed=2).clip(-1, 1)
 TANH = {"game: real": normal(), "game: made": BOUNDED, "game: first_made": BOUNDED, "maker: fact ends in tanh": 1.0}
 LOOSE = {"judge: at the clip": 0.0}
+
+
+def late(value):
+    """A curve that has this value in its second half."""
+    return [*flat(0.9, 10), *flat(value, 10)]
+
+
 PENALTY_CUT = {"game: penalty cut": [1.0], "game: penalty slope": []}
 HALF = {"maker's loss: fact target cut": 1.0}
 
@@ -72,7 +79,8 @@ CASES = [
     Case("certain_judge", "vanishing slope of a certain judge", gan, "game: slope passed to maker",
          [3, 0, 3, *flat(0.02, 27)], [0, 0, 3, *flat(0.02, 27)],
          {"game: told apart": 1.0}, outcome="poor"),  # the first tenth is where it came from
-    Case("clipped_judge", "contract: judge without bound", wgan, "judge: at the clip", 0.0199, 0.02),
+    Case("clipped_judge", "contract: judge without bound", wgan, "judge: at the clip", 0.0039, 0.004,
+         {"judge: parameters": 1000}),
     Case("clipped_judge", "contract: judge without bound", wgan, "judge: fact parametrised", 0.0, 1.0, LOOSE),
     Case("clipped_judge", "contract: judge without bound", wgan, "game: penalty slope", [], [1.0], LOOSE),
     Case("clipped_judge", "contract: judge without bound", wgan, "game: pull real", alternating(-1, 0.00099),
@@ -90,8 +98,10 @@ CASES = [
          level="told"),
     Case("copying_judge", "judge rebuilds anything", ebgan, "game: energy of noise / real", 1.99, 2, outcome="poor"),
     Case("copying_judge", "judge rebuilds anything", ebgan, "game: noise not rebuilt", 0.019, 0.02, outcome="poor"),
-    Case("blind_judge", "judge guesses", gan, "game: told apart", 0.401, 0.4, outcome="poor"),
-    Case("blind_judge", "judge guesses", gan, "game: told apart", 0.599, 0.6, outcome="poor"),
+    Case("blind_judge", "judge guesses", gan, "game: told apart", late(0.401), late(0.4), outcome="poor"),
+    Case("blind_judge", "judge guesses", gan, "game: told apart", late(0.599), late(0.6), outcome="poor"),
+    Case("blind_judge", "judge guesses", gan, "game: told apart", [*late(0.5)[:18], 0.9, 0.1],
+         [*late(0.5)[:17], 0.9, 0.1, 0.9], outcome="poor"),  # one that swings is not blind
     Case("collapse", "mode collapse", gan, "game: made", 0.099 * REAL, 0.101 * REAL, also={"mode dropping"}),
     Case("collapse", "mode collapse", gan, "game: made", 0.05 * REAL[:16], 0.05 * REAL[:15]),
     Case("collapse", "mode dropping", gan, "game: made", circle(3), circle(4), {"game: real": circle(20)}),

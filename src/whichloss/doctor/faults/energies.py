@@ -21,7 +21,7 @@ def chains(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
     watch = Watch({"energy": energy}, [optimizer], f"energy {fault}").start()
     yield watch
     step = {"steps too short": 1e-5, "steps too long": 8.0}.get(fault, 0.1)
-    weight = {"rate too high": 0.0, "energies drift": 0.01}.get(fault, 0.1)
+    weight = {"rate too high": 0.0, "energies drift": 0.03}.get(fault, 0.1)
     for (real,) in batches(x, BATCH, STEPS):
         y = torch.randn_like(real)
         for _ in range(CHAIN):

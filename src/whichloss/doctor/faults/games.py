@@ -56,7 +56,7 @@ def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Wa
     yield watch
     rounds = {"judge too quick": 20, "judge mostly right": 3}.get(fault, ROUNDS.get(kind, 1))
     margin = {"margin too small": 1e-4, "margin too large": 1e4, "margin wide": 3.0}.get(fault, 1.0)
-    steps = {"ebgan": 2200}.get(kind, STEPS) // (6 if rounds == 20 else 1)
+    steps = {"ebgan": 2200, "wgan-gp": 1100}.get(kind, STEPS) // (6 if rounds == 20 else 1)
     rows = batches(x, BATCH, steps * rounds)
 
     def noise() -> Tensor:

@@ -7,13 +7,17 @@ from ..outcome import badly
 from ..say import Say
 from ..trace import Trace
 
+MOSTLY = 0.7  # of the later looks: a judge that is one step ahead, one behind, is not blind
+
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for (maker, judge), game in trace.games.items():
         if maker not in trace.networks:
             continue
-        apart = game.late("told apart")
-        if apart is not None and 0.4 < apart < 0.6 and badly(game):
+        apart, curve = game.late("told apart"), game.curves.get("told apart", [])
+        later = curve[len(curve) // 2 :]
+        blind = sum(0.4 < value < 0.6 for value in later) > MOSTLY * len(later)
+        if apart is not None and 0.4 < apart < 0.6 and blind and badly(game):
             still = trace.networks[judge].late("update")
             yield say.fault(
                 "judge guesses",

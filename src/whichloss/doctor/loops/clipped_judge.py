@@ -9,7 +9,7 @@ from ..outcome import badly
 from ..say import Say
 from ..trace import Trace
 
-CLIPPED = 0.02  # of the weights: fewer at one extreme value were not clipped
+CLIPPED = 4  # weights at one extreme value: fewer may stand there by chance
 FLAT, STEEP = 0.01, 2.5  # slopes
 
 
@@ -29,7 +29,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             game.late("penalty slope"),
         )
         held = trace.networks[judge].facts.get("parametrised")
-        if penalty is None and clipped < CLIPPED and not held:
+        if penalty is None and clipped * trace.networks[judge].parameters < CLIPPED and not held:
             yield say.fault(
                 "contract: judge without bound",
                 f"The loss of {judge} has no floor, and nothing bounds its slope ({slope or 0.0:.3g} at samples): no "

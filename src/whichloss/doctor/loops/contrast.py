@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from ...task import Finding
 from ..outcome import unlearnt
 from ..say import Say
-from ..trace import Trace
+from ..trace import Trace, late
 
 FOUND = 0.9  # of the pairs, first: no harm is done
+ABSURD = 20.0  # times what guessing costs, at the start
 SURE = 0.95  # the softmax of networks that know nothing yet
 
 
@@ -26,7 +27,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         doubles, cosine = loss.late("doubles", 1.0) or 0.0, loss.late("mean cosine", 0.25)
         if entropy is None or right is None:
             continue
-        choices = facts["classes"]
+        choices, start = facts["classes"], late(loss.curves["cross-entropy"][:3], 1.0) or 0.0
         found = {"loss": entropy, "log N": math.log(choices), "found first": right}
         if doubles > 0.05:
             yield say.told(
@@ -48,7 +49,11 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 found | {"range": reach},
                 "Radford et al., 2021",
             )
-        elif len(share) >= 5 and share[0] > SURE and (entropy > 0.5 * math.log(choices) or unlearnt(loss)):
+        elif (
+            len(share) >= 5
+            and share[0] > SURE
+            and (entropy > 0.5 * math.log(choices) or unlearnt(loss) or start > ABSURD * math.log(choices))
+        ):
             yield say.fault(
                 "temperature too low",
                 f"From the first step the softmax at {loss.site} puts {share[0]:.0%} on one choice, mostly a wrong "
