@@ -56,7 +56,8 @@ def _told(watch: "Watch", found: Loss, told: Told) -> None:
     known = log_p > -1e7  # what is masked is no choice
     count = int(known.sum(1).float().median())
     choices = torch.arange(rows, device=labels.device)
-    square = (rows > 2 and width in (rows, rows - 1) and len(labels.unique()) == rows) or width == 2 * rows
+    among = (width in (rows, rows - 1) and len(labels.unique()) == rows) or width == 2 * rows
+    square = rows > 2 and among
     high, low = log_p.amax(1), torch.where(known, log_p, torch.inf).amin(1)
     found.facts |= {
         "classes": count,

@@ -40,6 +40,8 @@ class Case:
 
     outcome: "any" (whatever comes of the loop), "poor" (not where it comes out well), "good" (shown there alone).
     window: the last share of a curve whose median counts. also: what the same rule may say beside it.
+    level: "fault", "note", or "told": a fault where the loop comes out poorly, a note where it comes out well.
+    healthy_level: what it is at the healthy value, where the threshold is between two levels; else it is not given.
     """
 
     rule: str
@@ -53,6 +55,7 @@ class Case:
     window: float = 0.5
     also: set = field(default_factory=set)
     level: str = "fault"
+    healthy_level: str = ""
 
     def __str__(self):
         return f"{self.rule}, {self.statistic}"
@@ -66,11 +69,12 @@ class Case:
 
     def check(self):
         """It fires past the threshold with the right name and level, is silent before it, and heeds the outcome."""
-        bases = {"any": (poorly, lambda kind: kind()), "poor": (poorly,), "good": (lambda kind: kind(),)}
-        for base in bases[self.outcome]:
-            said = found(self.rule, self.trace(base(self.kind)))
-            assert said.pop(self.finding, None) == self.level
-            assert set(said) <= self.also
-            assert set(found(self.rule, self.trace(base(self.kind), past=False))) <= self.also
+        for outcome in ("poor", "good") if self.outcome == "any" else (self.outcome,):
+            level = {"poor": "fault", "good": "note"}[outcome] if self.level == "told" else self.level
+            for past, expected in ((True, level), (False, self.healthy_level)):
+                base = poorly(self.kind) if outcome == "poor" else self.kind()
+                said = found(self.rule, self.trace(base, past))
+                assert said.pop(self.finding, "") == expected
+                assert set(said) <= self.also
         if self.outcome == "poor":
             assert set(found(self.rule, self.trace(self.kind()))) <= self.also

@@ -11,7 +11,9 @@ from .traces import contrastive, embedder, flat, gan, having, judged_pairs, norm
 NAN = flat(float("nan"))
 LOG = math.log(64)
 HIGH = {"loss: cross-entropy": 0.92 * LOG, "loss: range of logits": 0.4, "loss: accuracy": 0.2}
-LOW = {"loss: cross-entropy": 0.6 * LOG, "loss: largest share": flat(0.95)}
+LOW = {"loss: cross-entropy": 0.6 * LOG, "loss: largest share": flat(0.96)}
+LEARNT = {"loss: accuracy": 0.95}
+TWINS = {"loss: doubles": 0.5}
 FEW = {"loss: effective rank": 5.0, "loss: accuracy": 0.7}
 COSINES = {"loss: least score": -1.0, "loss: most score": 1.0}
 ALIKE = [*flat(0.9, 15), *flat(0.1, 5)]
@@ -45,22 +47,30 @@ CASES = [
     Case("normal", "contract: not normalised", contrastive, "loss: spread of lengths", [0, 0.021], [0, 0.02]),
     Case("normal", "contract: not normalised", contrastive, "loss: fact pairs", 1.0, 0.0, LIKE),
     Case("contrast", "equal rows in a batch", contrastive, "loss: doubles", 0.051, 0.05, window=1),
-    Case("contrast", "equal rows in a batch", contrastive, "loss: fact pairs", 1.0, 0.0, {"loss: doubles": 0.5}),
-    Case("contrast", "equal rows in a batch", contrastive, "loss: accuracy", flat(0.9), NAN, {"loss: doubles": 0.5}),
-    Case("contrast", "equal rows in a batch", contrastive, "loss: cross-entropy", flat(1), NAN, {"loss: doubles": 1}),
+    Case("contrast", "equal rows in a batch", contrastive, "loss: doubles", 0.051, 0.05, LEARNT, window=1,
+         level="note"),
+    Case("contrast", "equal rows in a batch", contrastive, "loss: accuracy", 0.899, 0.9, TWINS, window=0.25,
+         healthy_level="note"),
+    Case("contrast", "equal rows in a batch", contrastive, "loss: fact pairs", 1.0, 0.0, TWINS),
+    Case("contrast", "equal rows in a batch", contrastive, "loss: accuracy", flat(0.8), NAN, TWINS),
+    Case("contrast", "equal rows in a batch", contrastive, "loss: cross-entropy", flat(1), NAN, TWINS),
     Case("contrast", "temperature too high", contrastive, "loss: range of logits", 0.499, 0.5, HIGH, window=1),
     Case("contrast", "temperature too high", contrastive, "loss: cross-entropy", 0.901 * LOG, 0.899 * LOG, HIGH,
          window=0.25),
-    Case("contrast", "temperature too low", contrastive, "loss: largest share", [0.901, *flat(0)], [0.9, *flat(1)],
+    Case("contrast", "temperature too low", contrastive, "loss: largest share", [0.951, *flat(0)], [0.95, *flat(1)],
          LOW),
     Case("contrast", "temperature too low", contrastive, "loss: cross-entropy", 0.501 * LOG, 0.499 * LOG, LOW,
-         window=0.25),
+         outcome="good", window=0.25),
+    Case("contrast", "temperature too low", contrastive, "loss: accuracy", 0.507, 0.509,
+         LOW | {"loss: cross-entropy": 0.3 * LOG}, window=0.25),  # half of the way from guessing
     Case("contrast", "temperature too low", contrastive, "loss: largest share", flat(1, 5), flat(1, 4), LOW),
-    Case("contrast", "embedding collapse", contrastive, "loss: mean cosine", 0.951, 0.95, window=0.25),
-    Case("contrast", "embedding collapse", contrastive, "loss: effective rank", 1.49, 1.5, {"loss: accuracy": 0.95},
-         window=0.25),
+    Case("contrast", "embedding collapse", contrastive, "loss: mean cosine", 0.951, 0.95, window=0.25, level="told"),
+    Case("contrast", "embedding collapse", contrastive, "loss: effective rank", 1.49, 1.5, LEARNT, window=0.25,
+         level="note"),
+    Case("contrast", "embedding collapse", contrastive, "loss: effective rank", 1.49, 1.5, window=0.25, level="told",
+         also={"dimensional collapse"}),
     Case("contrast", "embedding collapse", contrastive, "loss: fact directions", 2.0, 1.0,
-         {"loss: effective rank": 1.0}),  # two rows lie on a line whatever they are
+         {"loss: effective rank": 1.0}, level="told"),  # two rows lie on a line whatever they are
     Case("contrast", "dimensional collapse", contrastive, "loss: effective rank", 6.39, 6.41, FEW, window=0.25),
     Case("contrast", "dimensional collapse", contrastive, "loss: accuracy", 0.899, 0.9, FEW, window=0.25),
     Case("contrast", "pairs not found", contrastive, "loss: cross-entropy", 0.931 * LOG, 0.929 * LOG, window=0.25),
@@ -80,12 +90,21 @@ CASES = [
          [0.1, 0.1, 0.4, *flat(0.3)]),
     Case("same_output", "embedding collapse", contrastive, "loss: fact pairs", 1.0, 0.0,
          {"one: spread of outputs": ALIKE}),
-    Case("bounded", "bounded logits", judged_pairs, "loss: least score", flat(-1.0), [*flat(-1.0), -1.01], COSINES),
-    Case("bounded", "bounded logits", judged_pairs, "loss: most score", flat(1.0), [*flat(1.0), 1.01], COSINES),
-    Case("bounded", "bounded logits", judged_pairs, "loss: least score", flat(-1, 5), flat(-1, 4), COSINES),
-    Case("bounded", "bounded logits", judged_pairs, "loss: fact logits", 1.0, 0.0, COSINES),
-    Case("bounded", "bounded logits", judged_pairs, "loss: share of ones", flat(0.5), NAN, COSINES),
-    Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(7), judged(8)),
+    Case("bounded", "bounded logits", judged_pairs, "loss: least score", flat(-1.0), [*flat(-1.0), -1.01], COSINES,
+         level="told"),
+    Case("bounded", "bounded logits", judged_pairs, "loss: most score", flat(1.0), [*flat(1.0), 1.01], COSINES,
+         level="told"),
+    Case("bounded", "bounded logits", judged_pairs, "loss: least score", flat(-1, 5), flat(-1, 4), COSINES,
+         level="told"),
+    Case("bounded", "bounded logits", judged_pairs, "loss: least score", [-0.701, *flat(0)], [-0.7, *flat(0)],
+         {"loss: most score": 0.5}, level="told"),  # weaker scores are no cosines that reach their bound
+    Case("bounded", "bounded logits", judged_pairs, "loss: most score", [0.701, *flat(0)], [0.7, *flat(0)],
+         {"loss: least score": -0.5}, level="told"),
+    Case("bounded", "bounded logits", judged_pairs, "loss: fact logits", 1.0, 0.0, COSINES, level="told"),
+    Case("bounded", "bounded logits", judged_pairs, "loss: share of ones", flat(0.5), NAN, COSINES, level="told"),
+    Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(15, 400), judged(16, 400)),
+    *(Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(weak), judged(unsure))
+      for weak, unsure in ((1, 2), (-2, -3))),  # 0.6 is within twice the error, or 0.4
     *(Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(0), [x[few] for x in judged(0)])
       for few in (slice(1, None), slice(-1))),  # 100 pairs of either kind
 ]  # fmt: skip

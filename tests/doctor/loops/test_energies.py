@@ -1,12 +1,16 @@
 """Energies with chains of samples, and those that are learnt against noise."""
 
+import numpy as np
 import pytest
 
 from .case import Case, found
 from .traces import energy, flat, gan, having, noise_contrast, swing
 
+NAN = flat(float("nan"))
 BACKWARD = {"game: slope by backward": 1.0, "loss: inputs": True}
-EASY = [*flat(0.5, 3), *flat(0.971, 17)]
+STILL = {"game: chain reach": 0.0}
+EASY = [*flat(0.5, 4), *flat(0.971, 16)]  # before a fifth of the 190 steps, and after it
+LATE = list(range(60, 220, 10))  # the steps of the last 16 looks, to 210
 
 
 def apart(early, end):
@@ -32,15 +36,23 @@ CASES = [
     Case("chains", "chains without noise", energy, "game: follows", 0.9991, 0.999, window=1),
     Case("chains", "chains without noise", energy, "game: follows", -0.9991, -0.999, window=1),
     Case("chains", "chains running away", energy, "game: chain sd", 2.5, 2.49),
-    Case("chains", "chains not moving", energy, "game: chain reach", 0.0499, 0.05),
+    Case("chains", "chains not moving", energy, "game: chain reach", 0.0499, 0.05, {"game: told apart": 0.6},
+         level="told"),
+    *(Case("chains", "chains not moving", energy, "game: told apart", known, unknown, STILL, outcome="good",
+           healthy_level="note") for known, unknown in ((0.701, 0.699), (0.299, 0.301), (flat(0), NAN))),
     Case("chains", "energies diverging", energy, "game: real score", apart(1, 20.1), apart(1, 20), LEVEL),
     Case("chains", "energies diverging", energy, "game: real score", apart(-3, -30.1), apart(-3, -30), LEVEL),
     Case("chains", "energies diverging", energy, "game: real score", apart(1, 24),
          [1, 1, *flat(4, 4), *apart(4, 24)[6:]], LEVEL),
     Case("chains", "energies diverging", energy, "game: real score", [99, 1, 1, 99], [99, 1, 99, 99],
          {"game: made score": flat(0, 4)}),
-    Case("too_easy", "noise too easy", noise_contrast, "loss: binary accuracy", EASY, [*EASY, 0.97]),
-    Case("too_easy", "noise too easy", noise_contrast, "loss: binary accuracy", EASY, [*flat(0.5, 4), *EASY[4:]]),
+    Case("too_easy", "noise too easy", noise_contrast, "loss: binary accuracy", EASY, [*EASY[:-1], 0.97]),
+    Case("too_easy", "noise too easy", noise_contrast, "loss: binary accuracy", EASY, [*flat(0.5, 5), *EASY[5:]]),
+    Case("too_easy", "noise too easy", noise_contrast, "trace: looks", [1, 2, 3, 41.9, *LATE], [1, 2, 3, 42, *LATE],
+         {"loss: binary accuracy": EASY}),
+    Case("too_easy", "noise too easy", noise_contrast, "loss: binary accuracy", np.repeat(EASY, 2).tolist(),
+         [*flat(0.5, 9), *flat(1, 31)]),  # a loss that each look sees twice
+    Case("too_easy", "noise too easy", noise_contrast, "loss: fact own output", 0.0, 1.0, TOLD),  # an easy classifier
     Case("too_easy", "noise too easy", noise_contrast, "loss: binary accuracy", flat(1, 5), flat(1, 4)),
     Case("too_easy", "noise too easy", noise_contrast, "loss: share of ones", 0.201, 0.2, TOLD, window=1),
     Case("too_easy", "noise too easy", noise_contrast, "loss: share of ones", 0.799, 0.8, TOLD, window=1),
@@ -57,6 +69,14 @@ def test_chains_that_run_away_are_not_also_said_to_stand_still():
     assert set(found("chains", having(energy(), {"game: chain sd": 3.0, "game: chain reach": 0.0}))) == {
         "chains running away"
     }
+
+
+def test_without_looks_all_points_count():
+    for curve, expected in ((flat(1), {"noise too easy": "fault"}), (EASY, {})):
+        assert (
+            found("too_easy", having(noise_contrast(), {"trace: looks": [], "loss: binary accuracy": curve}))
+            == expected
+        )
 
 
 def test_players_of_a_game_are_no_chains():

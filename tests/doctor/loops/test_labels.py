@@ -11,8 +11,8 @@ from .traces import classifier, flat, grouped, having, normal
 NAN = flat(float("nan"))
 WRONG = [10.1 * math.log(4), *flat(1)]
 PINNED, PINNED_AT_1 = ({"loss: range of logits": widest, "loss: accuracy": 0.9} for widest in (1.9, 1.0))
-ONE_CLASS = {"loss: largest class": 0.8, "loss: accuracy": 0.01}
-GUESS = {"loss: accuracy": 0.01}
+GUESS = {"loss: accuracy": 0.01, "loss: classes predicted": 1.0}
+ONE_CLASS = GUESS | {"loss: largest class": 0.8}
 ROWS, LABELS = grouped([[k % 4] * 6 for k in range(20)])
 MIXED = np.concatenate([[3], LABELS[1:]])
 SHUFFLED = {"loss: labels": np.random.default_rng(0).permutation(LABELS)}
@@ -70,6 +70,8 @@ CASES = [
     Case("majority", "most frequent class only", classifier, "loss: fact classes", 4, 0, ONE_CLASS),
     Case("majority", "most frequent class only", classifier, "loss: moves", {"net"}, set(), ONE_CLASS),
     Case("majority", "most frequent class only", classifier, "loss: classes predicted", flat(1), NAN, ONE_CLASS),
+    Case("majority", "most frequent class only", classifier, "loss: classes predicted", 1.49, 1.5, ONE_CLASS,
+         window=0.25),  # rare classes are predicted too
     Case("guessing", "no better than guessing", classifier, "loss: accuracy", 0.369, 0.371, window=0.25),
     Case("guessing", "no better than guessing", classifier, "loss: moves", {"net"}, set(), GUESS),
     Case("guessing", "no better than guessing", classifier, "loss: fact pairs", 0.0, 1.0, GUESS),

@@ -1,5 +1,8 @@
 """How a loop came out: the outcomes that make a symptom a fault."""
 
+import math
+
+import numpy as np
 import pytest
 
 from whichloss.doctor import outcome
@@ -58,6 +61,26 @@ def test_samples_cover_the_groups_of_data():
     assert outcome.badly(played(real=circle(20), made=circle(4)))
     assert not outcome.badly(played(real=circle(20), made=circle(5)))
     assert not outcome.badly(played(real=circle(20)[:15], made=circle(4)))  # too few to tell
+
+
+def test_the_same_rows_again_are_no_more_data():
+    again = [np.resize(circle(20)[:n], (400, 2)) for n in (64, 63)]
+    enough, few = (outcome.coverage(played(real=rows, made=circle(20))) for rows in again)
+    assert enough is not None and few is None
+
+
+@pytest.mark.parametrize("side", ["real", "made"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_rows_that_are_no_numbers_cover_nothing(side, bad):
+    rows = {"real": circle(20), "made": circle(20)}
+    assert outcome.coverage(played(**rows)) is not None
+    rows[side][0, 0] = bad
+    assert outcome.coverage(played(**rows)) is None
+    assert outcome.badly(played(**rows)) == (side == "made")
+
+
+def test_rows_that_ran_away_are_spread_too_far():
+    assert outcome.badly(played(real=REAL, made=np.float32(1e30) * REAL))
 
 
 def test_players_are_judged_by_their_samples_and_others_by_their_loss():

@@ -17,7 +17,7 @@ from whichloss.doctor.trace import Trace
 
 from . import test_contrast, test_denoising, test_energies, test_games, test_labels, test_parameters
 from .case import findings, found
-from .traces import KINDS, classifier, flat, having, normal, poorly
+from .traces import KINDS, classifier, ebgan, flat, having, normal, poorly
 
 FAMILIES = (test_labels, test_games, test_energies, test_denoising, test_contrast, test_parameters)
 CASES = [case for family in FAMILIES for case in family.CASES]
@@ -48,7 +48,8 @@ def test_cards_are_of_rules_and_exist():
 def said(rule):
     """The findings that a rule's code can give."""
     calls = [n for n in ast.walk(ast.parse((FOLDER / f"{rule}.py").read_text())) if isinstance(n, ast.Call)]
-    return {(rule, c.args[0].value) for c in calls if ast.unparse(c.func) in ("say.fault", "say.note")}
+    place = {"say.fault": 0, "say.note": 0, "say.told": 1}  # of the name among what is given
+    return {(rule, c.args[place[f]].value) for c in calls if (f := ast.unparse(c.func)) in place}
 
 
 def test_every_finding_is_planted():
@@ -81,6 +82,11 @@ def test_symptoms_need_some_looks_unless_a_number_went_bad(looks, bad, symptoms)
     assert "contract: parameters of nobody" in rules
     assert ("no better than guessing" in rules) == symptoms
     assert ("non-finite" in rules) == bool(bad)
+
+
+def test_a_judge_that_copies_comes_before_the_margin_that_it_upsets():
+    copying = having(poorly(ebgan), {"game: energy of noise / real": 1.0, "game: rows pulled": 0.0})
+    assert names(copying) == ["judge rebuilds anything", "margin always off"]
 
 
 def test_what_is_said_twice_is_said_once():
@@ -129,8 +135,9 @@ CURVES = {
     "huge": flat(1e30), "ends in nan": [*flat(0.5), math.nan], "short": [0.3, 0.2, 0.1],
 }  # fmt: skip
 ROWS = {
-    "empty": lambda x: x[:0], "few": lambda x: x[:5], "0": lambda x: 0 * x, "nan": lambda x: x * np.float32("nan"),
-    "one": lambda x: np.repeat(x[:1], len(x), 0), "wide": lambda x: np.column_stack([x, x]) if x.ndim > 1 else x,
+    "empty": lambda x: x[:0], "few": lambda x: x[:5], "0": np.zeros_like, "nan": lambda x: np.full(x.shape, np.nan),
+    "infinite": lambda x: np.full(x.shape, np.inf), "one": lambda x: np.repeat(x[:1], len(x), 0),
+    "wide": lambda x: np.column_stack([x, x]) if x.ndim > 1 else x,
 }  # fmt: skip
 
 
@@ -140,7 +147,7 @@ def damage(trace, where, curve, rows):
     curves = [(owner.curves, name) for owner in owners for name in owner.curves]
     arrays = [(vars(loss), name) for loss in trace.losses.values() for name in ("rows", "judged", "denoised")]
     arrays += [(trace.pairs, key) for key in trace.pairs]
-    arrays += [(vars(game), name) for game in trace.games.values() for name in ("made", "first_made")]
+    arrays += [(vars(game), name) for game in trace.games.values() for name in ("real", "made", "first_made")]
     at, name = (curves + arrays)[where % len(curves + arrays)]
     if (at, name) in curves:
         at[name] = CURVES[curve]
@@ -148,7 +155,7 @@ def damage(trace, where, curve, rows):
             del at[name]
     elif isinstance(at[name], tuple):
         at[name] = tuple(ROWS[rows](part) for part in at[name])
-    else:
+    elif rows != "wide":  # the sides of a game have the same columns
         at[name] = ROWS[rows](at[name])
 
 

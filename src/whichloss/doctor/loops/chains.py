@@ -36,9 +36,9 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 "Nijkamp et al., 2020",
             )
         elif reach < 0.05:
-            apart = game.late("told apart") or 0.5
+            apart = game.late("told apart")
             yield say.told(
-                badly(game) or abs(apart - 0.5) > APART,
+                badly(game) or (apart is not None and abs(apart - 0.5) > APART),
                 "chains not moving",
                 f"A chain comes {reach:.2g} standard deviations of the data far; it needs some tenths.",
                 "Too few or too short steps: samples stay where they began, whatever the energy.",

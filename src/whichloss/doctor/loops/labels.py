@@ -105,7 +105,7 @@ def _pairs(trace: Trace, say: Say) -> Iterator[Finding]:
         test = mannwhitneyu(near, far, alternative="two-sided")
         share = float(test.statistic) / (len(near) * len(far))
         wide = 2 * ((len(apart) + 1) / (12 * len(near) * len(far))) ** 0.5  # twice the error of that share
-        if test.pvalue > 0.05 and abs(share - 0.5) + wide < WEAK:
+        if test.pvalue > 0.05 and 0.5 + abs(share - 0.5) + wide < WEAK:
             yield say.fault(
                 "labels without signal",
                 f"Pairs that {loss.site} is told are alike lie as far apart as others do: of one of each the alike "

@@ -17,8 +17,10 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             or any(set(players) & loss.moves for players in trace.games)
         ):
             continue
-        begun = trace.looks[-1] / 5  # with the steps that it takes to learn the little there is
-        later = [r for r, step in zip(right, trace.looks, strict=False) if step >= begun] or right
+        looks = trace.looks or [0]  # none where no optimiser steps
+        steps = [looks[k * len(looks) // len(right)] for k in range(len(right))]  # of losses asked more than once, too
+        begun = looks[-1] / 5  # with the steps that it takes to learn the little there is
+        later = [r for r, step in zip(right, steps, strict=True) if step >= begun] or right
         ones = loss.late("share of ones", 1.0) or 0.0
         if min(later) > 0.97 and 0.2 < ones < 0.8:
             yield say.fault(
