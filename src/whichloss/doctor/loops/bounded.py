@@ -9,6 +9,7 @@ from ..say import Say
 from ..trace import Trace, late
 
 WIDEST = 2.0  # cosines differ by that at most
+SOON = 100  # steps
 NEARLY = 0.7  # of the bound of 1, somewhere in the loop
 
 
@@ -16,7 +17,10 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         reach, entropy = loss.curves.get("range of logits", []), loss.late("cross-entropy", 0.25)
         classes = loss.facts.get("classes", 0)
-        if reach and entropy is not None and not loss.facts.get("twice") and len(reach) >= 5 and max(reach) <= WIDEST:
+        grown = trace.steps >= SOON or loss.facts.get("pairs")  # logits of classes start small and take their time
+        if entropy is None or loss.facts.get("twice") or not grown:
+            reach = []
+        if entropy is not None and len(reach) >= 5 and max(reach) <= WIDEST:
             bound = 1.0 if max(reach) <= 1.0 else WIDEST
             least = math.log(1 + (classes - 1) * math.exp(-bound))
             if entropy < least + 0.6 * (math.log(classes) - least) or (skill(loss) or 0) < 0.5:
