@@ -489,8 +489,8 @@ def faults(
     ] = None,
 ) -> None:
     """Plant faults in training loops, and count which the doctor finds and names, and what it says of healthy ones."""
+    from .planting import bench as plant
     from .report.faults import lines
-    from .watching import bench as plant
 
     asked = families.split(",") if families else None
 

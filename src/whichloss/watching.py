@@ -2,20 +2,16 @@
 
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import msgspec
 from torch import nn
 from torch.optim.optimizer import Optimizer
 
-from .doctor.faults import Planted, jobs, work
 from .doctor.loops import examine
-from .doctor.trace import Trace
 from .doctor.watch import Watch
-from .engines import Failure, Local
 from .errors import UserError
 from .task import Finding
 
@@ -25,11 +21,9 @@ PAGE = "whichloss-health.html"
 class Watched:
     """A loop under watch; afterwards its `trace` and `findings`."""
 
-    def __init__(
-        self, networks: Mapping[str, nn.Module], optimizers: Iterable[Optimizer], page: str | Path | None, name: str
-    ) -> None:
-        self.page, self.findings, self.trace = page, tuple[Finding, ...](), Trace(name)
-        self._watch = Watch(networks, optimizers, name)
+    def __init__(self, watch: Watch, page: str | Path | None) -> None:
+        self.page, self.findings, self.trace = page, tuple[Finding, ...](), watch.trace
+        self._watch = watch
         self._watch.on_bad = lambda text: print(f"whichloss: {text}.", file=sys.stderr, flush=True)
 
     def __enter__(self) -> "Watched":
@@ -45,7 +39,7 @@ class Watched:
         """Stop watching, say what was found, write the page."""
         from .report import loop
 
-        self.trace = self._watch.stop(error)
+        self._watch.stop(error)
         self.findings = examine(self.trace)
         for line in loop.lines(self.trace, self.findings):
             print(line)
@@ -75,7 +69,7 @@ def watch(
     for one in optimizers:
         if not isinstance(one, Optimizer):
             raise UserError(f"watch(optimizers=...): torch optimisers are needed; got {type(one).__name__}.")
-    return Watched(networks, optimizers, page, name)
+    return Watched(Watch(networks, optimizers, name), page)
 
 
 class Searching(Watch):
@@ -118,9 +112,7 @@ def run(script: Path, arguments: list[str], page: Path | None, seconds: float | 
 
     if not script.is_file():
         raise UserError(f"'{script}' is no file. Give the script that trains: whichloss doctor train.py")
-    watched = Watched({}, (), page, script.name)
-    watched._watch = Searching({}, (), script.name)
-    watched._watch.on_bad = lambda text: print(f"whichloss: {text}.", file=sys.stderr, flush=True)
+    watched = Watched(Searching({}, (), script.name), page)
     argv, path = sys.argv, list(sys.path)
     sys.argv, sys.path[0:0] = [str(script), *arguments], [str(script.parent.resolve())]
     error: BaseException | None = None
@@ -147,40 +139,3 @@ def run(script: Path, arguments: list[str], page: Path | None, seconds: float | 
 
 def _stop(*_: object) -> None:
     raise KeyboardInterrupt
-
-
-def bench(
-    full: bool = False,
-    families: Sequence[str] | None = None,
-    workers: int | None = None,
-    out: Path | None = None,
-    told: Callable[[int, int], None] = lambda done, of: None,
-) -> list[Planted]:
-    """All runs. `out`, a line of JSON for each as it ends, is read first: the same command goes on where it stopped.
-
-    Raises UserError for an unknown family, or a file that is something else.
-    """
-    asked = list(jobs(full, families))
-    found = {run.job: run for run in _earlier(out)} if out is not None and out.exists() else {}
-    left = [job for job in asked if job not in found]
-    told(len(asked) - len(left), len(asked))
-    with Local(workers) as engine:
-        for done, outcome in enumerate(engine.map(work, left), len(asked) - len(left) + 1):
-            if isinstance(outcome.result, Failure):
-                raise UserError(f"{outcome.item}: {outcome.result.reason}")
-            found[outcome.item] = outcome.result
-            if out is not None:
-                with out.open("ab") as file:
-                    file.write(msgspec.json.encode(outcome.result) + b"\n")
-            told(done, len(asked))
-    return [found[job] for job in asked]
-
-
-def _earlier(out: Path) -> Iterator[Planted]:
-    for number, line in enumerate(out.read_text().splitlines(), 1):
-        try:
-            yield msgspec.json.decode(line, type=Planted)
-        except msgspec.DecodeError as error:
-            raise UserError(
-                f"'{out}', line {number}: no run of this benchmark ({error}). Give another --out, or take the line out."
-            ) from None

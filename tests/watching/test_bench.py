@@ -9,8 +9,8 @@ import pytest
 from whichloss.doctor import loops
 from whichloss.doctor.faults import FAMILIES, HEALTHY, SEEDS, Planted, jobs, plant
 from whichloss.errors import UserError
+from whichloss.planting import bench
 from whichloss.report.faults import lines, upper
-from whichloss.watching import bench
 
 NAMED = {
     name
@@ -76,7 +76,7 @@ def test_runs_are_kept_and_not_run_again(tmp_path, monkeypatch):
     found = bench(families=["nce"], workers=1, out=out, told=lambda done, of: counts.append((done, of)))
     assert [one.job for one in found] == asked and found[0] == kept
     assert len(out.read_text().splitlines()) == len(asked) and counts[0] == (1, len(asked))
-    monkeypatch.setattr("whichloss.watching.work", None)  # nothing is left to run
+    monkeypatch.setattr("whichloss.planting.work", None)  # nothing is left to run
     assert bench(families=["nce"], workers=1, out=out) == found
 
 

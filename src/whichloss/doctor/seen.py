@@ -1,7 +1,6 @@
 """What a look is turned into: the curves and facts of a `Trace`."""
 
 import itertools
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -424,8 +423,3 @@ def untouched(module: nn.Module) -> Iterator[None]:
             for part, buffers in kept:
                 for name, value in buffers.items():
                     part._buffers[name].copy_(value)  # type: ignore[union-attr]
-
-
-def finite(x: float | None) -> bool:
-    """Is there such a number?"""
-    return x is not None and math.isfinite(x)

@@ -4,7 +4,6 @@ A look is one round of the loop, from one step of every optimiser to the next, t
 point a look, at the steps of `looks`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -13,18 +12,10 @@ import numpy as np
 Curve = list[float]
 
 
-@dataclass
-class Network:
-    """A network of the loop: its curves, and which of its parameters learn."""
+class Curves:
+    """What has curves, by name."""
 
-    name: str
-    parameters: int = 0
-    unowned: tuple[str, ...] = ()  # parameters that no optimiser holds
-    alike: tuple[str, ...] = ()  # whose rows were all equal at the start
-    still: tuple[str, ...] = ()  # held by an optimiser, yet as they were at the start
-    without: tuple[str, ...] = ()  # held by an optimiser that never finds a gradient in them
-    curves: dict[str, Curve] = field(default_factory=dict)
-    facts: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, Curve]
 
     def note(self, name: str, value: float) -> None:
         """One point of a curve."""
@@ -36,7 +27,21 @@ class Network:
 
 
 @dataclass
-class Loss:
+class Network(Curves):
+    """A network of the loop: its curves, and which of its parameters learn."""
+
+    name: str
+    parameters: int = 0
+    unowned: tuple[str, ...] = ()  # parameters that no optimiser holds
+    alike: tuple[str, ...] = ()  # whose rows were all equal at the start
+    still: tuple[str, ...] = ()  # held by an optimiser, yet as they were at the start
+    without: tuple[str, ...] = ()  # held by an optimiser that never finds a gradient in them
+    curves: dict[str, Curve] = field(default_factory=dict)
+    facts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Loss(Curves):
     """A place where backward is called: what it computes, and whom it reaches."""
 
     site: str  # "train.py:41"
@@ -56,17 +61,9 @@ class Loss:
     ] = ()  # of pairs that are alike (1) or not (0): how far apart their rows are, and which
     denoised: tuple[np.ndarray, ...] = ()  # of the last looks: inputs, noise levels, what was wanted, errors
 
-    def note(self, name: str, value: float) -> None:
-        """One point of a curve."""
-        self.curves.setdefault(name, []).append(value)
-
-    def late(self, name: str, share: float = 0.5) -> float | None:
-        """The median of the last part of a curve, where there is one."""
-        return late(self.curves.get(name, []), share)
-
 
 @dataclass
-class Game:
+class Game(Curves):
     """Two players: a maker of samples and their judge. Pulls: the mean slope of a loss at the judge's outputs."""
 
     maker: str
@@ -75,14 +72,6 @@ class Game:
     real: np.ndarray = field(default_factory=lambda: np.zeros((0, 1)))  # rows that the judge was shown at the end
     made: np.ndarray = field(default_factory=lambda: np.zeros((0, 1)))
     first_made: np.ndarray = field(default_factory=lambda: np.zeros((0, 1)))
-
-    def note(self, name: str, value: float) -> None:
-        """One point of a curve."""
-        self.curves.setdefault(name, []).append(value)
-
-    def late(self, name: str, share: float = 0.5) -> float | None:
-        """The median of the last part of a curve, where there is one."""
-        return late(self.curves.get(name, []), share)
 
 
 @dataclass
@@ -107,8 +96,3 @@ def late(curve: Curve, share: float = 0.5) -> float | None:
     """The median of the last part of a curve, of its finite points."""
     tail = [v for v in curve[-max(1, round(share * len(curve))) :] if np.isfinite(v)]
     return median(tail) if tail else None
-
-
-def known(facts: Mapping[str, float], name: str) -> float:
-    """A fact, or nan."""
-    return facts.get(name, float("nan"))

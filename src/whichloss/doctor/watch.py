@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
@@ -345,16 +344,15 @@ class Watch:
         held = {id(p) for one in self.optimizers for group in one.param_groups for p in group["params"]}
         for name, module in self.modules.items():
             own = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-            start = self.last[f"start {name}"][0]
+            start, now = self.last[f"start {name}"][0], _marks(p for _, p in own)
+            kept = {n for (n, _), was, at in zip(own, start, now, strict=False) if was == at}
             network = self.trace.networks[name]
-            network.facts["moved"] = float(any(_marks([p])[0] != was for (_, p), was in zip(own, start, strict=False)))
+            network.facts["moved"] = float(len(kept) < len(own))
             network.unowned = tuple(n for n, p in own if id(p) not in held) if self.optimizers else ()
             network.without = tuple(
                 n for n, p in own if id(p) in held and not (id(p) in self.reached and self.arrived.get(id(p), True))
             )
-            network.still = tuple(
-                n for (n, p), was in zip(own, start, strict=False) if id(p) in held and _marks([p])[0] == was
-            )
+            network.still = tuple(n for n, p in own if id(p) in held and n in kept)
 
 
 def _marks(parameters: Iterable[Tensor]) -> list[tuple[float, float]]:
@@ -388,8 +386,3 @@ def _where() -> tuple[str, str]:
             return f"{Path(name).name}:{frame.f_lineno}", linecache.getline(name, frame.f_lineno).strip()
         frame = frame.f_back
     return "?", ""
-
-
-def rows(x: Tensor) -> np.ndarray:
-    """As numbers (n, d), float32."""
-    return x.detach().reshape(len(x), -1).float().cpu().numpy()

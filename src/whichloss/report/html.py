@@ -30,6 +30,11 @@ def write(study: Study, folder: Path) -> Path:
 
 def render(study: Study, folder: Path) -> str:
     """The page."""
+    return page("report.html.j2", everything(study, folder))
+
+
+def page(template: str, context: dict[str, Any]) -> str:
+    """A template of this package, filled in; the specs of its charts are added to context["charts"]."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
@@ -38,9 +43,8 @@ def render(study: Study, folder: Path) -> str:
     for name in ("figures", "fixed", "flop", "percent", "listed", "several", "duration"):
         environment.filters[name] = getattr(words, name)
     environment.filters["things"] = things
-    context = everything(study, folder)
     environment.globals["chart"] = chart_macro(context["charts"])
-    return environment.get_template("report.html.j2").render(context)
+    return environment.get_template(template).render(context)
 
 
 def text(name: str) -> str:

@@ -12,7 +12,7 @@ from ..study.store import write as write_file
 from ..task import Finding
 from . import health, words
 from .charts import Figure
-from .html import as_json, bundle, chart_macro, text
+from .html import as_json, bundle, page, text
 
 CURVES = {
     "gradient": "size of the gradient",
@@ -82,14 +82,6 @@ def write(trace: Trace, findings: Sequence[Finding], path: Path) -> Path:
 
 def render(trace: Trace, findings: Sequence[Finding]) -> str:
     """The page."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["several"] = words.several
-    charts: dict[str, Any] = {}
-    environment.globals["chart"] = chart_macro(charts)
     context = {
         "headline": headline(trace, findings),
         "seen": seen(trace),
@@ -97,13 +89,13 @@ def render(trace: Trace, findings: Sequence[Finding]) -> str:
         "findings": [(f, health.evidence(f)) for f in findings],
         "losses": learnt(trace),
         "groups": list(groups(trace)),
-        "charts": charts,
+        "charts": {},
         "style": text("style.css"),
         "script": text("script.js"),
         "bundle": bundle(),
         "as_json": as_json,
     }
-    return environment.get_template("loop.html.j2").render(context)
+    return page("loop.html.j2", context)
 
 
 def groups(trace: Trace) -> Iterator[tuple[str, list[Figure]]]:

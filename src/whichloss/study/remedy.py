@@ -68,14 +68,13 @@ class Trial:
     @property
     def verdict(self) -> str:
         """proved: better on every seed and by more than the noise; refuted: not better on average; else undecided."""
-        worst = [(a, b) for a, b in zip(self.plain, self.changed, strict=True)]
-        if all(b is not None and (a is None or b < a) for a, b in worst):
-            gains = [a - b for a, b in worst if a is not None and b is not None]
-            if not gains or fmean(gains) > self.noise:
-                return "proved"
-        known = [a - b for a, b in worst if a is not None and b is not None]
-        failed = sum(b is None for _, b in worst) - sum(a is None for a, _ in worst)
-        return "refuted" if failed > 0 or (known and fmean(known) <= 0) else "undecided"
+        both = list(zip(self.plain, self.changed, strict=True))
+        gains = [a - b for a, b in both if a is not None and b is not None]
+        better = all(b is not None and (a is None or b < a) for a, b in both)
+        if better and (not gains or fmean(gains) > self.noise):
+            return "proved"
+        failed = self.changed.count(None) - self.plain.count(None)
+        return "refuted" if failed > 0 or (gains and fmean(gains) <= 0) else "undecided"
 
     @property
     def says(self) -> str:
@@ -83,8 +82,7 @@ class Trial:
         told = ", ".join(f"{_said(a)} to {_said(b)}" for a, b in zip(self.plain, self.changed, strict=True))
         return (
             f"{self.objective}, '{self.rule}': {self.setting} from {self.before:.3g} to {self.after:.3g} is "
-            f"{self.verdict} "
-            f"as a remedy (scores {told}; noise {self.noise:.2g}, lower is better)"
+            f"{self.verdict} as a remedy (scores {told}; noise {self.noise:.2g}, lower is better)"
         )
 
 
@@ -117,19 +115,17 @@ def put_to_proof(folder: Path, findings: Sequence[Finding], noise: float, worker
         both = []
         for value in (before, before * remedy.factor):
             setting = run.setting | {remedy.setting: value}
-            runs = [msgspec.structs.replace(run, setting=setting, seed=s, flops=run.flops / 2) for s in SEEDS]
-            both.append([Group("remedy", (one,)) for one in runs])
+            both.append([msgspec.structs.replace(run, setting=setting, seed=s, flops=run.flops / 2) for s in SEEDS])
         asked.append((finding, remedy, before, both))
-    jobs = [
-        Job(str(store.folder), g) for *_, both in asked for side in both for g in side if not store.has(g.runs[0].id)
-    ]
+    runs = [one for *_, both in asked for side in both for one in side if not store.has(one.id)]
+    jobs = [Job(str(store.folder), Group("remedy", (one,))) for one in runs]
     with Local(workers) as engine:
         for outcome in engine.map(work.work, jobs):
             if isinstance(outcome.result, Failure):
                 raise StudyError(f"The trial of a remedy ended: {outcome.result.reason}")
     found = []
     for finding, remedy, before, (plain, changed) in asked:
-        scores = [tuple(_score(store, group.runs[0]) for group in side) for side in (plain, changed)]
+        scores = [tuple(_score(store, one) for one in side) for side in (plain, changed)]
         after = before * remedy.factor
         found.append(Trial(finding.objective, finding.rule, remedy.setting, before, after, scores[0], scores[1], noise))
     return found

@@ -123,10 +123,10 @@ def test_no_missing_curve_stops_a_rule(case):
     for owner in (*trace.networks.values(), *trace.losses.values(), *trace.games.values()):
         for name, curve in dict(owner.curves).items():
             del owner.curves[name]
-            findings(case.rule, trace)
+            assert all(f.says for f in findings(case.rule, trace))
             for broken in (NAN * len(curve), NAN * 6 + curve[6:], curve[: len(curve) // 2] + NAN * (len(curve) // 2)):
                 owner.curves[name] = broken
-                findings(case.rule, trace)
+                assert all(f.says for f in findings(case.rule, trace))
             owner.curves[name] = curve
 
 

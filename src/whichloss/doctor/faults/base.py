@@ -10,9 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...task import Finding
-from ..loops import examine
-from ..trace import Trace
 from ..watch import Watch
 
 WIDTHS = (32, 96)  # thresholds were set on the first; the second scores
@@ -112,8 +109,3 @@ def points(name: str) -> Tensor:
         _, _, v = torch.linalg.svd(x - x.mean(0), full_matrices=False)  # the first principal directions
         x = (x - x.mean(0)) @ v[:8].T
     return (x - x.mean(0)) / x.std(0)
-
-
-def findings(watch: Watch) -> tuple[Trace, tuple[Finding, ...]]:
-    """What the doctor says of a loop that has ended."""
-    return watch.trace, examine(watch.trace)

@@ -11,7 +11,7 @@ from ..trace import Trace
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         share = loss.late("dead units", 1.0)
-        if share is not None and share > 0.7 and loss.moves and any(poor(trace, name) for name in loss.moves):
+        if share is not None and share > 0.7 and any(poor(trace, name) for name in loss.moves):
             yield say.fault(
                 "dead units",
                 f"{share:.0%} of the units of a ReLU layer are 0 for every row ({loss.site}).",

@@ -11,7 +11,7 @@ from ..trace import Trace
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         share = loss.late("saturated units", 1.0)
-        if share is not None and share > 0.6 and loss.moves and any(poor(trace, name) for name in loss.moves):
+        if share is not None and share > 0.6 and any(poor(trace, name) for name in loss.moves):
             yield say.fault(
                 "saturated units",
                 f"{share:.0%} of the outputs of a sigmoid or tanh stand at a bound ({loss.site}).",
