@@ -77,7 +77,7 @@ def _told(watch: "Watch", found: Loss, told: Told) -> None:
     if square:
         _embeddings(watch, found, rows)
     elif (call := _call_of(watch, rows)) is not None:
-        _keep(watch, ("labelled", found.site), (_rows(call.inputs[0]), labels[:ROWS].cpu().numpy()))
+        _keep(watch, ("labelled", found.site), _rows(call.inputs[0]), labels[:ROWS].cpu().numpy())
 
 
 def _embeddings(watch: "Watch", found: Loss, rows: int) -> None:
@@ -88,7 +88,7 @@ def _embeddings(watch: "Watch", found: Loss, rows: int) -> None:
             found.note("effective rank", _rank(z))
             found.facts["directions"] = float(min(len(z) - 1, z.shape[1]))
             unit = nn.functional.normalize(z.detach().float(), dim=1)
-            found.note("mean cosine", float((unit @ unit.T).mean()))
+            found.note("mean cosine", float(unit.mean(0).square().sum()))
     _pairs(watch)
     first = [call for call in watch.calls if len(call.inputs[0]) == rows]
     if first:
@@ -98,8 +98,10 @@ def _embeddings(watch: "Watch", found: Loss, rows: int) -> None:
 
 def _rank(z: Tensor) -> float:
     """exp of the entropy of the singular values' shares (RankMe, Garrido et al., 2023), about their mean."""
-    z = nn.functional.normalize(z.detach().float(), dim=1)
-    values = torch.linalg.svdvals(z - z.mean(0))
+    z = nn.functional.normalize(z.detach().double(), dim=1)
+    z = z - z.mean(0)
+    z = z if len(z) < z.shape[1] else z.T
+    values = torch.linalg.eigvalsh(z @ z.T).clamp(min=0).sqrt()  # of the smaller side: several times quicker
     shares = values / values.sum().clamp(min=1e-12)
     return float(torch.exp(-(shares * shares.clamp(min=1e-12).log()).sum())) if float(values.sum()) > 1e-6 else 1.0
 
@@ -129,7 +131,7 @@ def _guessed(watch: "Watch", found: Loss, guessed: Guessed) -> None:
     levels = next((t.flatten().float() for t in call.inputs[1:] if t.numel() == len(x)), None)
     if levels is not None:
         kept = _rows(x), levels[:ROWS].cpu().numpy(), _rows(wanted), _rows(error)
-        _keep(watch, ("denoised", found.site), kept)
+        _keep(watch, ("denoised", found.site), *kept)
         found.note("change with level", _levels_seen(watch.modules[call.network], call))
     found.note("input sd", float(x.detach().float().std()))
 
@@ -158,7 +160,7 @@ def _scored(watch: "Watch", found: Loss, scored: Scored) -> None:
     x, y = scored.scores.float(), scored.targets.float()
     apart = _distances(watch, x.numel())
     if apart is not None and x.numel() == y.numel():
-        _keep(watch, ("judged", found.site), (apart, y.flatten().cpu().numpy()))
+        _keep(watch, ("judged", found.site), apart, y.flatten().cpu().numpy())
     found.note("least score", float(x.min()))
     found.note("most score", float(x.max()))
     found.facts["logits"] = float(scored.logits)
@@ -218,7 +220,7 @@ def _pairs(watch: "Watch") -> None:
         return
     one, other = given.values()
     if len(one.inputs[0]) == len(other.inputs[0]) and one.output.shape == other.output.shape:
-        _keep(watch, ("pairs", one.network, other.network), (_rows(one.inputs[0]), _rows(other.inputs[0])))
+        _keep(watch, ("pairs", one.network, other.network), _rows(one.inputs[0]), _rows(other.inputs[0]))
 
 
 def energy(x: Tensor, out: Tensor) -> Tensor | None:
@@ -274,7 +276,7 @@ def _game(  # noqa: C901  one line a curve
         game.note(name, _slope(module, call.inputs[0]))
     _keep(watch, ("real", maker, judge), _rows(real[0].inputs[0]))
     _keep(watch, ("made", maker, judge), _rows(made[-1].inputs[0]))
-    watch.last.setdefault(("first", maker, judge), [_rows(made[-1].inputs[0])])  # type: ignore[arg-type]
+    watch.last.setdefault(("first", maker, judge), [_rows(made[-1].inputs[0])])
     if real[0].output.shape == real[0].inputs[0].shape and real[0].output.numel() > len(a):
         with untouched(module), torch.no_grad():
             x = real[0].inputs[0][:ASKED]
@@ -366,34 +368,32 @@ def _apart(x: Tensor, y: Tensor) -> float:
 
 
 def finish(watch: "Watch") -> None:
-    """What the kept rows show at the end."""
-    for (maker, judge), game in watch.trace.games.items():
-        game.real, game.made = (_kept(watch, (part, maker, judge)) for part in ("real", "made"))
-        game.first_made = watch.last.get(("first", maker, judge), [NONE])[0]  # type: ignore[call-overload]
-    for where, kept in watch.last.items():
+    """What the kept rows show at the end. What a network made is of the later half; data is data at any time."""
+    trace = watch.trace
+    for (maker, judge), game in trace.games.items():
+        (game.real,) = _kept(watch, ("real", maker, judge)) or (NONE,)
+        (game.made,) = _kept(watch, ("made", maker, judge), later=True) or (NONE,)
+        game.first_made = watch.last.get(("first", maker, judge), [NONE])[0]
+    for where in watch.last:
         if where[0] == "pairs":
-            watch.trace.pairs[where[1:]] = tuple(np.concatenate(part) for part in zip(*kept, strict=True))  # type: ignore[index]
-    for site, found in watch.trace.losses.items():
-        labelled = watch.last.get(("labelled", site), [])  # type: ignore[call-overload]
-        if labelled:
-            found.rows = np.concatenate([x for x, _ in labelled])
-            found.labels = np.concatenate([y for _, y in labelled])
-        judged = watch.last.get(("judged", site), [])  # type: ignore[call-overload]
-        if judged:
-            found.judged = tuple(np.concatenate(part) for part in zip(*judged, strict=True))
-        denoised = watch.last.get(("denoised", site), [])  # type: ignore[call-overload]
-        if denoised:
-            found.denoised = tuple(np.concatenate(part) for part in zip(*denoised, strict=True))
+            trace.pairs[where[1:]] = _kept(watch, where)
+    for site, found in trace.losses.items():
+        if labelled := _kept(watch, ("labelled", site)):
+            found.rows, found.labels = labelled
+        found.judged = _kept(watch, ("judged", site), later=True)
+        found.denoised = _kept(watch, ("denoised", site), later=True)
 
 
-def _keep(watch: "Watch", where: Any, rows: Any) -> None:
+def _keep(watch: "Watch", where: Any, *rows: np.ndarray) -> None:
     kept = watch.last.setdefault(where, [])
-    kept.append(rows)
+    kept.append((max(watch.counts.values(), default=0), rows))
     del kept[:-KEPT]
 
 
-def _kept(watch: "Watch", where: Any) -> np.ndarray:
-    return np.concatenate(watch.last.get(where, [NONE]))
+def _kept(watch: "Watch", where: Any, later: bool = False) -> tuple[np.ndarray, ...]:
+    kept = watch.last.get(where, [])
+    half = min(watch.trace.steps / 2, kept[-1][0]) if later and kept else 0
+    return tuple(np.concatenate(part) for part in zip(*(rows for step, rows in kept if step >= half), strict=True))
 
 
 def _call_of(watch: "Watch", rows: int) -> "Call | None":

@@ -24,7 +24,7 @@ from . import seen
 from .graph import first_bad, read
 from .trace import Loss, Network, Trace
 
-SHARE, MOST = 0.02, 0.08  # of the time that looks may take, beside those of the first rounds; the few that must be
+SHARE, MOST = 0.02, 0.06  # of the time that looks may take, beside those of the first rounds; the few that must be
 DENSE = 5  # rounds that are all looked at
 RARER, MUST = 20, 1.5  # then one round in every so many of those that have passed; one before they grow by that
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -66,7 +66,7 @@ class Watch:
         self.trace = Trace(name)
         self.calls: list[Call] = []
         self.slopes: list[Slope] = []
-        self.last: dict[str, list[Any]] = {}  # what the last looks kept
+        self.last: dict[Any, list[Any]] = {}  # what the last looks kept
         self.pending: dict[str, set[str]] = {}  # network -> losses whose gradient it holds
         self.uncleared: set[str] = set()  # networks stepped since their gradient was last cleared
         self.stepped: set[int] = set()  # optimisers, in this look
@@ -78,6 +78,7 @@ class Watch:
         self.reached: set[int] = set()  # parameters that some loss reached
         self.arrived: dict[int, bool] = {}  # of stepped parameters: did any step find a gradient?
         self.on_bad: Callable[[str], None] = lambda text: None
+        self.on_look: Callable[[int], None] = lambda step: None  # told each look's step at its end
 
     # --- entering and leaving
 
@@ -120,6 +121,10 @@ class Watch:
             self.trace.ended = "stopped by Ctrl-C"
         elif error is not None:
             self.trace.ended = f"ended by {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return self.so_far()
+
+    def so_far(self) -> Trace:
+        """The trace as if the loop had ended here."""
         self.trace.steps = max(self.counts.values(), default=0)
         self._parameters()
         seen.finish(self)
@@ -172,7 +177,7 @@ class Watch:
     def _pulled(self, call: Call) -> Callable[[Tensor], None]:
         def hook(slope: Tensor) -> None:
             if self.looking and self.site:
-                with torch.no_grad():
+                with self._timed(), torch.no_grad():
                     x = call.inputs[0]
                     rebuilt = x.shape == call.output.shape and x.numel() > len(x)  # an autoencoder's energy
                     own = slope * (call.output - x) if rebuilt else slope
@@ -334,6 +339,7 @@ class Watch:
         self.looking = self.next <= self.rounds and self._allowed()
         if self.looking:
             self._open()
+        self.on_look(self.trace.looks[-1])
 
     def _bad(self, text: str) -> None:
         self.trace.bad, self.trace.bad_at = text, max(self.counts.values(), default=0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from whichloss.cards import find
 from whichloss.doctor import loops
-from whichloss.doctor.loops import CARDS, FEWEST, RULES, examine
+from whichloss.doctor.loops import CARDS, FEWEST, OUTCOMES, RULES, SOON, examine
 from whichloss.doctor.loops import labels as labels_rule
 from whichloss.doctor.trace import Trace
 
@@ -76,12 +76,32 @@ def test_causes_come_before_what_follows_and_notes_last():
     assert names(having(classifier(), BROKEN)) == [parameters, rate, guess, "same rows again"]
 
 
-@pytest.mark.parametrize("looks, bad, symptoms", [(FEWEST, "", True), (FEWEST - 1, "", False), (1, "nan", True)])
-def test_symptoms_need_some_looks_unless_a_number_went_bad(looks, bad, symptoms):
-    rules = names(having(classifier(), BROKEN | {"trace: looks": [*range(looks)], "trace: bad": bad}))
-    assert "contract: parameters of nobody" in rules
+@pytest.mark.parametrize(
+    "looks, bad, symptoms",
+    [
+        (range(0, 250, 50), "", True),
+        (range(0, 200, 50), "", False),  # too few
+        (range(96, 101), "", True),
+        (range(95, 100), "", False),  # none of them in the later half
+        ([1], "nan", True),
+    ],
+)
+def test_symptoms_need_looks_at_the_later_half_unless_a_number_went_bad(looks, bad, symptoms):
+    rules = names(having(classifier(), BROKEN | {"trace: looks": [*looks], "trace: bad": bad}))
+    assert "contract: parameters of nobody" in rules and len(range(0, 250, 50)) == FEWEST
     assert ("no better than guessing" in rules) == symptoms
     assert ("non-finite" in rules) == bool(bad)
+
+
+@pytest.mark.parametrize("steps, level", [(SOON, "fault"), (SOON - 1, "note")])
+def test_a_poor_outcome_after_few_steps_is_no_fault(steps, level):
+    by_rule = {f.rule: f.level for f in examine(having(classifier(), BROKEN | {"trace: steps": steps}))}
+    assert by_rule["no better than guessing"] == level
+    assert by_rule["contract: parameters of nobody"] == by_rule["learning rate too high"] == "fault"
+
+
+def test_rules_of_outcomes_are_rules():
+    assert set(OUTCOMES) <= set(RULES)
 
 
 def test_a_judge_that_copies_comes_before_the_margin_that_it_upsets():

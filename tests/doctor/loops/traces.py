@@ -51,7 +51,7 @@ def is_curve(key):
 
 
 def _trace(losses, *networks, game=None):
-    trace = Trace("toy", 1000, [10 * k for k in range(LOOKS)], {n: _network(n) for n in networks}, losses)
+    trace = Trace("toy", 200, [10 * k for k in range(LOOKS)], {n: _network(n) for n in networks}, losses)
     if game is not None:
         trace.games[game.maker, game.judge] = game
     return trace

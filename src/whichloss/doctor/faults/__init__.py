@@ -5,11 +5,13 @@ Thresholds of the rules were set on the first width of every data set (`tuned`),
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import UserError, nearest
+from ...task import Finding
 from ..loops import examine
+from ..watch import Watch
 from . import classify, contrastive, denoise, energies, games
 from .base import WIDTHS, Family
 
@@ -20,7 +22,9 @@ FAMILIES: dict[str, Family] = {
         denoise.FAMILY, contrastive.FAMILY,
     )
 }  # fmt: skip
-SEEDS, HEALTHY = 3, 12  # of every fault; of every healthy loop
+SEEDS, HEALTHY = 3, 8  # of every fault; of every healthy loop
+FIRST, MORE = 5, 1.5  # the doctor is first asked at this step, then whenever the steps have grown by so much
+NAMED = 3  # a fault counts as named among the first so many
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Planted:
     notes: tuple[str, ...] = ()
     right: tuple[str, ...] = ()  # rules that name what was planted
     contract: bool = False
+    asked: tuple[tuple[int, tuple[str, ...]], ...] = ()  # on the way: the step, rules of faults
+    steps: int = 0
     share: float = 0.0  # of the time, spent on watching
     seconds: float = 0.0
     ended: str = ""
@@ -50,6 +56,10 @@ class Planted:
         """Which of the faults found names what was planted, from 0."""
         return next((k for k, rule in enumerate(self.found) if rule in self.right), None)
 
+    def named(self, most: int = NAMED) -> bool:
+        """Does one of the first findings name what was planted?"""
+        return self.place is not None and self.place < most
+
     @property
     def tuned(self) -> bool:
         """Is it of the half on which thresholds were set?"""
@@ -61,6 +71,8 @@ def plant(family: Family, fault: str, data: str, width: int, seed: int) -> Plant
     began = time.process_time()
     loop = family.loop(data, width, seed, fault)
     watch, error = next(loop), None
+    asked = Asked(watch)
+    watch.on_look = asked.ask
     try:
         for _ in loop:
             pass
@@ -71,10 +83,49 @@ def plant(family: Family, fault: str, data: str, width: int, seed: int) -> Plant
     known = next((one for one in family.faults if one.name == fault), None)
     return Planted(
         family.name, fault, data, width, seed,
-        tuple(f.rule for f in findings if f.level == "fault"), tuple(f.rule for f in findings if f.level == "note"),
-        known.rules if known else (), bool(known and known.contract), trace.share,
-        time.process_time() - began, trace.ended,
+        faults(findings), tuple(f.rule for f in findings if f.level == "note"),
+        known.rules if known else (), bool(known and known.contract), tuple(asked.told), trace.steps,
+        trace.share, time.process_time() - began, trace.ended,
     )  # fmt: skip
+
+
+def alarm(run: Planted, twins: Sequence[Planted]) -> int | None:
+    """The step from which the fault is named whenever the doctor is asked, and no healthy twin is told the same."""
+    if not run.named():
+        return None
+    right = set(run.right)
+    since = _after(run, [step for step, told in run.asked if not right & set(told[:NAMED])])
+    return max([since, *(_after(twin, [step for step, told in twin.asked if right & set(told)]) for twin in twins)])
+
+
+def _after(run: Planted, steps: Sequence[int]) -> int:
+    """When the doctor is asked next after the last of these steps."""
+    last = max(steps, default=-1)
+    return next((step for step, _ in run.asked if step > last), run.steps)
+
+
+@dataclass
+class Asked:
+    """What the doctor says on the way."""
+
+    watch: Watch
+    next: float = FIRST
+    told: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+
+    def ask(self, step: int) -> None:
+        """At the end of a look."""
+        if step < self.next:
+            return
+        self.next, began = step * MORE, time.perf_counter()
+        self.told.append((step, faults(examine(self.watch.so_far()))))
+        spent = time.perf_counter() - began  # asking is no part of the loop, nor of watching
+        self.watch.began += spent
+        self.watch.own -= spent
+
+
+def faults(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """Rules of faults, in order."""
+    return tuple(f.rule for f in findings if f.level == "fault")
 
 
 def work(job: tuple[str, str, str, int, int], tell: Callable[[Any], None]) -> Planted:

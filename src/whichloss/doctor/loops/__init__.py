@@ -12,7 +12,8 @@ from ...task import Finding
 from ..say import Say
 from ..trace import Trace
 
-FEWEST = 5  # looks, for anything but what the code does
+FEWEST = 5  # looks, for anything but what the code does, the last of them in the loop's later half
+SOON = 100  # steps, before which a poor outcome is no fault
 RULES = (
     "softmax", "wrong_loss", "given_away", "units_alike", "signs", "wrong_player", "penalty", "energy_cut",
     "chain_gradients", "normal", "cut", "parameters_of_nobody", "no_step", "never_cleared", "inputs",
@@ -22,6 +23,11 @@ RULES = (
     "guessing",
 )  # fmt: skip  # causes first, then what follows from them
 
+
+OUTCOMES = (
+    "majority", "guessing", "bounded", "contrast", "crowded", "same_output", "denoiser", "collapse", "margin",
+    "blind_judge", "clipped_judge", "certain_judge", "copying_judge",
+)  # fmt: skip  # rules that tell a fault by how well the loop has learnt
 
 CARDS = {
     "softmax": "cross-entropy", "guessing": "cross-entropy", "start": "cross-entropy", "labels": "gce",
@@ -36,11 +42,15 @@ CARDS = {
 def examine(trace: Trace) -> tuple[Finding, ...]:
     """All findings on a loop, the likeliest cause first."""
     say = Say(trace.name)
-    found = [finding for name in RULES for finding in _asked(name, trace, say)]
+    enough = bool(trace.bad) or (len(trace.looks) >= FEWEST and 2 * trace.looks[-1] >= trace.steps)
+    found = [
+        finding
+        for name in RULES
+        for finding in _asked(name, trace, say)
+        if enough or finding.rule.startswith("contract")
+    ]
     contracts = [f for f in found if f.rule.startswith("contract")]
-    symptoms = (
-        [f for f in found if not f.rule.startswith("contract")] if len(trace.looks) >= FEWEST or trace.bad else []
-    )
+    symptoms = [f for f in found if not f.rule.startswith("contract")]
     once = {(f.rule, f.says): f for f in (*contracts, *symptoms)}
     return tuple(sorted(once.values(), key=lambda f: f.level == "note"))
 
@@ -49,7 +59,8 @@ def _asked(name: str, trace: Trace, say: Say) -> Iterator[Finding]:
     """What one rule finds; a rule that fails on an unforeseen loop must not take the others' findings with it."""
     try:
         for finding in import_module(f"{__name__}.{name}").rule(trace, say):
-            yield replace(finding, card=CARDS.get(name, ""))
+            soon = trace.steps < SOON and name in OUTCOMES and not finding.rule.startswith("contract")
+            yield replace(finding, card=CARDS.get(name, ""), level="note" if soon else finding.level)
     except Exception as error:
         yield say.note(
             "rule failed", f"The rule '{name}' could not read this loop ({type(error).__name__}: {error}).",

@@ -14,10 +14,12 @@ NEARLY = 0.7  # of the bound of 1, somewhere in the loop
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
+    judges = {judge for _, judge in trace.games}  # who may well end in guessing
     for loss in trace.losses.values():
         if trace.steps >= SOON or loss.facts.get("pairs"):  # logits of classes start small and take their time
             yield from _logits(loss, say)
-        yield from _scores(loss, say)
+        if not judges & loss.reaches:
+            yield from _scores(loss, say)
 
 
 def _logits(loss: Loss, say: Say) -> Iterator[Finding]:
