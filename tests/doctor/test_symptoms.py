@@ -29,7 +29,7 @@ GOOD = Outcome(
     loss_skill=0.8,
     quarter_scores=(0.02, 0.006, 0.0042, 0.004),
 )
-BAD = replace(GOOD, score=0.3, quarter_scores=(0.3, 0.3, 0.3, 0.3))
+BAD = replace(GOOD, score=0.3, quarter_scores=(0.8, 0.4, 0.31, 0.3))
 N = 50
 RUN = [i / (N - 1) for i in range(N)]
 SWING = [math.sin(9 * t) for t in RUN]
@@ -97,6 +97,9 @@ PLANTED = [
     ("chains running away", {}, {"chain_sd": [1 + 20 * t for t in RUN]}),
     ("schedule ends before the prior", {}, {"KL_q_x_T_____prior_": [0.8] * N}),
     ("not started", {"loss_skill": 0.01}, {}),
+    ("rotation", {}, {"critic_accuracy": [0.5 + 0.4 * (-1) ** i for i in range(N)]}),
+    ("rotation", {}, {"critic_gap___slope": [0.2 * (-1) ** i for i in range(N)]}),
+    ("worse than trivial at some levels", {"level_skills": (0.5, 0.2, -0.26)}, {}),
 ]  # fmt: skip
 
 
@@ -115,6 +118,44 @@ def test_a_planted_symptom_is_a_fault_where_the_score_is_bad_and_a_note_where_it
 def test_the_critics_accuracy_means_nothing_where_the_score_is_good(rule, accuracy):
     assert found(critic_accuracy=accuracy) == {}
     assert set(found(BAD, critic_accuracy=accuracy)) == {rule}
+
+
+def test_the_players_circle_only_where_both_orders_are_frequent_at_the_end():
+    right, wrong = 0.2, -0.2
+    for many, rule in ((5, {"rotation"}), (4, set())):  # of the 25 points of the later half
+        for often, seldom in ((right, wrong), (wrong, right)):
+            gap = [right, wrong] * 12 + [0.0] + [seldom] * many + [often] * (25 - many)
+            assert set(found(BAD, critic_gap___slope=gap)) == rule, (many, often)
+    assert found(BAD, critic_gap___slope=[0.09, -0.2] * 25) == {} == found(BAD, critic_gap___slope=[0.2, -0.09] * 25)
+    assert found(BAD, critic_accuracy=[0.36, 0.9] * 25) == {} == found(BAD, critic_accuracy=[0.1, 0.64] * 25)
+    energies = {"energy gap": [0.2, -0.2] * 25, "chain reach": [0.6] * N}
+    assert symptoms("pcd", energies, BAD) == ()  # energies of data and chains swing round 0, and that is health
+
+
+def test_skill_at_every_level_is_asked_for():
+    assert found(replace(BAD, level_skills=(0.5, -0.24, 0.3))) == {}
+    assert found(replace(BAD, level_skills=(-0.9, -0.9, -0.9), loss_skill=None)) == {}
+    said = found(replace(BAD, level_skills=(-0.5, 0.3, -1.0)))["worse than trivial at some levels"]
+    assert "little and much noise" in said.says and "2.00 times" in said.says
+
+
+@pytest.mark.parametrize(
+    "quarters, stands",
+    [
+        ((0.3, 0.3, 0.3, 0.3), True),
+        ((0.3, 0.286, 0.3, 0.314), True),
+        ((0.3, 0.284, 0.3, 0.3), False),
+        ((0.3, 0.3, 0.3, 0.316), False),
+        ((0.3, None, 0.3, 0.3), False),
+        ((0.3, 0.3, 0.3), False),
+    ],
+)
+def test_a_bad_score_that_stands_is_told_where_nothing_else_is(quarters, stands):
+    stood = replace(BAD, quarter_scores=quarters)
+    assert ("stagnation" in found(stood)) == stands
+    assert "stagnation" not in found(replace(stood, coverage=0.3)) and "stagnation" not in found(
+        replace(stood, score=0.01)
+    )
 
 
 def test_a_diverged_run_says_that_and_nothing_else():

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from whichloss.errors import UserError
+from whichloss.losses.denoisers import skill_by_level
 from whichloss.nets import builder
 from whichloss.objectives import Nets, find
 from whichloss.objectives.ddpm import tables
@@ -261,6 +262,33 @@ def test_trivial_loss_is_the_linear_networks(name, monkeypatch):
     trivial, least = objective.loss_range(x, x_new, RNG)
     assert loss(objective, nets, x_new) == pytest.approx(trivial, rel=0.01)
     assert least < 0.95 * trivial
+    assert objective.skill_by_level(nets, x, x_new, RNG) == pytest.approx((0, 0, 0), abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "flow-matching", "denoising-score-matching"])
+def test_a_network_that_fails_where_there_is_much_noise_is_told_there(name, monkeypatch):
+    x, x_new = modes(2000, 0), modes(2000, 1)
+    objective = find(name)(**({"variance": "small"} if name == "ddpm" else {}))
+    monkeypatch.setattr(sys.modules[__name__], "MEAN", x.mean(0))
+    monkeypatch.setattr(sys.modules[__name__], "SD", x.std(0))
+    exact = {"ddpm": exact_ddpm, "denoising-score-matching": exact_score}
+    ((role, right),) = exact.get(name, lambda _: exact_flow())(objective).by_role.items()
+    last = {"ddpm": (2 / 3, 1.0), "flow-matching": (0.0, 1 / 3), "denoising-score-matching": (0.0, 0.3)}[name]
+
+    def wrong(inputs):
+        here = clock(inputs)
+        if name == "ddpm":  # its clock is the log-SNR, not t
+            here = here.argsort(0).argsort(0) / len(here)
+        return torch.where((here >= last[0]) & (here < last[1]), 5.0, right(inputs))
+
+    little, middle, much = objective.skill_by_level(Nets({role: wrong}), x, x_new, RNG)
+    assert abs(little) < 0.05 and middle > -1 and much < -3
+
+
+def test_levels_are_thirds_by_noise_whatever_the_rows_order():
+    noise = torch.tensor([0.9, 0.1, 0.5, 0.2, 0.8, 0.6])
+    skills = skill_by_level(noise[:, None], torch.tensor([3.0, 1, 2, 0, 1, 1]), torch.tensor([2.0, 1, 2, 1, 2, 2]))
+    assert skills == pytest.approx((0.5, 0.25, 0.0))  # (1 + 0) / 2, (2 + 1) / 4, (3 + 1) / 4
 
 
 def test_least_loss_lies_just_above_the_true_one():

@@ -148,6 +148,7 @@ def test_what_a_record_holds(folder):
         assert set(np.unique(values[:, 2])) <= {0, 1} and set(np.unique(values[:, 4])) <= {0, 1}
         assert np.array_equal(values[:, 3], np.round(values[:, 3]))
         assert record["loss skill"] < 1  # hardly trained: far below a trivial predictor
+        assert len(record["skill by level"]) == 3 and all(skill < 0.5 for skill in record["skill by level"])
         assert record["log likelihood"] is None  # the table has discrete columns
         assert all(len(c) == len(record["curves"]["loss 0:u"]) for c in record["curves"].values())
 

@@ -52,6 +52,11 @@ def unlearnt(loss: Loss) -> bool:
     return first is None or last is None or last > first - (1 - FALLEN) * abs(first)
 
 
+def measured(loss: Loss) -> bool:
+    """Does anything but the loss itself show what it has taught?"""
+    return skill(loss) is not None or any(loss.late(name) is not None for name in ("explained", "binary accuracy"))
+
+
 def spread(game: Game) -> float | None:
     """The spread of samples over that of data."""
     if min(len(game.real), len(game.made)) < 16:

@@ -28,6 +28,7 @@ class Outcome:
     least_share: float | None = None  # of the groups: least share of the samples / of the real rows
     copies_p: float | None = None
     loss_skill: float | None = None
+    level_skills: tuple[float, ...] = ()  # 1 - loss / trivial loss at little, middle and much noise
     collapse: float | None = None  # the loss where all embeddings are equal
     least: float | None = None  # the least that any embeddings reach
     directions: float | None = None  # that embeddings should use

@@ -381,7 +381,9 @@ def finish(watch: "Watch") -> None:
         if labelled := _kept(watch, ("labelled", site)):
             found.rows, found.labels = labelled
         found.judged = _kept(watch, ("judged", site), later=True)
-        found.denoised = _kept(watch, ("denoised", site), later=True)
+        if denoised := _kept(watch, ("denoised", site)):
+            new = _kept(watch, ("denoised", site), later=True)
+            found.denoised = *denoised, np.arange(len(denoised[0])) >= len(denoised[0]) - len(new[0])
 
 
 def _keep(watch: "Watch", where: Any, *rows: np.ndarray) -> None:

@@ -59,7 +59,9 @@ class Loss(Curves):
     judged: tuple[
         np.ndarray, ...
     ] = ()  # of pairs that are alike (1) or not (0): how far apart their rows are, and which
-    denoised: tuple[np.ndarray, ...] = ()  # of the last looks: inputs, noise levels, what was wanted, errors
+    denoised: tuple[
+        np.ndarray, ...
+    ] = ()  # of the last looks: inputs, noise levels, what was wanted, errors, later half?
 
 
 @dataclass

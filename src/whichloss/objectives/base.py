@@ -175,6 +175,10 @@ class Generative(Objective):
         """(loss of a trivial predictor, least loss) on new rows, where both are known; else None."""
         return None
 
+    def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
+        """1 - loss / loss of a trivial predictor on new rows, at little, middle and much noise; () without levels."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Embedder(Objective):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ..losses import diffusion as q
-from ..losses.denoisers import KernelDenoiser, loss_between, reference_denoisers
+from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers, skill_by_level
 from ..nets import time_features
 from ..rng import Rng
 from ..samplers.ancestral import Variance, ancestral
@@ -123,15 +123,22 @@ class DDPM(Generative):
         return ode_log_density(flow, x, times=list(at), log_prior=standard_normal, probes=probes).reshape(len(x), -1)
 
     def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
-        def loss(denoiser: KernelDenoiser) -> Tensor:
-            def model(x_t: Tensor, t: Tensor, a: Tensor, a_s: Tensor) -> tuple[Tensor, Tensor]:
-                x0 = denoiser(x_t, a.sqrt(), (1 - a).sqrt())
-                out = q.target(self.predict, x0, q.eps_from_x0(x0, x_t, a), a, a_s)
-                return out, denoiser.share(a.sqrt(), (1 - a).sqrt()).to(out.dtype)
+        return loss_between(*(self.errors(x_new, rng, self.by(denoiser)) for denoiser in reference_denoisers(x)))
 
-            return self.errors(x_new, rng, model)
+    def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
+        noise = q.spread_times(rng.uniform("t", ()), len(x_new))
+        loss = self.errors(x_new, rng, lambda x_t, t, *_: self.read(nets, x_t, t))
+        return skill_by_level(noise, loss, self.errors(x_new, rng, self.by(gaussian_denoiser(x))))
 
-        return loss_between(*map(loss, reference_denoisers(x)))
+    def by(self, denoiser: KernelDenoiser) -> Model:
+        """The model that a denoiser stands for."""
+
+        def model(x_t: Tensor, t: Tensor, a: Tensor, a_s: Tensor) -> tuple[Tensor, Tensor]:
+            x0 = denoiser(x_t, a.sqrt(), (1 - a).sqrt())
+            out = q.target(self.predict, x0, q.eps_from_x0(x0, x_t, a), a, a_s)
+            return out, denoiser.share(a.sqrt(), (1 - a).sqrt()).to(out.dtype)
+
+        return model
 
     def watch(self, nets: Nets, batch: Batch, rng: Rng) -> dict[str, Tensor]:
         return {"KL(q(x_T) || prior)": self.prior_distance(batch.x)}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..losses import energy
-from ..losses.denoisers import KernelDenoiser, loss_between, reference_denoisers
+from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers, skill_by_level
 from ..losses.diffusion import spread_times
 from ..nets import time_features
 from ..rng import Rng
@@ -101,10 +101,14 @@ class DenoisingScoreMatching(Generative):
         return found.reshape(len(x), -1)
 
     def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
-        def loss(denoiser: KernelDenoiser) -> Tensor:
-            def s(z: Tensor, sigma: Tensor, clock: Tensor) -> Tensor:
-                return (denoiser(z, torch.ones_like(sigma), sigma) - z) / sigma**2
+        return loss_between(*(self.errors(x_new, rng, _by(denoiser)) for denoiser in reference_denoisers(x)))
 
-            return self.errors(x_new, rng, s)
+    def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
+        clock = spread_times(rng.uniform("level", ()), len(x_new))
+        loss = self.errors(x_new, rng, lambda *at: self.s(nets, *at))
+        return skill_by_level(-clock, loss, self.errors(x_new, rng, _by(gaussian_denoiser(x))))
 
-        return loss_between(*map(loss, reference_denoisers(x)))
+
+def _by(denoiser: KernelDenoiser) -> Score:
+    """The score that a denoiser stands for (Tweedie)."""
+    return lambda z, sigma, clock: (denoiser(z, torch.ones_like(sigma), sigma) - z) / sigma**2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..losses.denoisers import KernelDenoiser, loss_between, reference_denoisers
+from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers, skill_by_level
 from ..losses.diffusion import flow_matching, path, spread_times
 from ..nets import time_features
 from ..rng import Rng
@@ -70,11 +70,14 @@ class FlowMatching(Generative):
         return found.reshape(len(x), -1)
 
     def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
-        def loss(denoiser: KernelDenoiser) -> Tensor:
-            def u(x_t: Tensor, t: Tensor) -> Tensor:
-                x1 = denoiser(x_t, t, 1 - t)
-                return (x1 - x_t) / (1 - t)
+        return loss_between(*(self.errors(x_new, rng, _by(denoiser)) for denoiser in reference_denoisers(x)))
 
-            return self.errors(x_new, rng, u)
+    def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
+        noise = 1 - spread_times(rng.uniform("t", ()), len(x_new))
+        loss = self.errors(x_new, rng, lambda x_t, t: self.velocity(nets, x_t, t))
+        return skill_by_level(noise, loss, self.errors(x_new, rng, _by(gaussian_denoiser(x))))
 
-        return loss_between(*map(loss, reference_denoisers(x)))
+
+def _by(denoiser: KernelDenoiser) -> Callable[[Tensor, Tensor], Tensor]:
+    """The velocity that a denoiser stands for."""
+    return lambda x_t, t: (denoiser(x_t, t, 1 - t) - x_t) / (1 - t)

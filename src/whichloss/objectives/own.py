@@ -124,6 +124,9 @@ def _velocity(family: type, velocity_loss: Loss) -> type[Objective]:
         def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> None:
             """The family's range is that of the family's loss."""
 
+        def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
+            return ()
+
     return Own
 
 

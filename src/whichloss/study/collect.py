@@ -159,6 +159,7 @@ def outcome(record: Mapping[str, Any], score: float, table: Mapping[str, Row], f
         least_share=metrics.get("least share"),
         copies_p=metrics.get("copy test p"),
         loss_skill=record.get("loss skill"),
+        level_skills=tuple(record.get("skill by level") or ()),
         collapse=record.get("collapse"),
         least=record.get("least"),
         directions=record.get("directions"),

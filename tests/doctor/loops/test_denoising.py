@@ -9,8 +9,8 @@ from .traces import denoiser, flat, having, noised
 
 def wanted(change):
     """The same inputs, another target."""
-    x, level, noise, error = noised(end=0.5)
-    return x, level, change(noise.astype(np.float64)), error
+    x, level, noise, error, late = noised(end=0.5)
+    return x, level, change(noise.astype(np.float64)), error, late
 
 
 def exactly(mean=0.0, variance=1.0):
@@ -24,9 +24,20 @@ def mixed(share):
     return lambda noise: exactly()(noise) * (1 - share) ** 0.5 + signs * share**0.5
 
 
-def first(n):
-    """As many rows."""
-    return tuple(part[:: 1000 // n][:n] for part in noised(end=0.5))
+def first(n, parts=None):
+    """As many rows, spread over the levels, late ones."""
+    return tuple(part[:: 1000 // n // 2 * 2][:n] for part in parts or noised(end=0.5))
+
+
+def left(more, share=1.0, late=True):
+    """The network leaves so much more than a line in a share of the noisiest fifth's rows, or only early on."""
+    x, level, noise, error, new = noised()
+    fifth = level > 0.8
+    line = np.polynomial.Polynomial.fit(x[fifth].ravel(), noise[fifth].ravel(), 1)
+    unknown = ((noise[fifth] - line(x[fifth])) ** 2).mean() / (noise[fifth] ** 2).mean()
+    some = fifth & (new == late) & (np.arange(len(x)) % round(1 / share) == 0)
+    error = np.where(some[:, None], noise * np.sqrt((unknown + more) / share), error)
+    return x, level, noise, error, new
 
 
 def sized(size, **how):
@@ -34,6 +45,7 @@ def sized(size, **how):
     return noised(size=size**0.5, **how)
 
 
+LINE = "worse than a line at some levels"
 NOTHING, CUT_SHORT = "denoiser explains nothing", "schedule ends before the noise"
 CASES = [
     Case("given_away", "contract: target in the input", denoiser, "loss: fact given away", 1.0, 0.0),
@@ -41,6 +53,10 @@ CASES = [
     Case("denoiser", NOTHING, denoiser, "loss: fact given away", 0.0, 1.0, {"loss: explained": 0.0}),
     Case("denoiser", NOTHING, denoiser, "loss: denoised", noised(), (), {"loss: explained": 0.0}),
     Case("denoiser", "noise level ignored", denoiser, "loss: change with level", 9.9e-4, 1e-3),
+    Case("denoiser", LINE, denoiser, "loss: denoised", left(0.17), left(0.13)),
+    Case("denoiser", LINE, denoiser, "loss: denoised", left(0.3), left(0.3, late=False)),  # what was early is past
+    Case("denoiser", LINE, denoiser, "loss: denoised", left(0.3), left(0.3, share=0.02)),  # two rows show nothing
+    Case("denoiser", LINE, denoiser, "loss: denoised", first(250, left(0.5)), first(249, left(0.5))),
     Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", noised(end=0.07), noised(end=0.03)),
     Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", wanted(exactly(mean=0.099)), wanted(exactly(mean=0.101))),
     Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", wanted(exactly(mean=-0.09)), wanted(exactly(mean=-0.11))),
@@ -63,22 +79,22 @@ def test_a_finding_starts_at_its_threshold(case):
 
 def test_levels_may_run_either_way():
     """Noise levels count up or down: the noisier end is the one that tells."""
-    x, level, noise, error = noised()
-    assert found("denoiser", having(denoiser(), {"loss: denoised": (x, -level, noise, error)})) == {}
+    x, level, noise, error, late = noised()
+    assert found("denoiser", having(denoiser(), {"loss: denoised": (x, -level, noise, error, late)})) == {}
 
 
 def test_equal_variances_of_any_size_are_no_change_of_scale():
-    x, level, noise, error = noised()
-    assert found("denoiser", having(denoiser(), {"loss: denoised": (1.4 * x, level, noise, error)})) == {}
+    x, level, noise, error, late = noised()
+    assert found("denoiser", having(denoiser(), {"loss: denoised": (1.4 * x, level, noise, error, late)})) == {}
     small = x * np.sqrt(0.5 + 0.5 * level)[:, None]  # from half to 1: the ratio alone is not it
-    assert found("denoiser", having(denoiser(), {"loss: denoised": (small, level, noise, error)})) == {}
+    assert found("denoiser", having(denoiser(), {"loss: denoised": (small, level, noise, error, late)})) == {}
 
 
 def test_a_target_of_another_width_than_the_input_is_not_compared_with_it():
     """Where a condition is put beside the noised row."""
-    x, level, noise, error = noised(end=0.5)
+    x, level, noise, error, late = noised(end=0.5)
     beside = np.concatenate([x, x], axis=1)
-    assert found("denoiser", having(denoiser(), {"loss: denoised": (beside, level, noise, error)})) == {}
+    assert found("denoiser", having(denoiser(), {"loss: denoised": (beside, level, noise, error, late)})) == {}
 
 
 def test_curves_that_are_missing_say_nothing():

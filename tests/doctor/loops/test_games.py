@@ -45,6 +45,11 @@ def alternating(middle, by):
     return [middle + by * (-1) ** k for k in range(20)]
 
 
+def turning(high, low):
+    """Data now above samples and now below them, two looks each."""
+    return [*flat(0.5, 12), high, high, 0.5, 0.5, low, low, 0.5, 0.5]
+
+
 CASES = [
     Case("signs", "contract: sign", gan, "game: pull real", flat(1), flat(-1)),
     Case("signs", "contract: sign", gan, "game: pull made", flat(-1), flat(1)),
@@ -79,7 +84,8 @@ CASES = [
     Case("certain_judge", "vanishing slope of a certain judge", gan, "game: slope passed to maker",
          [3, 0, 3, *flat(0.02, 27)], [0, 0, 3, *flat(0.02, 27)],
          {"game: told apart": 1.0}, outcome="poor"),  # the first tenth is where it came from
-    Case("clipped_judge", "contract: judge without bound", wgan, "judge: at the clip", 0.0039, 0.004,
+    Case("clipped_judge", "contract: judge without bound", wgan, "judge: at the clip", flat(0.0039),
+         [*flat(0), 0.004, *flat(0)],  # few stand there at a time
          {"judge: parameters": 1000}),
     Case("clipped_judge", "contract: judge without bound", wgan, "judge: fact parametrised", 0.0, 1.0, LOOSE),
     Case("clipped_judge", "contract: judge without bound", wgan, "game: penalty slope", [], [1.0], LOOSE),
@@ -91,6 +97,12 @@ CASES = [
     Case("clipped_judge", "judge without bound", wgan_gp, "game: penalty slope", 5.01, 5.0, outcome="good",
          healthy_level="note"),  # so steep that it is one whatever comes of it
     Case("clipped_judge", "judge too flat", wgan, "game: slope at made", 0.0099, 0.01, outcome="poor"),
+    Case("rotation", "rotation", gan, "game: told apart", turning(0.95, 0.05), turning(0.95, 0.06), level="told"),
+    Case("rotation", "rotation", gan, "game: told apart", turning(0.95, 0.05), turning(0.94, 0.05), level="told"),
+    Case("rotation", "rotation", gan, "game: told apart", [*flat(0.5, 6), 1, 0, 1, 0, *flat(0.5, 10)],
+         [1, 0, 1, 0, 1, 0, 1, 0, *flat(0.5, 12)], level="told"),  # at first all is new
+    Case("rotation", "rotation", gan, "game: told apart", [*flat(0.5, 16), 1, 0, 1, 0], [*flat(0.5, 16), 1, 0, 1, 0.5],
+         level="told"),
     Case("margin", "margin always off", ebgan, "game: rows pulled", 0.0199, 0.02, level="told"),
     Case("margin", "margin always on", ebgan, "game: rows pulled", 0.981, 0.98, outcome="poor"),
     Case("margin", "margin always off", ebgan, "game: rows pulled", flat(0, 5), flat(0, 4), level="told"),

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from .case import Case, findings, found
-from .traces import classifier, flat, grouped, having, normal
+from .traces import classifier, denoiser, flat, grouped, having, noise_contrast, normal
 
 NAN = flat(float("nan"))
 WRONG = [10.1 * math.log(4), *flat(1)]
 PINNED, PINNED_AT_1 = ({"loss: range of logits": widest, "loss: accuracy": 0.9} for widest in (1.9, 1.0))
+POORLY, STOOD = {"loss: accuracy": 0.45}, flat(1.0)
 GUESS = {"loss: accuracy": 0.01, "loss: classes predicted": 1.0}
 ONE_CLASS = GUESS | {"loss: largest class": 0.8}
 ROWS, LABELS = grouped([[k % 4] * 6 for k in range(20)])
@@ -92,6 +93,13 @@ CASES = [
     Case("labels", "wrong labels", classifier, "loss: labels", wrong(91), wrong(90), MANY),  # more than 15 % of 600
     Case("labels", "wrong labels", classifier, "loss: labels", wrong(5, 20, mixed=15), wrong(4, 20, mixed=16)),
     Case("labels", "wrong labels", classifier, "loss: cross-entropy", flat(1), NAN, MANY | {"loss: labels": wrong(99)}),
+    Case("stagnation", "stagnation", classifier, "loss: values", STOOD, [*STOOD[:15], *flat(0.95, 5)], POORLY),
+    Case("stagnation", "stagnation", classifier, "loss: values", STOOD, [*flat(1.06, 5), *flat(1)], POORLY),
+    Case("stagnation", "stagnation", classifier, "loss: accuracy", 0.649, 0.651, {"loss: values": STOOD}, window=0.25),
+    Case("stagnation", "stagnation", denoiser, "loss: explained", 0.099, 0.1, {"loss: values": STOOD}, window=0.25),
+    Case("stagnation", "stagnation", classifier, "loss: accuracy", flat(0.45), [], {"loss: values": STOOD}),
+    Case("stagnation", "stagnation", noise_contrast, "loss: binary accuracy", 0.599, 0.601, {"loss: values": STOOD},
+         window=0.25),
 ]  # fmt: skip
 
 

@@ -100,6 +100,12 @@ def test_a_poor_outcome_after_few_steps_is_no_fault(steps, level):
     assert by_rule["contract: parameters of nobody"] == by_rule["learning rate too high"] == "fault"
 
 
+def test_stagnation_is_told_where_nothing_else_is():
+    stood = {"loss: values": flat(1.0), "loss: accuracy": 0.5}
+    assert names(having(classifier(), stood)) == ["stagnation"]
+    assert names(having(classifier(), stood | {"net: update": 1.0})) == ["learning rate too high"]
+
+
 def test_rules_of_outcomes_are_rules():
     assert set(OUTCOMES) <= set(RULES)
 

@@ -179,12 +179,13 @@ def denoiser():
 
 
 def noised(end=0.0, size=1.0, n=1000, columns=32):
-    """Inputs, noise levels, noise, errors; end: the share of data's variance in the noisiest rows."""
+    """Inputs, noise levels, noise, errors, whether late; end: the share of data's variance in the noisiest rows."""
     level = np.linspace(0, 1, n)
     keep = (1 - level * (1 - end))[:, None]
     data = np.sign(normal(n, columns, seed=7)) * size
     noise = normal(n, columns, seed=8)
-    return np.sqrt(keep) * data + np.sqrt(1 - keep) * noise, level, noise, 0.5 * noise
+    x, left = np.sqrt(keep) * data + np.sqrt(1 - keep) * noise, np.sqrt(keep) * noise
+    return x, level, noise, 0.5 * left, np.arange(n) % 2 == 0
 
 
 def contrastive():

@@ -54,6 +54,8 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # no
         optimizer = torch.optim.SGD(
             held, lr={"unscaled": 0.01, "rare classes": 0.01, "sum over the batch": 0.5}.get(fault, 30.0)
         )
+    if fault == "decay too strong":
+        optimizer = torch.optim.AdamW(held, lr=rate, weight_decay=100.0)
     watch = Watch({"net": net}, [optimizer], f"classify {fault}").start()
     yield watch
     for a, b in batches(x, min(BATCH, len(x)), STEPS, y):
@@ -109,6 +111,7 @@ FAULTS = (
     Fault("label noise", ("wrong labels",)),
     Fault("rare classes", ("most frequent class only",)),
     Fault("label leak", ("label among the inputs",)),
+    Fault("decay too strong", ("no better than guessing",)),
     Fault("log of 0", ("non-finite",)),
 )
 # a loss that ends far above 0; one that is worse in training than in use

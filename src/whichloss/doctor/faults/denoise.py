@@ -56,7 +56,10 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:
         found = net(seen, k.float() / LEVELS)
         if fault == "cut":
             found = found.detach().requires_grad_()
-        loss = F.mse_loss(found, eps) if seed % 2 else (found - eps).square().mean()
+        if fault == "levels weighted":  # by the signal-to-noise ratio: hardly anything where it matters most
+            loss = ((a / (1 - a)) * (found - eps).square()).mean()
+        else:
+            loss = F.mse_loss(found, eps) if seed % 2 else (found - eps).square().mean()
         loss.backward()
         optimizer.step()
 
@@ -72,6 +75,7 @@ FAULTS = (
     Fault("noise added as it is", ("scale of noised data", "scale of the data")),
     Fault("rate too high", ("learning rate too high", "non-finite")),
     Fault("rate too low", ("learning rate too low", "denoiser explains nothing", "contract: does not move")),
+    Fault("levels weighted", ("worse than a line at some levels",)),
     Fault("cut", ("contract: graph cut",), True),
 )
 FAMILY = Family("denoise", ("ring8", "line", "digits"), loop, FAULTS, ("normal rows",))

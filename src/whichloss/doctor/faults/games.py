@@ -44,6 +44,8 @@ def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Wa
             judge = nn.Sequential(nn.Linear(dim, width), nn.Linear(width, dim))
     else:
         judge = mlp(dim, width, width, 1, act=lambda: nn.LeakyReLU(0.2))
+    if fault == "rotation":  # the plainest players, and data narrower than their steps (Mescheder et al., 2018)
+        x, maker, judge = x * 0.03 + 1, nn.Sequential(nn.Linear(NOISE, dim)), nn.Linear(dim, 1)
     slow = {"judge does not learn": 0.0, "judge too slow": 1e-7}
     rate = slow.get(fault, 1e-3)
     if fault == "judge too quick":  # and data where no sample is
@@ -51,9 +53,12 @@ def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Wa
     if fault == "judge mostly right":
         rate = 3e-3
     betas = (0.5, 0.9)
-    of_judge = torch.optim.Adam(judge.parameters(), lr=rate, betas=betas)
+    of_judge: torch.optim.Optimizer = torch.optim.Adam(judge.parameters(), lr=rate, betas=betas)
     both = [*maker.parameters(), *judge.parameters()]
-    of_maker = torch.optim.Adam(both if fault == "one optimiser for both" else maker.parameters(), lr=1e-3, betas=betas)
+    moved = both if fault == "one optimiser for both" else maker.parameters()
+    of_maker: torch.optim.Optimizer = torch.optim.Adam(moved, lr=1e-3, betas=betas)
+    if fault == "rotation":
+        of_judge, of_maker = (torch.optim.SGD(player.parameters(), lr=0.03, momentum=0.75) for player in (judge, maker))
     watch = Watch({"maker": maker, "judge": judge}, [of_judge, of_maker], f"{kind} {fault}").start()
     yield watch
     rounds = {"judge too quick": 20, "judge mostly right": 3}.get(fault, ROUNDS.get(kind, 1))
@@ -63,7 +68,7 @@ def loop(kind: str, data: str, width: int, seed: int, fault: str) -> Iterator[Wa
 
     def noise() -> Tensor:
         z = torch.randn(BATCH, NOISE)
-        return z * 0 if fault == "noise of 0" else z
+        return z * {"noise of 0": 0.0, "rotation": 0.05}.get(fault, 1.0)
 
     def energy(rows: Tensor, target: Tensor | None = None) -> Tensor:
         found: Tensor = (judge(rows) - (rows if target is None else target)).square().mean(1)
@@ -152,6 +157,7 @@ GAN = Family("gan", DATA, _of("gan"), (
     Fault("judge too slow", ("judge guesses", "learning rate too low", "mode dropping")),
     Fault("judge too quick", ("vanishing slope of a certain judge", "mode collapse", "mode dropping")),
     Fault("tanh on wide data", ("contract: out of reach",), True),
+    Fault("rotation", ("rotation",)),
 ), ("judge mostly right",))  # fmt: skip
 WGAN = Family("wgan", DATA, _of("wgan"), (
     Fault("judge's sign", ("contract: sign",), True),

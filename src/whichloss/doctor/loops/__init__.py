@@ -17,24 +17,25 @@ SOON = 100  # steps, before which a poor outcome is no fault
 RULES = (
     "softmax", "wrong_loss", "given_away", "units_alike", "signs", "wrong_player", "penalty", "energy_cut",
     "chain_gradients", "normal", "cut", "parameters_of_nobody", "no_step", "never_cleared", "inputs",
-    "out_of_reach", "non_finite", "labels", "pairs", "same_batch", "start", "certain_judge", "exploding",
-    "too_slow", "chains", "too_easy", "clipped_judge", "copying_judge", "margin", "blind_judge", "denoiser",
-    "bounded", "contrast", "majority", "vanishing", "dead", "saturated", "collapse", "same_output", "crowded",
-    "guessing",
+    "out_of_reach", "non_finite", "labels", "pairs", "same_batch", "start", "certain_judge", "rotation",
+    "exploding", "too_slow", "chains", "too_easy", "clipped_judge", "copying_judge", "margin", "blind_judge",
+    "denoiser", "bounded", "contrast", "majority", "vanishing", "dead", "saturated", "collapse", "same_output",
+    "crowded", "guessing", "stagnation",
 )  # fmt: skip  # causes first, then what follows from them
 
 
+REST = "stagnation"  # told only where nothing else is
 OUTCOMES = (
-    "majority", "guessing", "bounded", "contrast", "crowded", "same_output", "denoiser", "collapse", "margin",
-    "blind_judge", "clipped_judge", "certain_judge", "copying_judge",
+    "majority", "guessing", "stagnation", "rotation", "bounded", "contrast", "crowded", "same_output", "denoiser",
+    "collapse", "margin", "blind_judge", "clipped_judge", "certain_judge", "copying_judge",
 )  # fmt: skip  # rules that tell a fault by how well the loop has learnt
 
 CARDS = {
     "softmax": "cross-entropy", "guessing": "cross-entropy", "start": "cross-entropy", "labels": "gce",
     "majority": "logit-adjusted", "bounded": "siglip", "signs": "gan", "wrong_player": "gan", "certain_judge": "gan",
-    "blind_judge": "gan", "collapse": "r3gan", "penalty": "wgan-gp", "clipped_judge": "wgan", "margin": "ebgan",
-    "copying_judge": "ebgan", "energy_cut": "ebgan", "chains": "cd", "chain_gradients": "cd", "too_easy": "nce",
-    "denoiser": "ddpm", "given_away": "ddpm", "contrast": "clip", "normal": "clip", "pairs": "clip",
+    "blind_judge": "gan", "collapse": "r3gan", "rotation": "r3gan", "penalty": "wgan-gp", "clipped_judge": "wgan",
+    "margin": "ebgan", "copying_judge": "ebgan", "energy_cut": "ebgan", "chains": "cd", "chain_gradients": "cd",
+    "too_easy": "nce", "denoiser": "ddpm", "given_away": "ddpm", "contrast": "clip", "normal": "clip", "pairs": "clip",
     "same_output": "vicreg", "crowded": "cosine-bce",
 }  # fmt: skip  # a rule -> what to read
 
@@ -51,6 +52,8 @@ def examine(trace: Trace) -> tuple[Finding, ...]:
     ]
     contracts = [f for f in found if f.rule.startswith("contract")]
     symptoms = [f for f in found if not f.rule.startswith("contract")]
+    if any(f.level == "fault" and f.rule != REST for f in found):
+        symptoms = [f for f in symptoms if f.rule != REST]
     once = {(f.rule, f.says): f for f in (*contracts, *symptoms)}
     return tuple(sorted(once.values(), key=lambda f: f.level == "note"))
 

@@ -10,7 +10,7 @@ from ..trace import Loss, Trace, late
 
 WIDEST = 2.0  # cosines differ by that at most
 SOON = 100  # steps
-NEARLY = 0.7  # of the bound of 1, somewhere in the loop
+NEARLY = 0.7  # of the bound of 1, somewhere in the loop; logits in its later half
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
@@ -27,6 +27,8 @@ def _logits(loss: Loss, say: Say) -> Iterator[Finding]:
     reach, entropy = loss.curves.get("range of logits", []), loss.late("cross-entropy", 0.25)
     classes = loss.facts.get("classes", 0)
     if entropy is None or loss.facts.get("twice") or len(reach) < 5 or max(reach) > WIDEST:
+        return
+    if max(reach[len(reach) // 2 :]) <= NEARLY:  # weak logits are just weak
         return
     bound = 1.0 if max(reach) <= 1.0 else WIDEST
     least = math.log(1 + (classes - 1) * math.exp(-bound))

@@ -25,7 +25,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             continue
         slope, clipped, penalty = (
             game.late("slope at made"),
-            trace.networks[judge].late("at the clip") or 0.0,
+            max(trace.networks[judge].curves.get("at the clip", [0.0])),  # few weights may stand there at a time
             game.late("penalty slope"),
         )
         held = trace.networks[judge].facts.get("parametrised")

@@ -6,9 +6,10 @@ import numpy as np
 
 from ...task import Finding
 from ..say import Say
-from ..trace import Trace
+from ..trace import Loss, Trace
 
 LEAST = 0.05
+WORSE = 0.15  # of the target's variance, at one of the levels
 
 
 def _looks_normal(x: np.ndarray) -> bool:
@@ -25,11 +26,39 @@ def _told_by_level(x: np.ndarray, t: np.ndarray, wanted: np.ndarray) -> list[flo
     return [float(np.nan_to_num(r) ** 2) for r in found]
 
 
+def _levels(
+    loss: Loss, say: Say, x: np.ndarray, t: np.ndarray, wanted: np.ndarray, error: np.ndarray
+) -> Iterator[Finding]:
+    """Fifths of the noise levels where a straight line through the input does better than the network."""
+    if len(x) < 250 or x.shape != wanted.shape:
+        return
+    for fifth in np.array_split(np.argsort(t, kind="stable"), 5):
+        a, b = x[fifth] - x[fifth].mean(0), wanted[fifth] - wanted[fifth].mean(0)
+        slope = (a * b).sum() / max((a * a).sum(), 1e-12)
+        line, network = (((e**2).sum(1) / max((b**2).sum(1).mean(), 1e-12)) for e in (b - slope * a, error[fifth]))
+        more = network - line
+        if more.mean() > max(WORSE, 3 * more.std() / len(more) ** 0.5):
+            yield say.fault(
+                "worse than a line at some levels",
+                f"At noise levels {t[fifth].min():.2g} to {t[fifth].max():.2g} the network at {loss.site} leaves "
+                f"{network.mean():.0%} of what it should predict; a straight line through its input leaves "
+                f"{line.mean():.0%}.",
+                "These levels have next to no weight in the loss, are hardly ever drawn, or the level's number means "
+                "another thing there.",
+                "Weigh the levels evenly in what is predicted (eps: weight 1), or clip the weight (min-SNR); draw "
+                "levels from the whole range.",
+                {"left by the network": float(network.mean()), "left by a line": float(line.mean())},
+                "Hang et al., 2023",
+            )
+            return
+
+
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         explained, change = loss.late("explained", 0.25), loss.late("change with level")
         if explained is None or not loss.denoised or loss.facts.get("given away"):
             continue
+        x, t, wanted, error, later = loss.denoised
         if explained < LEAST:
             yield say.fault(
                 "denoiser explains nothing",
@@ -50,7 +79,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 "Feed an embedding of the level, in [0, 1] or as sines, into the layers.",
                 {"change": change},
             )
-        x, t, wanted, _ = loss.denoised
+        yield from _levels(loss, say, *(part[later] for part in (x, t, wanted, error)))
         if len(x) < 400 or x.shape != wanted.shape:
             continue  # too few, or a condition stands beside the row
         normal = abs(float(wanted.mean())) < 0.1 and abs(float(wanted.var()) - 1) < 0.15 and _looks_normal(wanted)

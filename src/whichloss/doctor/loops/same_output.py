@@ -6,6 +6,8 @@ from ...task import Finding
 from ..say import Say
 from ..trace import Trace, late
 
+NARROW = 0.45  # of the outputs' size; healthy embeddings come to .9 and more
+
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for network in trace.networks.values():
@@ -18,7 +20,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
             if network.name in loss.reaches
         )
         start = late(curve[:3], 1.0)
-        if end is not None and start is not None and end < min(0.35, start / 1.2) and not players and not guided:
+        if end is not None and start is not None and end < min(NARROW, start / 1.2) and not players and not guided:
             yield say.fault(
                 "embedding collapse",
                 f"{network.name} says nearly the same of every row at the end: its outputs differ by {end:.1%} of "

@@ -8,6 +8,7 @@ from ..say import Say
 from ..trace import Trace
 
 FIRST, ALIKE = 8, 0.9  # looks, before penalties balance the pulls; the share of them that shows one direction
+FOLLOWS = 0.05  # cosine of a chain's steps and the slope, mostly noise at first
 
 
 def _sign(pulls: list[float]) -> int:
@@ -29,14 +30,14 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for (maker, judge), game in trace.games.items():
         real, made, own = (_sign(game.curves.get(name, [])) for name in ("pull real", "pull made", "pull of maker"))
         if maker == "chains":
-            follows = game.late("follows", 1.0)
+            follows = game.late("follows")
             if real and made and real == made:
                 yield _found(
                     say,
                     f"{judge} is pushed the same way on data and on the samples of its chains.",
                     "The two terms of its loss need opposite signs.",
                 )
-            elif real and follows is not None and abs(follows) > 0.02 and (follows > 0) == (real > 0):
+            elif real and follows is not None and abs(follows) > FOLLOWS and (follows > 0) == (real > 0):
                 yield _found(
                     say,
                     f"The chains go where {judge} {'rises' if follows > 0 else 'falls'}, and the loss makes data "

@@ -26,13 +26,16 @@ from . import (
     mode_dropping,
     mode_weights,
     needs_longer,
+    noise_levels,
     non_finite,
     not_started,
     overtrained,
     prior,
+    rotation,
     rote_labels,
     saturated_critic,
     spread,
+    stagnation,
     temperature_at_bound,
     thin_proposal,
 )
@@ -50,18 +53,22 @@ RULES = (
     spread,
     saturated_critic,
     blind_critic,
+    rotation,
     critic_slope,
     hinge,
     energy_gap,
     chains,
     thin_proposal,
     prior,
+    noise_levels,
     copying,
     rote_labels,
     not_started,
     needs_longer,
     overtrained,
+    stagnation,
 )  # in the order in which findings are told
+REST = "stagnation"  # told only where nothing else is
 ALWAYS = ("copying",)  # the copy test judges copying, not the score
 
 
@@ -69,6 +76,8 @@ def symptoms(objective: str, curves: Mapping[str, Curve], outcome: Outcome) -> t
     """What the run of one seed shows: watched numbers and losses by name, over the run, and how it ended."""
     record = Record(Say(objective), curves, outcome)
     found = [finding for module in RULES for finding in module.rule(record)]
+    if any(f.rule != REST for f in found):
+        found = [f for f in found if f.rule != REST]
     if outcome.failed and any(f.rule == "non-finite" for f in found):
         found = [f for f in found if f.rule in ("non-finite", "energy gap diverging")]
     scores = {"score": outcome.score, "baseline": outcome.baseline}

@@ -251,9 +251,11 @@ class GivenJudge(SampleJudge):
         near = torch.cdist(x, known).topk(min(NEIGHBOURS, len(known)), dim=1, largest=False).indices
         return np.asarray(classes[near].sum(dim=1).argmax(dim=1).numpy())
 
-    def loss_skill(self, objective: Objective, nets: Nets, x: Tensor, encoder: Any, seed: int) -> float | None:
+    def loss_skills(
+        self, objective: Objective, nets: Nets, x: Tensor, encoder: Any, seed: int
+    ) -> dict[str, float | tuple[float, ...] | None]:
         """None: the losses that frame it are those of rows without a class."""
-        return None
+        return {"loss skill": None}
 
     def maps(self, lanes: Lanes, encoder: Any, weights: Weights) -> dict[str, np.ndarray]:
         """Nothing: there is a plane for every class."""

@@ -212,9 +212,7 @@ class SampleJudge(Judge):
         train, real = self.table.values[self.split(seed).train], self.table.values[self.fresh(seed)]
         return list(anchors.anchors(self.table.schema, train, real, seed, likely))
 
-    def extras(
-        self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which
-    ) -> dict[str, float | None]:
+    def extras(self, lanes: Lanes, encoder: Encoder, seed: int, weights: Weights, which: Which) -> dict[str, Any]:
         """What one sampled row costs; how far the loss went; log-likelihood of the judging rows."""
         (objective, nets), likely = lanes.trained(weights), None
         seen = lanes.some(0, SKILLED)
@@ -223,7 +221,7 @@ class SampleJudge(Judge):
             likely = self.log_likelihood(encoder, seed, which, lambda x: objective.score(own, x))
         return {
             "use flops": count(lambda: lanes.sample(weights, COSTED, "cost")) / COSTED,
-            "loss skill": self.loss_skill(objective, nets, seen, encoder, seed),
+            **self.loss_skills(objective, nets, seen, encoder, seed),
             "log likelihood": likely,
         }
 
@@ -274,20 +272,24 @@ class SampleJudge(Judge):
         box = [[float(v[j]) * b.scale / b.factor + (b.mean or 0.0) for j, b in enumerate(blocks)] for v in (low, high)]
         return {"energy": np.where(np.isfinite(energy), energy, np.nan).astype(np.float32), "energy box": np.array(box)}
 
-    def loss_skill(self, objective: Objective, nets: Nets, x: Tensor, encoder: Encoder, seed: int) -> float | None:
-        """0 at a trivial predictor's loss, 1 at the least loss, on validation rows; None where neither is known."""
+    def loss_skills(
+        self, objective: Objective, nets: Nets, x: Tensor, encoder: Encoder, seed: int
+    ) -> dict[str, float | tuple[float, ...] | None]:
+        """Of the loss on validation rows. "loss skill": 0 at a trivial predictor's, 1 at the least loss, None where
+        neither is known; "skill by level": what of the trivial one's loss is gone at little, middle, much noise."""
         if not isinstance(objective, Generative) or type(objective).loss_range is Generative.loss_range:
-            return None
+            return {"loss skill": None}
         rows = self.table.values[self.numbers(seed, "validation", DESCRIBED)]
         x_new = torch.from_numpy(encoder.encode(rows))
         rng = Rng.of(seed)["loss skill"]
         known = objective.loss_range(x, x_new, rng)
         if known is None:
-            return None
+            return {"loss skill": None}
         with torch.no_grad():
             loss = float(objective.updates()[0].loss(nets, Batch(x_new, {}, torch.tensor(1.0)), rng))
+            levels = objective.skill_by_level(nets, x, x_new, rng)
         trivial, least = known
-        return (trivial - loss) / (trivial - least)
+        return {"loss skill": (trivial - loss) / (trivial - least), "skill by level": levels}
 
     def log_likelihood(
         self, encoder: Encoder, seed: int, which: Which, density: Callable[[Tensor], Tensor]
