@@ -26,7 +26,8 @@ from .trace import Loss, Network, Trace
 
 SHARE, MOST = 0.02, 0.06  # of the time that looks may take, beside those of the first rounds; the few that must be
 DENSE = 5  # rounds that are all looked at
-RARER, MUST = 20, 1.5  # then one round in every so many of those that have passed; one before they grow by that
+RARER, MUST, SURE = 20, 1.5, 2  # then one round in every so many of those that have passed; one before they grow by
+# MUST, and by SURE whatever it costs: what has not been looked at since half of its life cannot be judged
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PLANTED = os.path.join(OURS, "doctor", "faults")  # loops that are watched like any other
 THEIRS = os.path.dirname(os.path.abspath(torch.__file__))
@@ -71,7 +72,7 @@ class Watch:
         self.uncleared: set[str] = set()  # networks stepped since their gradient was last cleared
         self.stepped: set[int] = set()  # optimisers, in this look
         self.before: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
-        self.rounds, self.next, self.must, self.looking, self.began = 0, 0, 0.0, True, 0.0
+        self.rounds, self.next, self.looked, self.looking, self.began = 0, 0, 0, True, 0.0
         self.own, self.first = 0.0, 0.0  # seconds spent on watching; on the first rounds
         self.counts: dict[int, int] = {}
         self.undo: list[Callable[[], None]] = []
@@ -269,7 +270,7 @@ class Watch:
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if optimizer not in self.optimizers:  # the first rounds are those in which all take part
             self.optimizers.append(optimizer)
-            self.rounds, self.next, self.must = 0, 0, 0.0
+            self.rounds, self.next, self.looked = 0, 0, 0
         if not self.looking:
             return
         with self._timed():
@@ -315,8 +316,10 @@ class Watch:
     # --- looks
 
     def _allowed(self) -> bool:
-        share = MOST if self.rounds >= self.must else SHARE
-        return self.rounds < DENSE or self.own - self.first < share * (time.perf_counter() - self.began)
+        if self.rounds < DENSE or self.rounds >= SURE * self.looked:
+            return True
+        share = MOST if self.rounds >= MUST * self.looked else SHARE
+        return self.own - self.first < share * (time.perf_counter() - self.began)
 
     def _open(self) -> None:
         self.looking = True
@@ -334,7 +337,7 @@ class Watch:
         self.rounds += 1
         if self.rounds == DENSE:
             self.first = self.own
-        self.must = MUST * self.rounds
+        self.looked = self.rounds
         self.next = self.rounds + max(1, self.rounds // RARER) if self.rounds >= DENSE else self.rounds
         self.looking = self.next <= self.rounds and self._allowed()
         if self.looking:

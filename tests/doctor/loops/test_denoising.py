@@ -56,7 +56,7 @@ CASES = [
     Case("denoiser", LINE, denoiser, "loss: denoised", left(0.17), left(0.13)),
     Case("denoiser", LINE, denoiser, "loss: denoised", left(0.3), left(0.3, late=False)),  # what was early is past
     Case("denoiser", LINE, denoiser, "loss: denoised", left(0.3), left(0.3, share=0.02)),  # two rows show nothing
-    Case("denoiser", LINE, denoiser, "loss: denoised", first(250, left(0.5)), first(249, left(0.5))),
+    Case("denoiser", LINE, denoiser, "loss: denoised", first(100, left(0.5)), first(99, left(0.5))),
     Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", noised(end=0.07), noised(end=0.03)),
     Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", wanted(exactly(mean=0.099)), wanted(exactly(mean=0.101))),
     Case("denoiser", CUT_SHORT, denoiser, "loss: denoised", wanted(exactly(mean=-0.09)), wanted(exactly(mean=-0.11))),

@@ -10,7 +10,8 @@ from ..trace import Loss, Trace, late
 
 WIDEST = 2.0  # cosines differ by that at most
 SOON = 100  # steps
-NEARLY = 0.7  # of the bound of 1, somewhere in the loop; logits in its later half
+NEARLY = 0.7  # of the bound of 1, by scores somewhere in the loop
+PRESSED = 0.85  # of the bound, by logits in its later half
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
@@ -28,9 +29,9 @@ def _logits(loss: Loss, say: Say) -> Iterator[Finding]:
     classes = loss.facts.get("classes", 0)
     if entropy is None or loss.facts.get("twice") or len(reach) < 5 or max(reach) > WIDEST:
         return
-    if max(reach[len(reach) // 2 :]) <= NEARLY:  # weak logits are just weak
-        return
     bound = 1.0 if max(reach) <= 1.0 else WIDEST
+    if max(reach[len(reach) // 2 :]) <= PRESSED * bound:  # weak logits are just weak
+        return
     least = math.log(1 + (classes - 1) * math.exp(-bound))
     if entropy < least + 0.6 * (math.log(classes) - least) or (skill(loss) or 0) < 0.5:
         yield say.fault(

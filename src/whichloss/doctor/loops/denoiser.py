@@ -30,7 +30,7 @@ def _levels(
     loss: Loss, say: Say, x: np.ndarray, t: np.ndarray, wanted: np.ndarray, error: np.ndarray
 ) -> Iterator[Finding]:
     """Fifths of the noise levels where a straight line through the input does better than the network."""
-    if len(x) < 250 or x.shape != wanted.shape:
+    if len(x) < 100 or x.shape != wanted.shape:
         return
     for fifth in np.array_split(np.argsort(t, kind="stable"), 5):
         a, b = x[fifth] - x[fifth].mean(0), wanted[fifth] - wanted[fifth].mean(0)
