@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -104,6 +105,47 @@ def test_costly_looks_are_spread_over_the_loop(step, steps, most, least, monkeyp
     assert least <= len(looks) <= most  # the first five, one each time the rounds grow by half, one begun
     for start in range(0, steps, steps // 3):
         assert any(start < look <= start + steps // 3 for look in looks[5:])
+
+
+def test_looks_that_cost_more_than_the_whole_loop_come_before_it_has_doubled(monkeypatch):
+    """What nobody has looked at since half of its life cannot be judged."""
+    now = [0.0]
+    monkeypatch.setattr(watch.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(watch.seen, "look", lambda watched: now.__setitem__(0, now[0] + 60.0))
+
+    def loss(net):
+        now[0] += 1e-3
+        return net(X).square().mean()
+
+    for steps in (40, 100, 399):
+        looks = trace(loss, steps=steps).looks
+        assert looks[:5] == [1, 2, 3, 4, 5] and 2 * looks[-1] >= steps - 2 and len(looks) < 13
+
+
+def test_what_networks_made_is_kept_of_the_later_half_and_data_of_all():
+    watched = SimpleNamespace(last={}, counts={}, trace=SimpleNamespace(steps=0))
+    for step in (1, 40, 50, 90):
+        watched.counts[0] = watched.trace.steps = step
+        seen._keep(watched, "rows", np.full((2, 1), step))
+    watched.trace.steps = 100
+    assert seen._kept(watched, "rows")[0].ravel().tolist() == [1, 1, 40, 40, 50, 50, 90, 90]
+    assert seen._kept(watched, "rows", later=True)[0].ravel().tolist() == [50, 50, 90, 90]
+    watched.trace.steps = 1000  # none of the later half: the last
+    assert seen._kept(watched, "rows", later=True)[0].ravel().tolist() == [90, 90]
+    assert seen._kept(watched, "other", later=True) == ()
+
+
+def test_a_trace_may_be_read_on_the_way():
+    net = network()
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    watched, told = Watch({"net": net}, [optimizer]).start(), []
+    watched.on_look = lambda step: told.append((step, watched.so_far().steps, watched.trace.networks["net"].still))
+    for _ in range(7):
+        net(X).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert told[:3] == [(1, 1, ()), (2, 2, ()), (3, 3, ())]
+    assert watched.stop().steps == 7 and [step for step, *_ in told] == watched.trace.looks
 
 
 def test_a_gradient_that_is_cleared_before_the_step_never_came():

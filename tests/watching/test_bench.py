@@ -1,5 +1,6 @@
 """The benchmark of planted faults: enough of them, each named by a rule that there is; runs are kept and counted."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -41,6 +42,9 @@ def test_a_planted_fault_is_named_among_the_first_three(family, fault):
     family = FAMILIES[family]
     run = plant(family, fault, family.data[0], 32, 1)
     assert run.place is not None and run.place < 3, run
+    steps = [step for step, _ in run.asked]
+    assert steps == sorted(steps) and all(b >= 1.5 * a for a, b in itertools.pairwise(steps)) and len(steps) >= 3
+    assert alarm(run, []) <= run.steps
 
 
 @pytest.mark.parametrize("family", ["classify", "nce", "denoise", "contrast"])

@@ -125,6 +125,19 @@ def test_a_finding_starts_at_its_threshold(case):
     case.check()
 
 
+def test_a_judge_that_guesses_at_the_end_gives_no_bounded_logits():
+    weak = {
+        "fact logits": 1.0,
+        "share of ones": 0.5,
+        "mean score": 0.0,
+        "least score": -1.0,
+        "most score": 1.0,
+        "binary accuracy": 0.5,
+    }
+    for loss in ("judge's loss", "maker's loss"):
+        assert found("bounded", having(gan(), {f"{loss}: {name}": value for name, value in weak.items()})) == {}
+
+
 def test_targets_and_games_keep_outputs_apart():
     alike = {"net: spread of outputs": ALIKE}
     assert found("same_output", having(embedder(), alike)) == {"embedding collapse": "fault"}

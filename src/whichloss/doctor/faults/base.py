@@ -44,6 +44,13 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def graded(fault: str, name: str, usual: float) -> float:
+    """How much of it is planted: "label noise" means the usual share, "label noise 0.1" a tenth; 0 for other faults."""
+    if fault == name:
+        return usual
+    return float(fault.removeprefix(name)) if fault.startswith(name + " ") else 0.0
+
+
 def mlp(*widths: int, act: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
     """Linear layers with an activation between them."""
     layers: list[nn.Module] = []

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..watch import Watch
-from .base import Family, Fault, batches, labelled, mlp, seeded
+from .base import Family, Fault, batches, graded, labelled, mlp, seeded
 
 STEPS, BATCH = 400, 64
 
@@ -25,8 +25,8 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # no
         x = torch.cat([x, y[:, None].float()], 1)
     if fault == "random labels":
         y = y[torch.randperm(len(y))]
-    if fault == "label noise":
-        wrong = torch.rand(len(y)) < 0.4
+    if noise := graded(fault, "label noise", 0.4):
+        wrong = torch.rand(len(y)) < noise
         y = torch.where(wrong, torch.randint(0, classes, y.shape), y)
     if fault == "rare classes":
         y, classes = (y == 0).long(), 2

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..watch import Watch
-from .base import Family, Fault, batches, labelled, mlp, seeded
+from .base import Family, Fault, batches, graded, labelled, mlp, seeded
 
 STEPS, BATCH, SIZE = 300, 64, 16
 
@@ -20,8 +20,9 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # no
     if fault == "equal rows":
         x = x[: len(x) // 12].repeat(12, 1)
     one, other = x[:, ::2], x[:, 1::2]
-    if fault == "pairs shuffled":
-        other = other[torch.randperm(len(other))]
+    if shuffled := graded(fault, "pairs shuffled", 1.0):
+        some = torch.randperm(len(other))[: round(shuffled * len(other))]
+        other = other.index_copy(0, some, other[some.roll(1)])
     first, second = mlp(one.shape[1], width, width, SIZE), mlp(other.shape[1], width, width, SIZE)
     if fault == "narrow head":
         first, second = (mlp(z.shape[1], width, 2, SIZE, act=nn.Identity) for z in (one, other))
