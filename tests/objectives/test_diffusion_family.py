@@ -287,8 +287,8 @@ def test_a_network_that_fails_where_there_is_much_noise_is_told_there(name, monk
 
 def test_levels_are_thirds_by_noise_whatever_the_rows_order():
     noise = torch.tensor([0.9, 0.1, 0.5, 0.2, 0.8, 0.6])
-    skills = skill_by_level(noise[:, None], torch.tensor([3.0, 1, 2, 0, 1, 1]), torch.tensor([2.0, 1, 2, 1, 2, 2]))
-    assert skills == pytest.approx((0.5, 0.25, 0.0))  # (1 + 0) / 2, (2 + 1) / 4, (3 + 1) / 4
+    skills = skill_by_level(noise[:, None], torch.tensor([3.0, 1, 2, 0, 1, 1]), torch.tensor([2.0, 1, 2, 3, 1, 2]))
+    assert skills == pytest.approx((0.75, 0.25, -1 / 3))  # (1 + 0) / 4, (2 + 1) / 4, (3 + 1) / 3: sums, not shares
 
 
 def test_least_loss_lies_just_above_the_true_one():

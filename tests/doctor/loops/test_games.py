@@ -100,7 +100,7 @@ CASES = [
     Case("rotation", "rotation", gan, "game: told apart", turning(0.95, 0.05), turning(0.95, 0.06), level="told"),
     Case("rotation", "rotation", gan, "game: told apart", turning(0.95, 0.05), turning(0.94, 0.05), level="told"),
     Case("rotation", "rotation", gan, "game: told apart", [*flat(0.5, 6), 1, 0, 1, 0, *flat(0.5, 10)],
-         [1, 0, 1, 0, 1, 0, 1, 0, *flat(0.5, 12)], level="told"),  # at first all is new
+         [*flat(0.5, 5), 1, 1, 0, 0, *flat(0.5, 11)], level="told"),  # in the first third all is new
     Case("rotation", "rotation", gan, "game: told apart", [*flat(0.5, 16), 1, 0, 1, 0], [*flat(0.5, 16), 1, 0, 1, 0.5],
          level="told"),
     Case("margin", "margin always off", ebgan, "game: rows pulled", 0.0199, 0.02, level="told"),

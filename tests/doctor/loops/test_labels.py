@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from .case import Case, findings, found
-from .traces import classifier, denoiser, flat, grouped, having, noise_contrast, normal
+from .traces import classifier, denoiser, flat, gan, grouped, having, noise_contrast, normal
 
 NAN = flat(float("nan"))
 WRONG = [10.1 * math.log(4), *flat(1)]
@@ -93,7 +93,8 @@ CASES = [
     Case("labels", "wrong labels", classifier, "loss: labels", wrong(91), wrong(90), MANY),  # more than 15 % of 600
     Case("labels", "wrong labels", classifier, "loss: labels", wrong(5, 20, mixed=15), wrong(4, 20, mixed=16)),
     Case("labels", "wrong labels", classifier, "loss: cross-entropy", flat(1), NAN, MANY | {"loss: labels": wrong(99)}),
-    Case("stagnation", "stagnation", classifier, "loss: values", STOOD, [*STOOD[:15], *flat(0.95, 5)], POORLY),
+    Case("stagnation", "stagnation", classifier, "loss: values",
+         [*STOOD[:15], *flat(0.951, 5)], [*STOOD[:15], *flat(0.949, 5)], POORLY),
     Case("stagnation", "stagnation", classifier, "loss: values", STOOD, [*flat(1.06, 5), *flat(1)], POORLY),
     Case("stagnation", "stagnation", classifier, "loss: accuracy", 0.649, 0.651, {"loss: values": STOOD}, window=0.25),
     Case("stagnation", "stagnation", denoiser, "loss: explained", 0.099, 0.1, {"loss: values": STOOD}, window=0.25),
@@ -106,6 +107,11 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_finding_starts_at_its_threshold(case):
     case.check()
+
+
+def test_the_losses_of_players_need_not_fall():
+    stood = {"judge's loss: values": STOOD, "judge's loss: binary accuracy": 0.5, "maker's loss: values": STOOD}
+    assert found("stagnation", having(gan(), stood)) == {}
 
 
 def test_columns_of_any_unit_are_compared():
