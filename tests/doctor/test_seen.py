@@ -1,5 +1,7 @@
 """What is seen of tiny loops that are really run."""
 
+import gc
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -146,6 +148,20 @@ def test_a_trace_may_be_read_on_the_way():
         optimizer.zero_grad()
     assert told[:3] == [(1, 1, ()), (2, 2, ()), (3, 3, ())]
     assert watched.stop().steps == 7 and [step for step, *_ in told] == watched.trace.looks
+
+
+def test_what_a_look_saw_is_freed():
+    """A hook that holds its own tensor is a cycle that Python cannot see: a long loop would fill the memory."""
+    seen_by_looks = []
+
+    def loss(net):
+        out = net(X)
+        seen_by_looks.append(weakref.ref(out))
+        return F.binary_cross_entropy_with_logits(out.squeeze(1), Y)
+
+    trace(loss, steps=12)
+    gc.collect()
+    assert not [out for out in seen_by_looks if out() is not None]
 
 
 def test_a_gradient_that_is_cleared_before_the_step_never_came():

@@ -10,6 +10,7 @@ import math
 import os
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -175,9 +176,12 @@ class Watch:
             return "leaf"
         return "mixed" if x.grad_fn is not None else "data"
 
-    def _pulled(self, call: Call) -> Callable[[Tensor], None]:
+    def _pulled(self, told: Call) -> Callable[[Tensor], None]:
+        at = weakref.ref(told)  # the call holds the output, whose graph holds the hook: nobody would free them
+
         def hook(slope: Tensor) -> None:
-            if self.looking and self.site:
+            call = at()
+            if self.looking and self.site and call is not None:
                 with self._timed(), torch.no_grad():
                     x = call.inputs[0]
                     rebuilt = x.shape == call.output.shape and x.numel() > len(x)  # an autoencoder's energy
