@@ -449,8 +449,10 @@ def doctor(
 ) -> None:
     """Say why a training does not work: of a comparison's runs, or of your own script, which is run and watched.
 
-    Arguments after the script's name are the script's. Exit code 4 where a fault is found.
+    Arguments after the script's name are the script's. Exit code 4 where a fault is found, 1 where the script crashed
+    without one.
     """
+    crashed = False
     if target.is_dir():
         from .comparison import open_run
         from .report.text import findings
@@ -471,8 +473,10 @@ def doctor(
     else:
         from .watching import run
 
-        found = run(target, context.args, page, seconds).findings
-    raise typer.Exit(FAULTS if any(f.level == "fault" for f in found) else DECIDED)
+        watched = run(target, context.args, page, seconds)
+        found, crashed = watched.findings, watched.trace.crashed
+    fault = any(f.level == "fault" for f in found)
+    raise typer.Exit(FAULTS if fault else INTERNAL if crashed else DECIDED)
 
 
 bench = typer.Typer(no_args_is_help=True, help="Benchmarks that anyone can run again.")

@@ -4,10 +4,11 @@ import numpy as np
 import torch
 
 from .. import metrics
-from .trace import Game, Loss, Trace, late
+from .trace import Curve, Game, Loss, Trace, late
 
 LEARNT = 0.5  # of the way from guessing to certainty
 FALLEN = 0.9  # of its first value: a loss above that has hardly moved
+INFORMED = 0.95  # of the entropy of a batch's labels
 ROWS = 500
 
 
@@ -22,18 +23,24 @@ def poor(trace: Trace, name: str) -> bool:
 
 def skill(loss: Loss) -> float | None:
     """Of a cross-entropy: 0 where the most frequent class is guessed, 1 where all are told right; the last looks.
+    Accuracy or, where that is more, accuracy balanced over the classes: what weights on the classes ask for.
 
     Guessing is scored on the same batches, so that which rows they hold makes no difference."""
     right, largest = loss.curves.get("accuracy", []), loss.curves.get("largest class", [])
-    if not right:
-        return None
     if loss.facts.get("pairs"):
         largest = [1 / loss.facts["rows"]] * len(right)
-    both = [(a, b) for a, b in zip(right, largest, strict=False) if np.isfinite(a) and np.isfinite(b)]
+    fair = [1 / max(1.0, k) for k in loss.curves.get("classes in a batch", [])]
+    known = [_beyond(right, largest), _beyond(loss.curves.get("balanced accuracy", []), fair)]
+    return max((one for one in known if one is not None), default=None)
+
+
+def _beyond(right: Curve, guess: Curve) -> float | None:
+    """Of what guessing leaves, the share that is told right at the last looks."""
+    both = [(a, b) for a, b in zip(right, guess, strict=False) if np.isfinite(a) and np.isfinite(b)]
     if not both:
         return None
-    told, guess = np.mean(both[-max(1, round(0.25 * len(right))) :], axis=0)
-    return float((told - guess) / (1 - guess)) if guess < 1 else 0.0
+    told, guessed = np.mean(both[-max(1, round(0.25 * len(right))) :], axis=0)
+    return float((told - guessed) / (1 - guessed)) if guessed < 1 else 0.0
 
 
 def unlearnt(loss: Loss) -> bool:
@@ -52,9 +59,21 @@ def unlearnt(loss: Loss) -> bool:
     return first is None or last is None or last > first - (1 - FALLEN) * abs(first)
 
 
-def measured(loss: Loss) -> bool:
-    """Does anything but the loss itself show what it has taught?"""
-    return skill(loss) is not None or any(loss.late(name) is not None for name in ("explained", "binary accuracy"))
+def informed(loss: Loss) -> bool:
+    """Does a cross-entropy say more of the labels than their frequencies do, be it short of telling the class?"""
+    entropy, labels = loss.late("cross-entropy", 0.25), loss.late("entropy of labels", 1.0)
+    return entropy is not None and labels is not None and entropy < INFORMED * labels
+
+
+def nothing(loss: Loss) -> bool:
+    """Is it known that this loss has taught next to nothing?"""
+    told, explained, right = skill(loss), loss.late("explained", 0.25), loss.late("binary accuracy", 0.25)
+    ones = loss.late("share of ones", 1.0) or 0.5
+    if told is not None:
+        return told < 0.1 and not informed(loss)
+    if explained is not None:
+        return explained < 0.03
+    return right is not None and right < max(ones, 1 - ones) + 0.02
 
 
 def spread(game: Game) -> float | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from .graph import Guessed, Reading, Scored, Told
 from .trace import Game, Loss
@@ -28,7 +27,7 @@ def loss(watch: "Watch", found: Loss, reading: Reading, value: Tensor) -> None:
     found.facts["nodes"] = float(reading.nodes)
     found.facts["norms off"] = max(found.facts.get("norms off", 0.0), _norms_off(watch, reading))
     for told in reading.told:
-        _told(watch, found, told)
+        _told(watch, found, told, alone=len(reading.told) == 1)
     for guessed in reading.guessed:
         _guessed(watch, found, guessed)
     if reading.products:
@@ -46,7 +45,7 @@ def _norms_off(watch: "Watch", reading: Reading) -> float:
     return float(bool(taken) and not flat and not any(axes in whole for axes in taken))
 
 
-def _told(watch: "Watch", found: Loss, told: Told) -> None:
+def _told(watch: "Watch", found: Loss, told: Told, alone: bool) -> None:
     """A cross-entropy: of classes, or of pairs among the rows of a batch."""
     log_p, labels = told.log_p.float(), told.labels
     if log_p.ndim != 2 or not len(log_p) or told.axis not in (-1, -2):
@@ -67,16 +66,23 @@ def _told(watch: "Watch", found: Loss, told: Told) -> None:
     }
     found.note("range of logits", float((high - low).max()))
     found.note("largest share", float(high.exp().mean()))
-    found.note("accuracy", float((log_p.argmax(1) == labels).float().mean()))
+    right = (log_p.argmax(1) == labels).float()
+    found.note("accuracy", float(right.mean()))
     found.note("cross-entropy", float(-log_p[choices, labels].mean()))
     shares = torch.where(known, log_p, -torch.inf).exp().mean(0)
     found.note("classes predicted", float(torch.exp(-(shares * shares.clamp(min=1e-12).log()).sum())))
     weights = torch.bincount(labels.flatten(), minlength=width).double() / max(1, labels.numel())
     found.note("largest class", float(weights.max()))
+    if labels.ndim == 1 and not square:
+        there = weights > 0
+        hits = torch.bincount(labels, weights=right.double(), minlength=width) / max(1, rows)
+        found.note("balanced accuracy", float((hits[there] / weights[there]).mean()))
+        found.note("classes in a batch", float(there.sum()))
+        found.note("entropy of labels", float(-(weights[there] * weights[there].log()).sum()))
     told.node.register_prehook(lambda slopes: found.facts.update(weight=float(slopes[0].sum())))
     if square:
         _embeddings(watch, found, rows)
-    elif (call := _call_of(watch, rows)) is not None:
+    elif alone and (call := _call_of(watch, rows)) is not None:  # of mixed rows each has two labels
         _keep(watch, ("labelled", found.site), _rows(call.inputs[0]), labels[:ROWS].cpu().numpy())
 
 
@@ -119,16 +125,18 @@ def _guessed(watch: "Watch", found: Loss, guessed: Guessed) -> None:
     call = calls[-1]
     wanted = guessed.wanted if guessed.wanted is not None else call.output.detach() - error
     wanted = wanted.float()
-    spread = float(wanted.flatten(1).var(0).mean()) if len(wanted) > 1 else 0.0
+    wanted, error = (part.reshape(len(part), -1) for part in (wanted, error))
+    spread = float(wanted.var(0).mean()) if len(wanted) > 1 else 0.0
     if spread < 1e-12:
         return
-    found.note("explained", 1 - float(error.square().mean()) / spread)
     x = call.inputs[0]
-    found.facts["rebuilds"] = float(x.shape == wanted.shape and bool(torch.allclose(x.float(), wanted, atol=1e-6)))
+    levels = next((t.flatten().float() for t in call.inputs[1:] if t.numel() == len(x)), None)
+    found.note("explained", _explained(wanted, error, levels))
+    alike = x.numel() == wanted.numel() and bool(torch.allclose(x.float().reshape(wanted.shape), wanted, atol=1e-6))
+    found.facts["rebuilds"] = float(alike)
     cut = found.facts["rebuilds"] and call.attached and guessed.constant
     found.facts["target cut"] = max(found.facts.get("target cut", 0.0), float(bool(cut)))
     found.facts["given away"] = max(found.facts.get("given away", 0.0), _contains(x, wanted, found.facts["rebuilds"]))
-    levels = next((t.flatten().float() for t in call.inputs[1:] if t.numel() == len(x)), None)
     if levels is not None:
         kept = _rows(x), levels[:ROWS].cpu().numpy(), _rows(wanted), _rows(error)
         _keep(watch, ("denoised", found.site), *kept)
@@ -136,9 +144,18 @@ def _guessed(watch: "Watch", found: Loss, guessed: Guessed) -> None:
     found.note("input sd", float(x.detach().float().std()))
 
 
+def _explained(wanted: Tensor, error: Tensor, levels: Tensor | None) -> float:
+    """The share of what is wanted that is predicted. Every eighth of the levels counts alike: where what is wanted
+    grows as the noise falls, as scores do, the others would not count at all."""
+    parts: Any = [slice(None)] if levels is None or len(levels) < 64 else levels.argsort().tensor_split(8)
+    wide = [(wanted[part] - wanted.mean(0)).square().mean().clamp(min=1e-12) for part in parts]
+    shares = [1 - float(error[part].square().mean() / by) for part, by in zip(parts, wide, strict=True)]
+    return float(np.mean(np.clip(shares, -1, 1)))
+
+
 def _contains(x: Tensor, wanted: Tensor, rebuilds: float) -> float:
     """1 where the input holds what is to be predicted, beside other things."""
-    a, b = x.flatten(1).float(), wanted.flatten(1)
+    a, b = x.reshape(len(x), -1).float(), wanted.reshape(len(wanted), -1)
     if rebuilds or len(a) < 8 or a.shape[1] <= b.shape[1]:
         return 0.0
     at = [(a - b[:, k : k + 1]).abs().amax(0).amin() for k in range(min(3, b.shape[1]))]
@@ -193,9 +210,10 @@ def _distances(watch: "Watch", pairs: int) -> np.ndarray | None:
 def look(watch: "Watch") -> None:
     """What the calls of a look show together."""
     for call in watch.calls:
-        if call.source == "data" and call.inputs[0].is_floating_point() and call.inputs[0].ndim > 1:
-            watch.trace.networks[call.network].note("input sd", float(call.inputs[0].float().std()))
-            watch.trace.networks[call.network].note("input mean", float(call.inputs[0].float().mean()))
+        x = call.inputs[0]
+        if call.source == "data" and x.is_floating_point() and x.ndim > 1 and x.numel() > 1:
+            watch.trace.networks[call.network].note("input sd", float(x.float().std()))
+            watch.trace.networks[call.network].note("input mean", float(x.float().mean()))
         out = call.output.detach().float().flatten(1) if call.output.ndim > 1 else None
         if out is not None and out.shape[1] > 1 and len(out) >= 16:
             size = float(out.square().sum(1).mean().sqrt())
@@ -370,6 +388,8 @@ def _apart(x: Tensor, y: Tensor) -> float:
 def finish(watch: "Watch") -> None:
     """What the kept rows show at the end. What a network made is of the later half; data is data at any time."""
     trace = watch.trace
+    for players in [one for one in trace.games if one[::-1] in trace.games]:
+        del trace.games[players]  # each feeds the other: a cycle, and no game
     for (maker, judge), game in trace.games.items():
         (game.real,) = _kept(watch, ("real", maker, judge)) or (NONE,)
         (game.made,) = _kept(watch, ("made", maker, judge), later=True) or (NONE,)
@@ -380,6 +400,7 @@ def finish(watch: "Watch") -> None:
     for site, found in trace.losses.items():
         if labelled := _kept(watch, ("labelled", site)):
             found.rows, found.labels = labelled
+            found.facts["labelled looks"] = float(len(watch.last["labelled", site]))
         found.judged = _kept(watch, ("judged", site), later=True)
         if denoised := _kept(watch, ("denoised", site)):
             new = _kept(watch, ("denoised", site), later=True)
@@ -412,12 +433,8 @@ def _rows(x: Tensor) -> np.ndarray:
 
 @contextmanager
 def untouched(module: nn.Module) -> Iterator[None]:
-    """Draws and running statistics are afterwards as they were."""
-    kept = [
-        (part, {k: v.clone() for k, v in part._buffers.items() if v is not None})
-        for part in module.modules()
-        if isinstance(part, _BatchNorm)
-    ]
+    """Draws and buffers (running statistics, the vectors of spectral norms) are afterwards as they were."""
+    kept = [(part, {k: v.clone() for k, v in part._buffers.items() if v is not None}) for part in module.modules()]
     with torch.random.fork_rng(devices=[]):
         try:
             yield

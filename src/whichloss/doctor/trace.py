@@ -90,8 +90,14 @@ class Trace:
     bad: str = ""  # where something stopped being a finite number, and by which operation
     bad_at: int = 0  # the step
     ended: str = "finished"
+    trouble: str = ""  # the first error of ours while watching
     share: float = 0.0  # of the time, spent on watching
     facts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def crashed(self) -> bool:
+        """Did an error end it?"""
+        return self.ended.startswith("ended")
 
 
 def late(curve: Curve, share: float = 0.5) -> float | None:

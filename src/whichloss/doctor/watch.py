@@ -12,7 +12,7 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,20 @@ class Slope:
     kept: bool  # create_graph: the slope is part of a loss
 
 
+class Hook:
+    """A hook of this module alone: a copy of the module, or one that was saved, has one that does nothing."""
+
+    def __init__(self, does: Callable[..., None]) -> None:
+        self.does = does
+
+    def __call__(self, *given: Any) -> None:
+        """What the hook does."""
+        self.does(*given)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (nullcontext(), "__exit__")  # takes anything, gives None, and needs no whichloss to be read
+
+
 class Watch:
     """`with Watch(generator=G, critic=D): ...`: a `Trace` of the loop inside. See `whichloss.watch`."""
 
@@ -74,6 +88,7 @@ class Watch:
         self.stepped: set[int] = set()  # optimisers, in this look
         self.before: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         self.rounds, self.next, self.looked, self.looking, self.began = 0, 0, 0, True, 0.0
+        self.busy = False  # with work of our own, in which networks and autograd may be asked
         self.own, self.first = 0.0, 0.0  # seconds spent on watching; on the first rounds
         self.counts: dict[int, int] = {}
         self.undo: list[Callable[[], None]] = []
@@ -111,7 +126,7 @@ class Watch:
         found.facts["ends in tanh"] = float(isinstance([module, *module.modules()][-1], nn.Tanh))
         self.trace.networks[name] = found
         self.last[f"start {name}"] = [_marks(own)]
-        self.undo.append(module.register_forward_hook(self._called(name), with_kwargs=True).remove)
+        self.undo.append(module.register_forward_hook(Hook(self._called(name)), with_kwargs=True).remove)
 
     def stop(self, error: BaseException | None = None) -> Trace:
         """Take the hooks away; the trace."""
@@ -128,8 +143,9 @@ class Watch:
     def so_far(self) -> Trace:
         """The trace as if the loop had ended here."""
         self.trace.steps = max(self.counts.values(), default=0)
-        self._parameters()
-        seen.finish(self)
+        with self._timed():
+            self._parameters()
+            seen.finish(self)
         return self.trace
 
     def _patch(self, module: Any, name: str, make: Callable[..., Any]) -> None:
@@ -143,17 +159,20 @@ class Watch:
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
-        began = time.perf_counter()
+        began, before, self.busy = time.perf_counter(), self.busy, True
         try:
             yield
+        except Exception as error:  # a mistake of ours must not end a loop of theirs
+            self.trace.trouble = self.trace.trouble or f"{type(error).__name__}: {error}"
         finally:
-            self.own += time.perf_counter() - began
+            self.busy = before
+            self.own += 0.0 if before else time.perf_counter() - began
 
     # --- what the hooks see
 
     def _called(self, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
-            if not self.looking or not isinstance(out, Tensor):
+            if self.busy or not self.looking or not isinstance(out, Tensor):
                 return
             with self._timed():
                 inputs = tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
@@ -181,7 +200,7 @@ class Watch:
 
         def hook(slope: Tensor) -> None:
             call = at()
-            if self.looking and self.site and call is not None:
+            if self.looking and self.site and call is not None and not self.busy:
                 with self._timed(), torch.no_grad():
                     x = call.inputs[0]
                     rebuilt = x.shape == call.output.shape and x.numel() > len(x)  # an autoencoder's energy
@@ -197,11 +216,13 @@ class Watch:
 
     def _backward(self, old: Callable[..., Any], tensors: Any, *args: Any, **kwargs: Any) -> Any:
         loss = tensors if isinstance(tensors, Tensor) else tensors[0]
-        if not self.looking and (self.trace.bad or not _wrong(loss)):
+        if self.busy or (not self.looking and (self.trace.bad or not _wrong(loss))):
             return old(tensors, *args, **kwargs)
+        chained: list[Tensor] = []
         with self._timed():
             self.site = self._read(loss)
-            chained = [x for x in self._leaves if x.grad is None or not x.grad.any()] if self.looking else []
+            inputs = (x for x in self._leaves if self.looking and not isinstance(x, nn.Parameter))
+            chained += (x for x in inputs if x.grad is None or not x.grad.any())
         try:
             return old(tensors, *args, **kwargs)
         finally:
@@ -209,9 +230,9 @@ class Watch:
                 for x in chained:
                     if x.grad is not None:
                         self.slopes.append(Slope(x.detach().clone(), x.grad.detach().clone(), False))
-                if self.looking:
+                if self.looking and self.site:
                     self._gradients()
-                self.site = ""
+            self.site = ""
 
     _leaves: tuple[Tensor, ...] = ()
 
@@ -263,7 +284,7 @@ class Watch:
 
     def _grad(self, old: Callable[..., Any], outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         found = old(outputs, inputs, *args, **kwargs)
-        if self.looking:
+        if self.looking and not self.busy:
             with self._timed():
                 x = inputs if isinstance(inputs, Tensor) else inputs[0]
                 if not isinstance(x, nn.Parameter) and isinstance(found[0], Tensor):

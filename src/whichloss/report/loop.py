@@ -37,7 +37,7 @@ def headline(trace: Trace, findings: Sequence[Finding]) -> str:
     if not trace.steps and not faults:
         return f"{trace.name} took no step, so there is nothing to judge"
     if not faults:
-        return f"No fault was found in {trace.name}"
+        return f"No fault was found in {trace.name}" + " before it crashed" * trace.crashed
     return f"{faults} fault{'s' * (faults > 1)} found in {trace.name}"
 
 

@@ -17,7 +17,7 @@ from whichloss.doctor.trace import Trace
 
 from . import test_contrast, test_denoising, test_energies, test_games, test_labels, test_parameters
 from .case import findings, found
-from .traces import KINDS, classifier, ebgan, flat, having, normal, poorly
+from .traces import KINDS, classifier, ebgan, embedder, flat, having, normal, poorly
 
 FAMILIES = (test_labels, test_games, test_energies, test_denoising, test_contrast, test_parameters)
 CASES = [case for family in FAMILIES for case in family.CASES]
@@ -101,9 +101,9 @@ def test_a_poor_outcome_after_few_steps_is_no_fault(steps, level):
 
 
 def test_stagnation_is_told_where_nothing_else_is():
-    stood = {"loss: values": flat(1.0), "loss: accuracy": 0.5}
-    assert names(having(classifier(), stood)) == ["stagnation"]
-    assert names(having(classifier(), stood | {"net: update": 1.0})) == ["learning rate too high"]
+    stood = {"loss: values": flat(1.0), "loss: explained": 0.02}
+    assert names(having(embedder(), stood)) == ["stagnation"]
+    assert names(having(embedder(), stood | {"net: update": 1.0})) == ["learning rate too high"]
 
 
 def test_rules_of_outcomes_are_rules():
@@ -180,7 +180,7 @@ def damage(trace, where, curve, rows):
         if at[name] is None:
             del at[name]
     elif isinstance(at[name], tuple):
-        at[name] = tuple(ROWS[rows](part) for part in at[name])
+        at[name] = tuple(ROWS[rows](part).astype(part.dtype) for part in at[name])
     elif rows != "wide":  # the sides of a game have the same columns
         at[name] = ROWS[rows](at[name])
 

@@ -79,7 +79,7 @@ def classifier():
         "range of logits": flat(8.0), "largest share": ramp(0.3, 0.9), "accuracy": ramp(0.3, 0.95),
         "cross-entropy": ramp(1.4, 0.3), "classes predicted": flat(3.9), "largest class": flat(0.3),
     }  # fmt: skip
-    facts = {"classes": 4, "rows": 64, "twice": 0.0, "axis": -1, "pairs": 0.0, "weight": 1.0}
+    facts = {"classes": 4, "rows": 64, "twice": 0.0, "axis": -1, "pairs": 0.0, "weight": 1.0, "labelled looks": 12.0}
     rows, labels = grouped([[k % 4] * 6 for k in range(20)])
     return _trace({"loss": _loss("net", curves=curves, facts=facts, rows=rows, labels=labels)}, "net")
 

@@ -54,6 +54,13 @@ def examine(trace: Trace) -> tuple[Finding, ...]:
     symptoms = [f for f in found if not f.rule.startswith("contract")]
     if any(f.level == "fault" and f.rule != REST for f in found):
         symptoms = [f for f in symptoms if f.rule != REST]
+    if trace.trouble:
+        symptoms.append(
+            say.note(
+                "watching failed", f"Part of this loop could not be watched ({trace.trouble}).",
+                "A mistake in whichloss, not in the loop.", "Please report it, with the loop if you can.",
+            )
+        )  # fmt: skip
     once = {(f.rule, f.says): f for f in (*contracts, *symptoms)}
     return tuple(sorted(once.values(), key=lambda f: f.level == "note"))
 

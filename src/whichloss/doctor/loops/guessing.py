@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ...task import Finding
-from ..outcome import skill
+from ..outcome import informed, skill
 from ..say import Say
 from ..trace import Trace
 
@@ -14,7 +14,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if loss.facts.get("pairs") or told is None or entropy is None or largest is None or not loss.moves:
             continue
         classes = loss.facts["classes"]
-        if told < 0.1:
+        if told < 0.1 and not informed(loss):
             yield say.fault(
                 "no better than guessing",
                 f"At {loss.site} {loss.late('accuracy', 0.25):.1%} of {classes:.0f} classes are told right at the "

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ...task import Finding
-from ..outcome import skill
+from ..outcome import informed, skill
 from ..say import Say
 from ..trace import Trace
 
@@ -16,7 +16,9 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         classes, told = loss.facts.get("classes", 0.0), skill(loss)
         if not classes:
             continue
-        if largest > 1.8 / classes and largest > 0.6 and told is not None and told < 0.15 and named < 1.8:
+        if told is None or told >= 0.15 or informed(loss):
+            continue
+        if largest > 1.8 / classes and largest > 0.6 and named < 1.8:
             yield say.fault(
                 "most frequent class only",
                 f"At {loss.site} {largest:.0%} of the labels are one class, and hardly anything else is predicted.",

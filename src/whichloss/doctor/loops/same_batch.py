@@ -11,14 +11,13 @@ from ..trace import Trace
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
-        looks = len(loss.values)
-        if len(loss.rows) < 64 or looks < 5:
+        if len(loss.rows) < 64 or loss.facts.get("labelled looks", 0.0) < 5:
             continue
         different = len(np.unique(loss.rows, axis=0))
         if different <= loss.facts.get("rows", 0.0):  # with all data in one batch that is as it should be
             yield say.note(
                 "same rows again",
-                f"The {different} rows of one batch came to {loss.site} again and again.",
+                f"The same {loss.facts['rows']:.0f} rows came to {loss.site} again and again.",
                 "The loader gives the same batch each time, or all data are one batch.",
                 "Take a new batch each step (next(iterator), shuffle=True); count the rows of the data.",
                 {"different": float(different)},
