@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ...task import Finding
-from ..outcome import informed, skill
+from ..outcome import skill
 from ..say import Say
 from ..trace import Trace
 
@@ -16,7 +16,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         classes, told = loss.facts.get("classes", 0.0), skill(loss)
         if not classes:
             continue
-        if told is None or told >= 0.15 or informed(loss):
+        if told is None or told >= 0.15:
             continue
         if largest > 1.8 / classes and largest > 0.6 and named < 1.8:
             yield say.fault(
