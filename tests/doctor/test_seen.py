@@ -150,6 +150,65 @@ def test_a_trace_may_be_read_on_the_way():
     assert watched.stop().steps == 7 and [step for step, *_ in told] == watched.trace.looks
 
 
+def test_every_eighth_of_the_noise_levels_counts_alike():
+    """A score is wanted as -n / sigma: where the noise is least it is larger than all others together."""
+    sigma = torch.logspace(0, -3, 800)[:, None]
+    wanted = torch.randn(800, 4, generator=torch.Generator().manual_seed(1)) / sigma
+    known = wanted * (sigma < 0.03)  # the larger half of the levels by heart, of the rest nothing
+    assert seen._explained(wanted, wanted - known, None) > 0.99
+    assert seen._explained(wanted, wanted - known, sigma[:, 0]) == pytest.approx(0.5, abs=0.02)
+    assert seen._explained(wanted, 9 * wanted, sigma[:, 0]) == -1.0  # one bad level outweighs no other
+
+
+def test_networks_that_feed_each_other_are_no_players():
+    torch.manual_seed(0)
+    there, back, judge = (nn.Linear(2, k) for k in (2, 2, 1))
+    everything = [*there.parameters(), *back.parameters()]
+    of_makers, of_judge = torch.optim.Adam(everything), torch.optim.Adam(judge.parameters())
+    watched = Watch({"there": there, "back": back, "judge": judge}, [of_makers, of_judge]).start()
+    for _ in range(6):
+        a, b = torch.randn(32, 2), torch.randn(32, 2) + 1
+        made = there(a)
+        (F.mse_loss(back(made), a) + F.mse_loss(there(back(b)), b) + F.softplus(-judge(made)).mean()).backward()
+        of_makers.step()
+        of_judge.zero_grad()
+        (F.softplus(-judge(b)) + F.softplus(judge(made.detach()))).mean().backward()
+        of_judge.step()
+        of_makers.zero_grad()
+    found = watched.stop()
+    assert set(found.games) == {("there", "judge")}
+    assert "penalty cut" not in found.games["there", "judge"].curves  # the doctor's own slopes are none of the loop's
+    assert not [f.rule for f in examine(found) if f.rule.startswith("contract")]
+
+
+def test_asking_a_network_again_leaves_its_spectral_norm_as_it_was():
+    for normed in (nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm):
+        net = normed(nn.Linear(4, 4))
+        before = {name: value.clone() for name, value in net.state_dict().items()}
+        with seen.untouched(net):
+            net(torch.randn(8, 4))
+        assert all(value.equal(before[name]) for name, value in net.state_dict().items())
+
+
+def test_rows_with_two_labels_each_are_not_kept_as_labelled():
+    def loss(net):
+        out = net(X)
+        return 0.6 * F.cross_entropy(out, Y.long()) + 0.4 * F.cross_entropy(out, Y.long().roll(3))
+
+    assert not len(only(trace(loss, steps=6, outputs=2)).labels)
+    assert len(only(trace(lambda net: F.cross_entropy(net(X), Y.long()), steps=6, outputs=2)).labels)
+
+
+def test_accuracy_is_balanced_over_the_classes_that_a_batch_has():
+    def loss(net):  # says 0 always
+        return F.cross_entropy(net(X) * 0 + torch.tensor([1.0, 0, 0]), torch.tensor([0] * 12 + [1] * 4))
+
+    curves = only(trace(loss, steps=3, outputs=3)).curves
+    assert curves["accuracy"][0] == 0.75 and curves["balanced accuracy"][0] == 0.5
+    assert curves["classes in a batch"][0] == 2
+    assert curves["entropy of labels"][0] == pytest.approx(0.5623, abs=1e-4)  # -.75 log .75 - .25 log .25
+
+
 def test_what_a_look_saw_is_freed():
     """A hook that holds its own tensor is a cycle that Python cannot see: a long loop would fill the memory."""
     seen_by_looks = []

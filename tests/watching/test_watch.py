@@ -1,7 +1,9 @@
 """Watching changes nothing in a loop, finds no fault in ordinary ones, and reports however a loop ends."""
 
+import copy
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import whichloss
+from whichloss.doctor import watch as watch_module
 from whichloss.errors import UserError
 
 from . import public_loops
@@ -135,6 +138,60 @@ def test_bad_arguments_are_told():
         whichloss.watch(critic=3)
     with pytest.raises(UserError, match="torch optimisers are needed; got float"):
         whichloss.watch(net=nn.Linear(1, 1), optimizers=[0.1])
+
+
+def plain(steps=12, act=lambda net, step: None):
+    """A tiny regression with one number a row, watched; what `act` does in it is the user's own."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1), nn.Flatten(0))
+    optimizer = torch.optim.Adam(net.parameters())
+    with whichloss.watch(net=net, optimizers=[optimizer], page=None) as w:
+        for step in range(steps):
+            x = torch.randn(32, 3)
+            optimizer.zero_grad()
+            torch.nn.functional.mse_loss(net(x), x.square().sum(1)).backward()
+            optimizer.step()
+            act(net, step)
+    return w
+
+
+def test_targets_of_one_number_a_row_are_watched(capsys):
+    w = plain()
+    assert w.trace.steps == 12 and not w.trace.trouble and not w.findings
+
+
+def test_a_watched_network_can_be_saved_and_copied(tmp_path, capsys):
+    copies = []
+
+    def act(net, step):
+        torch.save(net, tmp_path / "net.pt")
+        copies.append(copy.deepcopy(net))
+        copies[-1](torch.randn(32, 3))  # no call of the watched one
+
+    w = plain(act=act)
+    assert w.trace.steps == 12 and not w.trace.trouble
+    again = torch.load(tmp_path / "net.pt", weights_only=False)
+    x = torch.randn(4, 3)
+    assert again(x).equal(copies[-1](x))
+    assert b"whichloss" not in zipfile.ZipFile(tmp_path / "net.pt").read("net/data.pkl")
+
+
+def test_a_mistake_of_ours_does_not_end_the_loop(capsys, monkeypatch):
+    def fails(*_):
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(watch_module, "read", fails)
+    w = plain()
+    assert w.trace.steps == 12 and w.trace.trouble == "ZeroDivisionError: ours"
+    assert "watching failed" in [f.rule for f in w.findings]
+
+
+def test_a_script_that_crashes_is_no_success(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text("raise RuntimeError('shapes do not fit')\n")
+    command = [sys.executable, "-m", "whichloss", "doctor", str(script), "--page", str(tmp_path / "page.html")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and "RuntimeError: shapes do not fit" in done.stdout
 
 
 def test_doctor_runs_a_script_and_says_what_is_wrong(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from whichloss.doctor import outcome
 
-from .case import tail
+from .case import found, tail
 from .test_games import circle
 from .traces import KINDS, classifier, contrastive, denoiser, embedder, flat, gan, having, judged_pairs, normal, poorly
 
@@ -35,6 +35,25 @@ def test_what_was_learnt_is_judged_by_the_last_quarter(kind, curve, well, ill, g
     for value, other in ((well, ill), (ill, well)):
         trace = having(kind(), given | {f"loss: {curve}": tail(value, other, 0.25)})
         assert outcome.unlearnt(trace.losses["loss"]) == (value == ill)
+
+
+@pytest.mark.parametrize(
+    "balanced, classes, expected",
+    [(0.25, 4, 0.0), (0.625, 4, 0.5), (1.0, 4, 1.0), (0.75, 2, 0.5), (0.1, 4, 0.0)],
+)
+def test_what_weights_on_the_classes_ask_for_is_skill_too(balanced, classes, expected):
+    """Accuracy .3 is that of always naming the largest class."""
+    seldom = {"loss: accuracy": 0.3, "loss: balanced accuracy": balanced, "loss: classes in a batch": float(classes)}
+    assert outcome.skill(having(classifier(), seldom).losses["loss"]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("entropy, told", [(0.94, True), (0.96, False)])
+def test_a_cross_entropy_below_that_of_the_labels_informs(entropy, told):
+    rare = {"loss: accuracy": 0.3, "loss: cross-entropy": entropy, "loss: entropy of labels": 1.0}
+    loss = having(classifier(), rare).losses["loss"]
+    assert outcome.informed(loss) == told
+    assert outcome.nothing(loss) != told
+    assert found("guessing", having(classifier(), rare)) == ({} if told else {"no better than guessing": "fault"})
 
 
 @pytest.mark.parametrize("first, well, ill", [(1.0, 0.9, 0.901), (-1.0, -1.1, -1.099)])

@@ -27,6 +27,10 @@ CASES = [
     Case("parameters_of_nobody", "contract: parameters of nobody", gan, "maker: update", [], [1e-3],
          {"judge: unowned": ("a",), "judge: update": []}),  # nothing moves at all
     Case("parameters_of_nobody", "contract: parameters of nobody", gan, "maker: unowned", ("a",), ()),
+    Case("parameters_of_nobody", "contract: parameters of nobody", gan, "judge's loss: reaches", {"judge"},
+         {"judge", "maker"}, {"maker: unowned": ("a", "b"), "maker: update": []}),  # its own loss moves the judge alone
+    Case("parameters_of_nobody", "contract: parameters of nobody", gan, "maker's loss: reaches", {"judge", "maker"},
+         {"judge"}, {"maker: unowned": ("a", "b"), "maker: update": []}),
     Case("no_step", "contract: no step", classifier, "trace: steps", 0, 1),
     Case("no_step", "contract: no step", classifier, "loss: values", [1, 1, 1], [1, 1], {"trace: steps": 0}),
     Case("no_step", "contract: no step", classifier, "loss: reaches", {"net"}, set(), {"trace: steps": 0}),

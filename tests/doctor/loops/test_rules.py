@@ -121,6 +121,11 @@ def test_what_is_said_twice_is_said_once():
     assert names(trace) == ["contract: target in the input"]
 
 
+def test_trouble_while_watching_is_told_as_a_note():
+    (finding,) = examine(having(classifier(), {"trace: trouble": "IndexError: list index out of range"}))
+    assert finding.rule == "watching failed" and finding.level == "note" and "IndexError: list index" in finding.says
+
+
 def test_a_finding_leads_to_its_card():
     by_rule = {f.rule: f.card for f in examine(having(classifier(), BROKEN))}
     assert by_rule["no better than guessing"] == CARDS["guessing"] == "cross-entropy"

@@ -13,9 +13,13 @@ WEAK = 1 / 3  # of the other pull: less shows no direction
 FOLLOWS = 0.05  # cosine of a chain's steps and the slope, mostly noise at first
 
 
+def _known(pulls: list[float]) -> list[float]:
+    return [p for p in pulls if p and math.isfinite(p)][:FIRST]
+
+
 def _sign(pulls: list[float]) -> int:
     """The direction that nearly all looks show, or 0."""
-    known = [p for p in pulls if p and math.isfinite(p)][:FIRST]
+    known = _known(pulls)
     up = sum(p > 0 for p in known)
     if len(known) < 2 or max(up, len(known) - up) / len(known) < ALIKE:
         return 0
@@ -26,7 +30,7 @@ def _alike(one: list[float], other: list[float]) -> bool:
     """Is it the same direction, about as strongly? A squared error pulls a little either way near its target."""
     if not _sign(one) or _sign(one) != _sign(other):
         return False
-    a, b = (median(abs(p) for p in pulls if p and math.isfinite(p)) for pulls in (one, other))
+    a, b = (median(map(abs, _known(pulls))) for pulls in (one, other))
     return min(a, b) > WEAK * max(a, b)
 
 
