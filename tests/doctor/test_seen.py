@@ -209,6 +209,29 @@ def test_accuracy_is_balanced_over_the_classes_that_a_batch_has():
     assert curves["entropy of labels"][0] == pytest.approx(0.5623, abs=1e-4)  # -.75 log .75 - .25 log .25
 
 
+@pytest.mark.parametrize("squared", [lambda a, b: (a - b) ** 2, lambda a, b: F.mse_loss(a, b, reduction="none")])
+@pytest.mark.parametrize(
+    "shaped, pairs",
+    [
+        (lambda out: (out, Y), 1.0),
+        (lambda out: (out.squeeze(1), Y[:, None]), 1.0),
+        (lambda out: (out, Y[:, None]), None),
+        (lambda out: (out.squeeze(1), Y), None),
+        (lambda out: (out * X[:, :1] + out.T, X @ X.T), 0.0),  # numbers of pairs that are meant
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_a_column_against_a_row_is_every_pair(shaped, pairs, squared):
+    facts = only(trace(lambda net: squared(*shaped(net(X))).mean())).facts
+    assert bool(facts.get("every pair")) == bool(pairs)
+
+
+@pytest.mark.parametrize("targets, ids", [([0, 1, 2], 3), ([1, 2, 3], None), ([0, 2, 4], None), ([0.0, 0.5, 1], None)])
+def test_whole_numbers_from_0_on_are_ids_of_classes(targets, ids):
+    wanted = torch.tensor(targets * 5 + targets[:1]).float()
+    assert only(trace(lambda net: F.mse_loss(net(X).squeeze(1), wanted))).facts.get("whole targets") == ids
+
+
 def test_what_a_look_saw_is_freed():
     """A hook that holds its own tensor is a cycle that Python cannot see: a long loop would fill the memory."""
     seen_by_looks = []

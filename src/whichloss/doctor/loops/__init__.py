@@ -15,8 +15,8 @@ from ..trace import Trace
 FEWEST = 5  # looks, for anything but what the code does, the last of them in the loop's later half
 SOON = 100  # steps, before which a poor outcome is no fault
 RULES = (
-    "softmax", "wrong_loss", "given_away", "units_alike", "signs", "wrong_player", "penalty", "energy_cut",
-    "chain_gradients", "normal", "cut", "parameters_of_nobody", "no_step", "never_cleared", "inputs",
+    "softmax", "wrong_loss", "every_pair", "given_away", "units_alike", "signs", "wrong_player", "penalty",
+    "energy_cut", "chain_gradients", "normal", "cut", "parameters_of_nobody", "no_step", "never_cleared", "inputs",
     "out_of_reach", "non_finite", "labels", "pairs", "same_batch", "start", "certain_judge", "rotation",
     "exploding", "too_slow", "chains", "too_easy", "clipped_judge", "copying_judge", "margin", "blind_judge",
     "denoiser", "bounded", "contrast", "majority", "vanishing", "dead", "saturated", "collapse", "same_output",

@@ -13,8 +13,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if whole:
             yield say.fault(
                 "contract: wrong loss",
-                f"The squared error at {loss.site} is taken against {whole:.0f} different whole numbers: the ids of "
-                "classes.",
+                f"The squared error at {loss.site} is taken against the whole numbers from 0 to {whole - 1:.0f}: "
+                "the ids of classes.",
                 "Class 7 is not further from class 1 than class 2 is.",
                 "F.cross_entropy with as many outputs as there are classes.",
                 {"classes": whole},
