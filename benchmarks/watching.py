@@ -2,10 +2,11 @@
 
 The loop itself is compared; what comes once at its end, the findings and the page, is told apart.
 
-python benchmarks/watching.py [--rounds 3] [--out watching.json]
+python benchmarks/watching.py [--rounds 3] [--longer 1] [--out watching.json]
 """
 
 import contextlib
+import inspect
 import io
 import sys
 import time
@@ -38,7 +39,7 @@ class Timed:
         self.times.append((ended - self.began, time.process_time() - ended))
 
 
-def run(loop: Any, watched: bool, times: list[tuple[float, float]]) -> Any:
+def run(loop: Any, steps: int, watched: bool, times: list[tuple[float, float]]) -> Any:
     """One loop, watched or not; what it gives."""
     kept = whichloss.watch
     with contextlib.redirect_stdout(io.StringIO()):
@@ -46,7 +47,7 @@ def run(loop: Any, watched: bool, times: list[tuple[float, float]]) -> Any:
             kept(**given) if watched else contextlib.nullcontext(SimpleNamespace()), times
         )
         try:
-            return loop()
+            return loop(steps)
         finally:
             whichloss.watch = kept
 
@@ -54,16 +55,17 @@ def run(loop: Any, watched: bool, times: list[tuple[float, float]]) -> Any:
 def main() -> None:
     options = parser(__doc__ or "")
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--longer", type=int, default=1, help="as many times the steps of the tests")
     given = options.parse_args()
     settle()
     rows: list[dict[str, Any]] = []
     for loop in public_loops.LOOPS:
-        seen: Any = None
+        steps, seen = given.longer * inspect.signature(loop).parameters["steps"].default, None
         plain: list[tuple[float, float]] = []
         watched: list[tuple[float, float]] = []
         for turn in range(given.rounds + 1):  # the first warms up
             for which in (False, True) if turn % 2 else (True, False):
-                found = run(loop, which, watched if which else plain)
+                found = run(loop, steps, which, watched if which else plain)
                 seen = found if which else seen
         trace = seen.trace
         ratio = summary([b / a for (a, _), (b, _) in zip(plain[1:], watched[1:], strict=True)])
