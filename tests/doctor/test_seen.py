@@ -161,23 +161,27 @@ def test_every_eighth_of_the_noise_levels_counts_alike():
 
 
 def test_networks_that_feed_each_other_are_no_players():
+    """A cycle of two makers, each with a judge."""
     torch.manual_seed(0)
-    there, back, judge = (nn.Linear(2, k) for k in (2, 2, 1))
-    everything = [*there.parameters(), *back.parameters()]
-    of_makers, of_judge = torch.optim.Adam(everything), torch.optim.Adam(judge.parameters())
-    watched = Watch({"there": there, "back": back, "judge": judge}, [of_makers, of_judge]).start()
+    nets = {name: nn.Linear(2, k) for name, k in (("there", 2), ("back", 2), ("first", 1), ("second", 1))}
+    there, back, first, second = nets.values()
+    of_makers = torch.optim.Adam([*there.parameters(), *back.parameters()])
+    of_judges = [torch.optim.Adam(judge.parameters()) for judge in (first, second)]
+    watched = Watch(nets, [of_makers, *of_judges]).start()
     for _ in range(6):
         a, b = torch.randn(32, 2), torch.randn(32, 2) + 1
-        made = there(a)
-        (F.mse_loss(back(made), a) + F.mse_loss(there(back(b)), b) + F.softplus(-judge(made)).mean()).backward()
+        like_b, like_a = there(a), back(b)
+        cycle = F.mse_loss(back(like_b), a) + F.mse_loss(there(like_a), b)
+        (cycle + F.softplus(-first(like_b)).mean() + F.softplus(-second(like_a)).mean()).backward()
         of_makers.step()
-        of_judge.zero_grad()
-        (F.softplus(-judge(b)) + F.softplus(judge(made.detach()))).mean().backward()
-        of_judge.step()
+        for judge, optimizer, real, made in zip((first, second), of_judges, (b, a), (like_b, like_a), strict=True):
+            optimizer.zero_grad()
+            (F.softplus(-judge(real)) + F.softplus(judge(made.detach()))).mean().backward()
+            optimizer.step()
         of_makers.zero_grad()
     found = watched.stop()
-    assert set(found.games) == {("there", "judge")}
-    assert "penalty cut" not in found.games["there", "judge"].curves  # the doctor's own slopes are none of the loop's
+    assert set(found.games) == {("there", "first"), ("back", "second")}
+    assert not any("penalty cut" in game.curves for game in found.games.values())  # slopes of our own are not theirs
     assert not [f.rule for f in examine(found) if f.rule.startswith("contract")]
 
 
