@@ -30,5 +30,5 @@ def test_the_ebgan_that_does_not_learn():
 
 @pytest.mark.slow
 def test_the_contrastive_network_on_random_labels():
-    said = faults(doctor_cases.contrastive(20))
+    said = faults(doctor_cases.contrastive(30))
     assert said[:3] == ["labels without signal", "bounded logits", "embedding collapse"]

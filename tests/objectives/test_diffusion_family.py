@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from whichloss.errors import UserError
-from whichloss.losses.denoisers import skill_by_level
 from whichloss.nets import builder
 from whichloss.objectives import Nets, find
+from whichloss.objectives.base import skill_by_thirds
 from whichloss.objectives.ddpm import tables
 from whichloss.rng import Rng
 from whichloss.task import Batch, Task
@@ -287,7 +287,7 @@ def test_a_network_that_fails_where_there_is_much_noise_is_told_there(name, monk
 
 def test_levels_are_thirds_by_noise_whatever_the_rows_order():
     noise = torch.tensor([0.9, 0.1, 0.5, 0.2, 0.8, 0.6])
-    skills = skill_by_level(noise[:, None], torch.tensor([3.0, 1, 2, 0, 1, 1]), torch.tensor([2.0, 1, 2, 3, 1, 2]))
+    skills = skill_by_thirds(noise[:, None], torch.tensor([3.0, 1, 2, 0, 1, 1]), torch.tensor([2.0, 1, 2, 3, 1, 2]))
     assert skills == pytest.approx((0.75, 0.25, -1 / 3))  # (1 + 0) / 4, (2 + 1) / 4, (3 + 1) / 3: sums, not shares
 
 

@@ -411,7 +411,7 @@ def finish(watch: "Watch") -> None:
         if labelled := _kept(watch, ("labelled", site)):
             found.rows, found.labels = labelled
             found.facts["labelled looks"] = float(len(watch.last["labelled", site]))
-        found.judged = _kept(watch, ("judged", site), later=True)
+        found.judged = _kept(watch, ("judged", site))
         if denoised := _kept(watch, ("denoised", site)):
             new = _kept(watch, ("denoised", site), later=True)
             found.denoised = *denoised, np.arange(len(denoised[0])) >= len(denoised[0]) - len(new[0])

@@ -90,9 +90,3 @@ def loss_between(trivial: Tensor, least: Tensor) -> tuple[float, float] | None:
     if not (sure and gain.mean() > 0.01 * trivial.mean().abs()):
         return None
     return float(trivial.mean()), float(least.mean())
-
-
-def skill_by_level(noise: Tensor, loss: Tensor, trivial: Tensor) -> tuple[float, ...]:
-    """1 - loss / trivial loss over the thirds of the rows with little, middle and much noise; all (B,)."""
-    order = noise.flatten().argsort(stable=True)
-    return tuple(1 - float(loss[part].sum() / trivial[part].sum()) for part in order.tensor_split(3))

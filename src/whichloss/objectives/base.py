@@ -180,6 +180,12 @@ class Generative(Objective):
         return ()
 
 
+def skill_by_thirds(noise: Tensor, loss: Tensor, trivial: Tensor) -> tuple[float, ...]:
+    """1 - loss / trivial loss over the thirds of the rows with little, middle and much noise; all (B,)."""
+    order = noise.flatten().argsort(stable=True)
+    return tuple(1 - float(loss[part].sum() / trivial[part].sum()) for part in order.tensor_split(3))
+
+
 @dataclass(frozen=True)
 class Embedder(Objective):
     """An objective that learns where rows lie: similar ones close."""

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ..losses import diffusion as q
-from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers, skill_by_level
+from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers
 from ..nets import time_features
 from ..rng import Rng
 from ..samplers.ancestral import Variance, ancestral
 from ..samplers.ode import ode_log_density, signs, standard_normal
 from ..task import Batch, Task
-from .base import Adam, Build, Generative, Nets, Update
+from .base import Adam, Build, Generative, Nets, Update, skill_by_thirds
 
 FEATURES = 16
 FADED = 1e-3  # x0 is read off x_t by a division by sqrt(abar): no use where nothing of x0 is left
@@ -128,7 +128,7 @@ class DDPM(Generative):
     def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
         noise = q.spread_times(rng.uniform("t", ()), len(x_new))
         loss = self.errors(x_new, rng, lambda x_t, t, *_: self.read(nets, x_t, t))
-        return skill_by_level(noise, loss, self.errors(x_new, rng, self.by(gaussian_denoiser(x))))
+        return skill_by_thirds(noise, loss, self.errors(x_new, rng, self.by(gaussian_denoiser(x))))
 
     def by(self, denoiser: KernelDenoiser) -> Model:
         """The model that a denoiser stands for."""

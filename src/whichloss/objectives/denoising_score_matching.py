@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from ..losses import energy
-from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers, skill_by_level
+from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers
 from ..losses.diffusion import spread_times
 from ..nets import time_features
 from ..rng import Rng
 from ..samplers.langevin import annealed_langevin
 from ..samplers.ode import ode_log_density, signs, standard_normal
 from ..task import Batch, Task
-from .base import Adam, Build, Generative, Nets, Update
+from .base import Adam, Build, Generative, Nets, Update, skill_by_thirds
 
 FEATURES = 16
 Score = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -106,7 +106,7 @@ class DenoisingScoreMatching(Generative):
     def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
         clock = spread_times(rng.uniform("level", ()), len(x_new))
         loss = self.errors(x_new, rng, lambda *at: self.s(nets, *at))
-        return skill_by_level(-clock, loss, self.errors(x_new, rng, _by(gaussian_denoiser(x))))
+        return skill_by_thirds(-clock, loss, self.errors(x_new, rng, _by(gaussian_denoiser(x))))
 
 
 def _by(denoiser: KernelDenoiser) -> Score:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers, skill_by_level
+from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers
 from ..losses.diffusion import flow_matching, path, spread_times
 from ..nets import time_features
 from ..rng import Rng
 from ..samplers.ode import ode, ode_log_density, signs, standard_normal
 from ..task import Batch, Task
-from .base import Adam, Build, Generative, Nets, Update
+from .base import Adam, Build, Generative, Nets, Update, skill_by_thirds
 
 FEATURES = 16
 
@@ -75,7 +75,7 @@ class FlowMatching(Generative):
     def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
         noise = 1 - spread_times(rng.uniform("t", ()), len(x_new))
         loss = self.errors(x_new, rng, lambda x_t, t: self.velocity(nets, x_t, t))
-        return skill_by_level(noise, loss, self.errors(x_new, rng, _by(gaussian_denoiser(x))))
+        return skill_by_thirds(noise, loss, self.errors(x_new, rng, _by(gaussian_denoiser(x))))
 
 
 def _by(denoiser: KernelDenoiser) -> Callable[[Tensor, Tensor], Tensor]:

@@ -17,8 +17,8 @@ SOON = 100  # steps, before which a poor outcome is no fault
 RULES = (
     "softmax", "wrong_loss", "every_pair", "given_away", "units_alike", "signs", "wrong_player", "penalty",
     "energy_cut", "chain_gradients", "normal", "cut", "parameters_of_nobody", "no_step", "never_cleared", "inputs",
-    "out_of_reach", "non_finite", "labels", "pairs", "same_batch", "start", "certain_judge", "rotation",
-    "exploding", "too_slow", "chains", "too_easy", "clipped_judge", "copying_judge", "margin", "blind_judge",
+    "out_of_reach", "non_finite", "labels", "pairs", "same_batch", "start", "certain_judge", "exploding",
+    "too_slow", "chains", "too_easy", "clipped_judge", "copying_judge", "margin", "blind_judge", "rotation",
     "denoiser", "bounded", "contrast", "majority", "vanishing", "dead", "saturated", "collapse", "same_output",
     "crowded", "guessing", "stagnation",
 )  # fmt: skip  # causes first, then what follows from them
@@ -52,7 +52,7 @@ def examine(trace: Trace) -> tuple[Finding, ...]:
     ]
     contracts = [f for f in found if f.rule.startswith("contract")]
     symptoms = [f for f in found if not f.rule.startswith("contract")]
-    if any(f.level == "fault" and f.rule != REST for f in found):
+    if trace.steps < SOON or any(f.level == "fault" and f.rule != REST for f in found):
         symptoms = [f for f in symptoms if f.rule != REST]
     if trace.trouble:
         symptoms.append(
