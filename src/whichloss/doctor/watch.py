@@ -221,8 +221,7 @@ class Watch:
         chained: list[Tensor] = []
         with self._timed():
             self.site = self._read(loss)
-            inputs = (x for x in self._leaves if self.looking and not isinstance(x, nn.Parameter))
-            chained += (x for x in inputs if x.grad is None or not x.grad.any())
+            chained += (x for x in self._leaves if self.looking and (x.grad is None or not x.grad.any()))
         try:
             return old(tensors, *args, **kwargs)
         finally:

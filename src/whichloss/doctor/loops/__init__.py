@@ -55,12 +55,7 @@ def examine(trace: Trace) -> tuple[Finding, ...]:
     if trace.steps < SOON or any(f.level == "fault" and f.rule != REST for f in found):
         symptoms = [f for f in symptoms if f.rule != REST]
     if trace.trouble:
-        symptoms.append(
-            say.note(
-                "watching failed", f"Part of this loop could not be watched ({trace.trouble}).",
-                "A mistake in whichloss, not in the loop.", "Please report it, with the loop if you can.",
-            )
-        )  # fmt: skip
+        symptoms.append(_ours(say, "watching failed", f"Part of this loop could not be watched ({trace.trouble})."))
     once = {(f.rule, f.says): f for f in (*contracts, *symptoms)}
     return tuple(sorted(once.values(), key=lambda f: f.level == "note"))
 
@@ -72,7 +67,10 @@ def _asked(name: str, trace: Trace, say: Say) -> Iterator[Finding]:
             soon = trace.steps < SOON and name in OUTCOMES and not finding.rule.startswith("contract")
             yield replace(finding, card=CARDS.get(name, ""), level="note" if soon else finding.level)
     except Exception as error:
-        yield say.note(
-            "rule failed", f"The rule '{name}' could not read this loop ({type(error).__name__}: {error}).",
-            "A mistake in whichloss, not in the loop.", "Please report it, with the loop if you can.",
-        )  # fmt: skip
+        says = f"The rule '{name}' could not read this loop ({type(error).__name__}: {error})."
+        yield _ours(say, "rule failed", says)
+
+
+def _ours(say: Say, rule: str, says: str) -> Finding:
+    cause, remedy = "A mistake in whichloss, not in the loop.", "Please report it, with the loop if you can."
+    return say.note(rule, says, cause, remedy)

@@ -7,9 +7,9 @@ from ...task import Finding
 from ..outcome import skill, unlearnt
 from ..say import Say
 from ..trace import Loss, Trace, late
+from . import SOON
 
 WIDEST = 2.0  # cosines differ by that at most
-SOON = 100  # steps
 NEARLY = 0.7  # of the bound of 1, by scores somewhere in the loop
 PRESSED = 0.85  # of the bound, by logits in its later half
 
