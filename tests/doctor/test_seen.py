@@ -269,6 +269,82 @@ def test_a_gradient_that_is_cleared_before_the_step_never_came():
     assert "contract: graph cut" in said and not said & {"contract: wrong player moved", "contract: does not move"}
 
 
+class Holder(nn.Module):
+    """A network that holds another one as `hold` says, and uses it."""
+
+    def __init__(self, hold, used=True):
+        super().__init__()
+        self.out, self.inner, self.used = nn.Linear(2, 1), hold(nn.Linear(2, 2)), used
+
+    def layer(self):
+        found = self.inner
+        while not isinstance(found, nn.Linear):
+            found = next(iter(found.values() if isinstance(found, dict) else found))
+        return found
+
+    def forward(self, x):
+        with torch.set_grad_enabled(self.used):
+            x = self.layer()(x)
+        return self.out(x)
+
+
+HIDDEN = ("inner[0].weight", "inner[0].bias")
+
+
+@pytest.mark.parametrize(
+    "hold, used, unlisted",
+    [
+        (lambda layer: [layer], True, HIDDEN),
+        (lambda layer: (layer,), True, HIDDEN),
+        (lambda layer: {"a": [layer]}, True, ("inner['a'][0].weight", "inner['a'][0].bias")),
+        (lambda layer: layer, True, ()),
+        (lambda layer: nn.ModuleList([layer]), True, ()),
+        (lambda layer: [layer.requires_grad_(False)], True, ()),  # hidden and frozen on purpose
+        (lambda layer: [layer], False, ()),  # a teacher that no loss reaches
+    ],
+    ids=["list", "tuple", "dict of lists", "layer", "ModuleList", "frozen", "teacher"],
+)
+def test_layers_in_plain_lists_are_found(hold, used, unlisted):
+    net = Holder(hold, used)
+    wrapped = nn.Sequential(net)
+    for module, name in ((net, ""), (wrapped, "0.")):
+        watched = Watch({"net": module}, [torch.optim.SGD(module.parameters(), 0.01)]).start()
+        step(watched, module)
+        assert watched.stop().networks["net"].unlisted == tuple(name + n for n in unlisted)
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        lambda layer: torch.optim.SGD(layer.parameters(), 0.01).step,
+        lambda layer: torch.optim.SGD(layer.parameters(), 0.0).step,  # held all the same
+        lambda layer: lambda: by_hand(layer),
+    ],
+    ids=["optimiser", "rate of 0", "by hand"],
+)
+def test_layers_in_plain_lists_that_somebody_moves_are_cared_for(moved):
+    net = Holder(lambda layer: [layer])
+    watched = Watch({"net": net}, [torch.optim.SGD(net.parameters(), 0.01)]).start()
+    step(watched, net, moved(net.layer()))
+    assert watched.stop().networks["net"].unlisted == ()
+
+
+def test_a_layer_in_a_list_may_be_listed_as_well():
+    net = Holder(lambda layer: [layer])
+    net.same = net.layer()
+    watched = Watch({"net": net}, [torch.optim.SGD(net.out.parameters(), 0.01)]).start()
+    step(watched, net)
+    found = watched.stop().networks["net"]
+    assert found.unlisted == () and found.unowned == ("same.weight", "same.bias")
+
+
+def step(watched, net, also=lambda: None):
+    """One step of the watch's first optimiser, and of what moves the rest."""
+    net(X).square().mean().backward()
+    watched.optimizers[0].step()
+    also()
+
+
 def test_samples_made_once_for_both_steps_are_not_taken_for_data():
     maker, judge = nn.Linear(2, 2), network()
     of_maker, of_judge = (torch.optim.SGD(net.parameters(), 0.01) for net in (maker, judge))

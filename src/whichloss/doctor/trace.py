@@ -33,6 +33,7 @@ class Network(Curves):
     name: str
     parameters: int = 0
     unowned: tuple[str, ...] = ()  # parameters that no optimiser holds
+    unlisted: tuple[str, ...] = ()  # that a loss reaches, in lists of the network: its parameters() does not give them
     alike: tuple[str, ...] = ()  # whose rows were all equal at the start
     still: tuple[str, ...] = ()  # held by an optimiser, yet as they were at the start
     without: tuple[str, ...] = ()  # held by an optimiser that never finds a gradient in them

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ SHARE, MOST = 0.02, 0.06  # of the time that looks may take, beside those of the
 DENSE = 5  # rounds that are all looked at
 RARER, MUST, SURE = 20, 1.5, 2  # then one round in every so many of those that have passed; one before they grow by
 # MUST, and by SURE whatever it costs: what has not been looked at since half of its life cannot be judged
+DEEP, LONG = 3, 1000  # lists within lists, and entries of each, that are searched for layers
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PLANTED = os.path.join(OURS, "doctor", "faults")  # loops that are watched like any other
 THEIRS = os.path.dirname(os.path.abspath(torch.__file__))
@@ -126,6 +128,7 @@ class Watch:
         found.facts["ends in tanh"] = float(isinstance([module, *module.modules()][-1], nn.Tanh))
         self.trace.networks[name] = found
         self.last[f"start {name}"] = [_marks(own)]
+        self.last[f"unlisted {name}"] = [{n: _marks([p]) for n, p in _unlisted(module)}]
         self.undo.append(module.register_forward_hook(Hook(self._called(name)), with_kwargs=True).remove)
 
     def stop(self, error: BaseException | None = None) -> Trace:
@@ -386,12 +389,39 @@ class Watch:
                 n for n, p in own if id(p) in held and not (id(p) in self.reached and self.arrived.get(id(p), True))
             )
             network.still = tuple(n for n, p in own if id(p) in held and n in kept)
+            (start,) = self.last[f"unlisted {name}"]
+            network.unlisted = tuple(
+                n
+                for n, p in _unlisted(module)
+                if id(p) in self.reached and id(p) not in held and start.get(n) == _marks([p])
+            )
 
 
 def _marks(parameters: Iterable[Tensor]) -> list[tuple[float, float]]:
     """Two numbers of each parameter that any step changes."""
     with torch.no_grad():
         return [(float(p.double().sum()), float(p.double().square().sum())) for p in parameters]
+
+
+def _unlisted(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Parameters in lists, tuples and dicts of a network, which its parameters() does not give."""
+    listed = {id(p) for p in module.parameters()}
+    for place, part in module.named_modules():
+        for name, value in vars(part).items():
+            if isinstance(value, list | tuple | dict) and name not in ("_modules", "_parameters", "_buffers"):
+                within = _within(f"{place}.{name}" if place else name, value)
+                yield from ((n, p) for n, p in within if p.requires_grad and id(p) not in listed)
+
+
+def _within(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, nn.Parameter]]:
+    if isinstance(value, nn.Parameter):
+        yield name, value
+    elif isinstance(value, nn.Module):
+        yield from ((f"{name}.{n}", p) for n, p in value.named_parameters())
+    elif isinstance(value, list | tuple | dict) and depth < DEEP:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, one in islice(pairs, LONG):
+            yield from _within(f"{name}[{key!r}]", one, depth + 1)
 
 
 def _place(x: Tensor) -> int:

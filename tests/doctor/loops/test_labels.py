@@ -32,10 +32,19 @@ def beside(column):
 
 def wrong(groups, of=100, mixed=0):
     """Labels of groups of six; in some of the groups one label is another, and in the last ones three are."""
-    labels = np.repeat(np.arange(of) % 4, 6).reshape(of, 6)
+    labels = np.repeat(np.arange(of) % 5, 6).reshape(of, 6)
     labels[:groups, 0] += 1
     labels[of - mixed :, :3] += 1
     return labels.flatten() % 5
+
+
+def noisy(share, classes=5):
+    """Labels of groups of six, a share of which are dealt anew."""
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(100) % classes, 6)
+    anew = generator.random(600) < share
+    labels[anew] = generator.integers(0, classes, anew.sum())
+    return labels
 
 
 CASES = [
@@ -92,7 +101,10 @@ CASES = [
     Case("labels", "labels without signal", classifier, "loss: rows", ROWS[:100], ROWS[[*range(99), 0]], SHUFFLED),
     Case("labels", "labels without signal", classifier, "loss: rows", ROWS, beside([np.nan, *flat(0, 119)]), SHUFFLED),
     Case("labels", "wrong labels", classifier, "loss: labels", wrong(91), wrong(90), MANY),  # more than 15 % of 600
-    Case("labels", "wrong labels", classifier, "loss: labels", wrong(5, 20, mixed=15), wrong(4, 20, mixed=16)),
+    Case("labels", "wrong labels", classifier, "loss: labels", wrong(85, mixed=15), wrong(75, mixed=25), MANY),
+    Case("labels", "wrong labels", classifier, "loss: labels", noisy(0.5), noisy(0.6), MANY),  # then little is known
+    Case("labels", "wrong labels", classifier, "loss: labels", noisy(0.4, 2), noisy(0.1, 2), MANY, level="note"),
+    Case("labels", "wrong labels", classifier, "loss: labels", noisy(0.4, 3), noisy(0.1, 3), MANY),
     Case("labels", "wrong labels", classifier, "loss: cross-entropy", flat(1), NAN, MANY | {"loss: labels": wrong(99)}),
     Case("stagnation", "stagnation", classifier, "loss: values",
          [*STOOD[:15], *flat(0.951, 5)], [*STOOD[:15], *flat(0.949, 5)], POORLY),
@@ -118,7 +130,18 @@ def test_the_losses_of_players_need_not_fall():
 def test_columns_of_any_unit_are_compared():
     """A column of noise in large numbers hides no neighbour, nor does a constant one."""
     assert found("labels", having(classifier(), {"loss: rows": beside(1e6 * normal(120, 1)[:, 0])})) == {}
-    assert found("labels", having(classifier(), {"loss: rows": beside(7.0)})) == {}
+    constants = np.ones((600, 1)) * np.random.default_rng(0).normal(size=16)  # whose spread is what rounding leaves
+    given = {"loss: rows": np.column_stack([*MANY.values(), constants]), "loss: labels": wrong(99)}
+    assert found("labels", having(classifier(), given)) == {"wrong labels": "fault"}
+
+
+def test_a_weak_signal_is_one():
+    """Rows of which a line knows a little, and neighbours nothing that could be seen."""
+    rows = normal(1000, 10)
+    labels = (rows[:, 0] / 2 + np.random.default_rng(3).logistic(size=1000) > 0).astype(int)
+    assert found("labels", having(classifier(), {"loss: rows": rows, "loss: labels": labels})) == {}
+    (told,) = found("labels", having(classifier(), {"loss: rows": rows, "loss: labels": np.roll(labels, 1)}))
+    assert told == "labels without signal"
 
 
 def test_the_least_loss_of_a_softmax_twice_is_said():

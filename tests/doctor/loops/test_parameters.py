@@ -19,6 +19,7 @@ CASES = [
     Case("cut", "contract: graph cut", classifier, "trace: looks", [0, 1], [0], {"net: without": ("a",)}),
     Case("cut", "contract: graph cut", classifier, "trace: losses", {"loss": Loss("loss")}, {},
          {"net: without": ("a",)}),
+    Case("unlisted", "contract: layers not listed", classifier, "net: unlisted", ("a[0].weight",), ()),
     Case("parameters_of_nobody", "contract: parameters of nobody", classifier, "net: unowned", ("a",), ()),
     Case("parameters_of_nobody", "contract: parameters of nobody", classifier, "loss: reaches", {"net"}, {"other"},
          {"net: unowned": ("a",)}),
@@ -47,6 +48,8 @@ CASES = [
     Case("non_finite", "non-finite", classifier, "trace: bad", "the loss became infinite", ""),
     Case("inputs", "contract: input without content", classifier, "net: input sd", 0.0, 1e-9,
          window=1.0, also={"scale of the data"}),
+    Case("inputs", "contract: input without content", classifier, "net: input sd", 4e-6, 4.1e-6,
+         {"net: input mean": -4.0}, window=1.0, also={"scale of the data"}),  # what rounding leaves
     Case("inputs", "scale of the data", classifier, "net: input sd", 0.02, 0.0201, outcome="poor", window=1.0),
     Case("inputs", "scale of the data", classifier, "net: input sd", 8.0, 7.99, outcome="poor", window=1.0),
     Case("inputs", "scale of the data", classifier, "net: input mean", 8.01, 8.0, outcome="poor", window=1.0),

@@ -1,6 +1,7 @@
 """Classifiers, and what goes wrong with them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,16 +38,17 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # no
         x, y = x[:BATCH], y[:BATCH]
     act = {"sigmoids": nn.Sigmoid}.get(fault, nn.ReLU)
     hidden = [width] * (12 if fault == "sigmoids" else 2)
-    net = mlp(x.shape[1], *hidden, classes, act=act)
+    layers = mlp(x.shape[1], *hidden, classes, act=act)
     if fault == "dead":
-        for layer in net:
+        for layer in layers:
             if isinstance(layer, nn.Linear):
                 nn.init.constant_(layer.bias, -10.0)
     if fault == "weights of 0":
-        for p in net.parameters():
+        for p in layers.parameters():
             nn.init.zeros_(p)
     if fault == "dropout":
-        net.insert(len(net) - 1, nn.Dropout(0.5))
+        layers.insert(len(layers) - 1, nn.Dropout(0.5))
+    net = Listed(layers) if fault == "layers in a list" else layers
     rate = {"rate too high": 3.0, "rate too low": 1e-8, "rate of 0": 0.0}.get(fault, 3e-3)
     held = list(net.parameters())[2:] if fault == "layer forgotten" else list(net.parameters())
     optimizer: torch.optim.Optimizer = torch.optim.Adam(held, lr=rate)
@@ -61,7 +63,7 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # no
     for a, b in batches(x, min(BATCH, len(x)), STEPS, y):
         if fault != "never cleared":
             optimizer.zero_grad()
-        z = net[2:](net[:2](a).detach()) if fault == "cut" else net(a)
+        z = layers[2:](layers[:2](a).detach()) if fault == "cut" else net(a)
         if fault == "softmax twice":
             loss = F.cross_entropy(z.softmax(1), b)
         elif fault == "softmax axis":
@@ -83,6 +85,22 @@ def loop(data: str, width: int, seed: int, fault: str) -> Iterator[Watch]:  # no
             optimizer.step()
 
 
+class Listed(nn.Module):
+    """Layers in a row, the middle ones in a plain list."""
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.first, self.last = layers[0], layers[-1]
+        self.hidden = [*layers[1:-1].children()]
+
+    def forward(self, x: torch.Tensor) -> Any:
+        """Through all of them."""
+        x = self.first(x)
+        for layer in self.hidden:
+            x = layer(x)
+        return self.last(x)
+
+
 def mlp_id(z: torch.Tensor) -> torch.Tensor:
     """The first output alone."""
     return z[:, 0]
@@ -94,6 +112,7 @@ FAULTS = (
     Fault("sign", ("contract: sign",), True),
     Fault("never cleared", ("contract: gradient never cleared",), True),
     Fault("layer forgotten", ("contract: parameters of nobody",), True),
+    Fault("layers in a list", ("contract: layers not listed",), True),
     Fault("no step", ("contract: no step",), True),
     Fault("cut", ("contract: graph cut",), True),
     Fault("squared error of ids", ("contract: wrong loss",), True),

@@ -16,8 +16,8 @@ FEWEST = 5  # looks, for anything but what the code does, the last of them in th
 SOON = 100  # steps, before which a poor outcome is no fault
 RULES = (
     "softmax", "wrong_loss", "every_pair", "given_away", "units_alike", "signs", "wrong_player", "penalty",
-    "energy_cut", "chain_gradients", "normal", "cut", "parameters_of_nobody", "no_step", "never_cleared", "inputs",
-    "out_of_reach", "non_finite", "labels", "pairs", "same_batch", "start", "certain_judge", "exploding",
+    "energy_cut", "chain_gradients", "normal", "cut", "unlisted", "parameters_of_nobody", "no_step", "never_cleared",
+    "inputs", "out_of_reach", "non_finite", "labels", "pairs", "same_batch", "start", "certain_judge", "exploding",
     "too_slow", "chains", "too_easy", "clipped_judge", "copying_judge", "margin", "blind_judge", "rotation",
     "denoiser", "bounded", "contrast", "majority", "vanishing", "dead", "saturated", "collapse", "same_output",
     "crowded", "guessing", "stagnation",

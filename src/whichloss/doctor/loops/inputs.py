@@ -8,6 +8,7 @@ from ..say import Say
 from ..trace import Trace
 
 LEAST, MOST = 0.02, 8.0  # of the standard deviation
+ROUNDING = 1e-6  # of a number, in single precision
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
@@ -15,13 +16,13 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         sd, mean = network.late("input sd", 1.0), network.late("input mean", 1.0)
         if sd is None or mean is None:
             continue
-        if sd == 0:
+        if sd <= ROUNDING * abs(mean):
             yield say.fault(
                 "contract: input without content",
                 f"Every number that {network.name} is given is {mean:.3g}.",
                 "The input was multiplied by 0, or a wrong slice was taken.",
                 "Print one batch just before the network is called.",
-                {"input sd": 0.0},
+                {"input sd": sd},
             )
         elif (not LEAST < sd < MOST or abs(mean) > MOST * max(sd, 0.5)) and poor(trace, network.name):
             yield say.fault(

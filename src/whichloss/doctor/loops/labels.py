@@ -1,6 +1,7 @@
 """Labels that the rows do not tell, tell too well, or that contradict like rows."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,7 +9,11 @@ from ...task import Finding
 from ..say import Say
 from ..trace import Trace
 
-MOST, NEAR, DEALT = 1200, 5, 40  # rows; neighbours; how often labels are dealt at random
+MOST, NEAR, DEALT = 1200, 5, 100  # rows; neighbours; how often labels are dealt at random
+WIDEST = 50  # directions of the rows, in which a line may tell the labels
+WRONG = 0.15  # of the labels contradict
+KNOWN = 0.15  # of what chance leaves, neighbours tell
+EVEN = 0.8  # of what they would tell if labels were wrong at random: where classes overlap, they tell less
 WEAK = 0.6  # of pairs in the right order: a signal may hide below that, at most
 
 
@@ -22,27 +27,52 @@ def _tells(x: np.ndarray, y: np.ndarray) -> int | None:
     return None
 
 
-def _neighbours(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float | None]:
-    """How often neighbours share a label, how often they would if labels were dealt (the most of many), the share of
-    rows whose neighbours all agree on another label, where most neighbours agree."""
+@dataclass(frozen=True)
+class _Signal:
+    """What rows tell of labels, each class counted alike."""
+
+    alike: float  # how often neighbours share a label
+    dealt: float  # how often they would if labels were dealt, the most of many
+    line: float  # the share of the classes' variance that a line in the rows' widest directions explains
+    dealt_line: float
+    against: float  # the share of labels that contradict their neighbours, where these agree
+    least: float  # share that neighbours would have to agree in if those labels were wrong at random, and no others
+
+    @property
+    def nothing(self) -> bool:
+        """Neither neighbours nor a line know more than they would of labels that were dealt."""
+        return self.alike <= self.dealt and self.line <= self.dealt_line
+
+
+def _signal(x: np.ndarray, y: np.ndarray) -> _Signal:
+    from sklearn.decomposition import PCA
     from sklearn.neighbors import NearestNeighbors
+    from sklearn.preprocessing import StandardScaler
 
-    scale = x.std(0)
-    near = NearestNeighbors(n_neighbors=NEAR + 1).fit(x / np.where(scale > 0, scale, 1))
-    others = near.kneighbors(return_distance=False)[:, :NEAR]
-    classes = int(y.max()) + 1
+    x = StandardScaler().fit_transform(x.astype(np.float64))
+    others = NearestNeighbors(n_neighbors=NEAR + 1).fit(x).kneighbors(return_distance=False)[:, :NEAR]
+    widest = PCA(min(WIDEST, x.shape[1], len(x) // 4), random_state=0).fit_transform(x)
+    sizes = np.linalg.norm(widest, axis=0)
+    widest = (widest / np.maximum(sizes, 1e-300))[:, sizes > 1e-6 * sizes.max()]
+    names, y = np.unique(y, return_inverse=True)
+    classes = len(names)
+    members = np.eye(classes)
 
-    def right(y: np.ndarray) -> float:
-        alike = (y[others] == y[:, None]).mean(1)
-        return float(np.mean([alike[y == k].mean() for k in np.unique(y)]))
+    def alike(y: np.ndarray) -> float:
+        return float(np.mean([(y[others] == y[:, None]).mean(1)[y == k].mean() for k in range(classes)]))
+
+    def line(y: np.ndarray) -> float:
+        one = members[y] - members[y].mean(0)
+        return float(((widest.T @ one) ** 2).sum(0) @ (1 / (one**2).sum(0))) / classes
 
     generator = np.random.Generator(np.random.PCG64(1))
-    dealt = [right(generator.permutation(y)) for _ in range(DEALT)]
-    votes = np.zeros((len(y), classes))
-    np.add.at(votes, (np.arange(len(y))[:, None], y[others]), 1)
+    dealt = [(alike(z), line(z)) for z in (generator.permutation(y) for _ in range(DEALT))]
+    votes = members[y[others]].sum(1)
     clear = votes.max(1) >= NEAR - 1
-    against = float((votes.argmax(1) != y)[clear].mean()) if clear.sum() >= 30 else None
-    return right(y), max(dealt), against
+    against = float((votes.argmax(1) != y)[clear].mean()) if clear.any() else 0.0
+    spread = (1 - against) ** 2 + against**2 / (classes - 1)
+    least = 1 / classes + EVEN * (spread - 1 / classes)
+    return _Signal(alike(y), max(a for a, _ in dealt), line(y), max(b for _, b in dealt), against, least)
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
@@ -66,26 +96,36 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 {"column": float(column)},
             )
             continue
-        right, chance, agree = _neighbours(x, y)
-        entropy = loss.late("cross-entropy", 0.25)
-        found = {"neighbours alike": right, "by chance": chance}
-        if right <= chance:
+        told, entropy = _signal(x, y), loss.late("cross-entropy", 0.25)
+        found = {"neighbours alike": told.alike, "by chance": told.dealt}
+        if told.nothing:
             yield say.fault(
                 "labels without signal",
-                f"Rows that are alike do not have like labels at {loss.site}: {right:.1%} of the nearest rows share a "
-                f"row's label, each class counted alike; with labels dealt at random it would be up to {chance:.1%}.",
+                f"Rows that are alike do not have like labels at {loss.site}: {told.alike:.1%} of the nearest rows "
+                "share a row's label, each class counted alike; with labels dealt at random it would be up to "
+                f"{told.dealt:.1%}. A line in the rows tells no more of them either.",
                 "Labels were shuffled or joined to the wrong rows, or the rows say nothing about them.",
                 "Compare a few rows with their labels by hand; no loss can help.",
                 found,
                 "Ojala & Garriga, 2010; Zhang et al., 2017",
             )
-        elif agree is not None and agree > 0.15 and entropy is not None:
-            yield say.fault(
+        elif (
+            told.against > WRONG
+            and told.alike >= told.least
+            and told.alike - told.dealt > KNOWN * (1 - told.dealt)
+            and entropy is not None
+        ):
+            two = len(np.unique(y)) == 2  # classes that overlap look the same
+            yield say.told(
+                not two,
                 "wrong labels",
-                f"About {agree:.0%} of the labels at {loss.site} contradict all rows that are like theirs.",
-                "Labels were given carelessly, or mixed up in part.",
+                f"About {told.against:.0%} of the labels at {loss.site} contradict all rows that are like theirs, and "
+                "they do so everywhere.",
+                "Labels were given carelessly, or mixed up in part"
+                + "; or the two classes overlap." * two
+                + "." * (not two),
                 "Look at these rows; or a loss that bears wrong labels (gce, symmetric-ce).",
-                found | {"contradicted": agree},
+                found | {"contradicted": told.against},
                 "Northcutt et al., 2021",
             )
     yield from _pairs(trace, say)

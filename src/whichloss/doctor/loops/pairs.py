@@ -14,8 +14,9 @@ MOST, NEAR, DEALT = 1000, 3, 40
 def _near(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     """How far apart the second sides of pairs with like first sides are, in usual distances; the least of many."""
     from sklearn.neighbors import NearestNeighbors
+    from sklearn.preprocessing import StandardScaler
 
-    a, b = ((x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1) for x in (a, b))
+    a, b = (StandardScaler().fit_transform(x.astype(np.float64)) for x in (a, b))
     first = np.unique(a, axis=0, return_index=True)[1]
     a, b = a[first], b[first]
     others = NearestNeighbors(n_neighbors=NEAR + 1).fit(a).kneighbors(return_distance=False)[:, :NEAR]

@@ -24,7 +24,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         yield say.fault(
             "contract: parameters of nobody",
             f"No optimiser holds {some} parameter{'s' * (some > 1)} of {network.name}: {', '.join(network.unowned[:3])}"
-            f"{' ...' * (some > 3)}. They stay as they started.",
+            f"{' and others' * (some > 3)}. They stay as they started.",
             "The optimiser was given some layers only, or before these were made.",
             f"Give it all: torch.optim.Adam({network.name}.parameters()), after the network is complete.",
             {"parameters": float(some)},
