@@ -10,7 +10,7 @@ import torch
 from whichloss.errors import UserError
 from whichloss.nets import builder
 from whichloss.objectives import Nets, find
-from whichloss.objectives.base import skill_by_thirds
+from whichloss.objectives.base import Denoised
 from whichloss.objectives.ddpm import tables
 from whichloss.rng import Rng
 from whichloss.task import Batch, Task
@@ -237,7 +237,9 @@ def test_a_sample_costs_at_most_100_calls(name):
     assert len(calls) <= 100
 
 
-# --- loss ranges
+# --- losses beside those of known denoisers
+
+DENOISERS = ["ddpm", "flow-matching", "denoising-score-matching"]
 
 
 def modes(n, seed):
@@ -245,34 +247,40 @@ def modes(n, seed):
     return torch.randint(0, 2, (n, 2), generator=g) * 2 - 1.0 + 0.1 * torch.randn(n, 2, generator=g)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "flow-matching", "denoising-score-matching"])
-def test_loss_range_of_a_normal_is_unknown(name):
-    assert find(name)().loss_range(data(2000), data(4000, 1), RNG) is None
+def exact(name):
+    """An objective and its exact networks on a normal."""
+    objective = find(name)(**({"variance": "small"} if name == "ddpm" else {}))
+    nets = {"ddpm": exact_ddpm, "denoising-score-matching": exact_score, "flow-matching": lambda _: exact_flow()}
+    return objective, nets[name](objective)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "flow-matching", "denoising-score-matching"])
+@pytest.mark.parametrize("name", DENOISERS)
+def test_the_skill_on_a_normal_is_unknown(name):
+    objective, nets = exact(name)
+    assert objective.denoised(nets, data(2000), data(4000, 1), RNG).skill is None
+
+
+@pytest.mark.parametrize("name", DENOISERS)
 def test_trivial_loss_is_the_linear_networks(name, monkeypatch):
     """The exact networks of a normal are linear: on rows of its mean and variance their loss is the trivial one."""
     x, x_new = modes(2000, 0), modes(2000, 1)
-    objective = find(name)(**({"variance": "small"} if name == "ddpm" else {}))
     monkeypatch.setattr(sys.modules[__name__], "MEAN", x.mean(0))
     monkeypatch.setattr(sys.modules[__name__], "SD", x.std(0))
-    exact = {"ddpm": exact_ddpm, "denoising-score-matching": exact_score}
-    nets = exact.get(name, lambda _: exact_flow())(objective)
-    trivial, least = objective.loss_range(x, x_new, RNG)
-    assert loss(objective, nets, x_new) == pytest.approx(trivial, rel=0.01)
-    assert least < 0.95 * trivial
-    assert objective.skill_by_level(nets, x, x_new, RNG) == pytest.approx((0, 0, 0), abs=0.02)
+    objective, nets = exact(name)
+    found = objective.denoised(nets, x, x_new, RNG)
+    assert float(found.loss.mean()) == pytest.approx(loss(objective, nets, x_new))
+    assert float(found.loss.mean()) == pytest.approx(float(found.trivial.mean()), rel=0.01)
+    assert found.good.mean() < 0.95 * found.trivial.mean()
+    assert found.skill == pytest.approx(0, abs=0.02) and found.skill_by_level == pytest.approx((0, 0, 0), abs=0.02)
 
 
-@pytest.mark.parametrize("name", ["ddpm", "flow-matching", "denoising-score-matching"])
+@pytest.mark.parametrize("name", DENOISERS)
 def test_a_network_that_fails_where_there_is_much_noise_is_told_there(name, monkeypatch):
     x, x_new = modes(2000, 0), modes(2000, 1)
-    objective = find(name)(**({"variance": "small"} if name == "ddpm" else {}))
     monkeypatch.setattr(sys.modules[__name__], "MEAN", x.mean(0))
     monkeypatch.setattr(sys.modules[__name__], "SD", x.std(0))
-    exact = {"ddpm": exact_ddpm, "denoising-score-matching": exact_score}
-    ((role, right),) = exact.get(name, lambda _: exact_flow())(objective).by_role.items()
+    objective, nets = exact(name)
+    ((role, right),) = nets.by_role.items()
     last = {"ddpm": (2 / 3, 1.0), "flow-matching": (0.0, 1 / 3), "denoising-score-matching": (0.0, 0.3)}[name]
 
     def wrong(inputs):
@@ -281,14 +289,18 @@ def test_a_network_that_fails_where_there_is_much_noise_is_told_there(name, monk
             here = here.argsort(0).argsort(0) / len(here)
         return torch.where((here >= last[0]) & (here < last[1]), 5.0, right(inputs))
 
-    little, middle, much = objective.skill_by_level(Nets({role: wrong}), x, x_new, RNG)
+    little, middle, much = objective.denoised(Nets({role: wrong}), x, x_new, RNG).skill_by_level
     assert abs(little) < 0.05 and middle > -1 and much < -3
 
 
 def test_levels_are_thirds_by_noise_whatever_the_rows_order():
     noise = torch.tensor([0.9, 0.1, 0.5, 0.2, 0.8, 0.6])
-    skills = skill_by_thirds(noise[:, None], torch.tensor([3.0, 1, 2, 0, 1, 1]), torch.tensor([2.0, 1, 2, 3, 1, 2]))
-    assert skills == pytest.approx((0.75, 0.25, -1 / 3))  # (1 + 0) / 4, (2 + 1) / 4, (3 + 1) / 3: sums, not shares
+    loss, trivial = torch.tensor([3.0, 1, 2, 0, 1, 1]), torch.tensor([2.0, 1, 2, 3, 1, 2])
+    found = Denoised(noise[:, None], loss, trivial, trivial / 2)
+    assert found.skill == pytest.approx((11 - 8) / (11 - 5.5))
+    assert found.skill_by_level == pytest.approx(
+        (0.75, 0.25, -1 / 3)
+    )  # (1 + 0) / 4, (2 + 1) / 4, (3 + 1) / 3: sums, not shares
 
 
 def test_least_loss_lies_just_above_the_true_one():
@@ -302,8 +314,8 @@ def test_least_loss_lies_just_above_the_true_one():
         x1 = center + t * 0.01 / width * (x_t - t * center)
         return (x1 - x_t) / (1 - t)
 
-    true = loss(FM(), Nets({"u": u}), x_new)
-    trivial, least = FM().loss_range(x, x_new, RNG)
+    found = FM().denoised(Nets({"u": u}), x, x_new, RNG)
+    true, trivial, least = (float(rows.mean()) for rows in (found.loss, found.trivial, found.good))
     assert true < least < true + 0.05 * (trivial - true)
 
 

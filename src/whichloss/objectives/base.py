@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..losses.denoisers import loss_between
 from ..rng import Rng
 from ..task import Batch, Goal, Task
 
@@ -150,6 +151,28 @@ class Objective(ABC):
 
 
 @dataclass(frozen=True)
+class Denoised:
+    """Losses of rows, each with its own noise, all (B,): the networks', a trivial denoiser's and a good one's."""
+
+    noise: Tensor  # (B,) or (B, 1), in any unit
+    loss: Tensor
+    trivial: Tensor
+    good: Tensor
+
+    @property
+    def skill(self) -> float | None:
+        """0 at the trivial loss, 1 at the good one; None where one is hardly below the other."""
+        known = loss_between(self.trivial, self.good)
+        return None if known is None else (known[0] - float(self.loss.mean())) / (known[0] - known[1])
+
+    @property
+    def skill_by_level(self) -> tuple[float, ...]:
+        """1 - loss / trivial loss over the thirds of the rows with little, middle and much noise."""
+        order = self.noise.flatten().argsort(stable=True)
+        return tuple(1 - float(self.loss[part].sum() / self.trivial[part].sum()) for part in order.tensor_split(3))
+
+
+@dataclass(frozen=True)
 class Generative(Objective):
     """An objective that learns a distribution and can be sampled."""
 
@@ -171,19 +194,9 @@ class Generative(Objective):
         found = self.score(nets, x).reshape(len(x))
         return -found if self.scores == "log density" else found
 
-    def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
-        """(loss of a trivial predictor, least loss) on new rows, where both are known; else None."""
+    def denoised(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> Denoised | None:
+        """The loss of new rows, beside those of two denoisers that the rows x give; None where neither is known."""
         return None
-
-    def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
-        """1 - loss / loss of a trivial predictor on new rows, at little, middle and much noise; () without levels."""
-        return ()
-
-
-def skill_by_thirds(noise: Tensor, loss: Tensor, trivial: Tensor) -> tuple[float, ...]:
-    """1 - loss / trivial loss over the thirds of the rows with little, middle and much noise; all (B,)."""
-    order = noise.flatten().argsort(stable=True)
-    return tuple(1 - float(loss[part].sum() / trivial[part].sum()) for part in order.tensor_split(3))
 
 
 @dataclass(frozen=True)

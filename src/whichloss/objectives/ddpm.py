@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ..losses import diffusion as q
-from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers
+from ..losses.denoisers import KernelDenoiser, reference_denoisers
 from ..nets import time_features
 from ..rng import Rng
 from ..samplers.ancestral import Variance, ancestral
 from ..samplers.ode import ode_log_density, signs, standard_normal
 from ..task import Batch, Task
-from .base import Adam, Build, Generative, Nets, Update, skill_by_thirds
+from .base import Adam, Build, Denoised, Generative, Nets, Update
 
 FEATURES = 16
 FADED = 1e-3  # x0 is read off x_t by a division by sqrt(abar): no use where nothing of x0 is left
@@ -122,13 +122,10 @@ class DDPM(Generative):
         probes = signs(self.probes, x.shape[1])
         return ode_log_density(flow, x, times=list(at), log_prior=standard_normal, probes=probes).reshape(len(x), -1)
 
-    def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
-        return loss_between(*(self.errors(x_new, rng, self.by(denoiser)) for denoiser in reference_denoisers(x)))
-
-    def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
+    def denoised(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> Denoised:
         noise = q.spread_times(rng.uniform("t", ()), len(x_new))
-        loss = self.errors(x_new, rng, lambda x_t, t, *_: self.read(nets, x_t, t))
-        return skill_by_thirds(noise, loss, self.errors(x_new, rng, self.by(gaussian_denoiser(x))))
+        models = (lambda x_t, t, *_: self.read(nets, x_t, t), *map(self.by, reference_denoisers(x)))
+        return Denoised(noise, *(self.errors(x_new, rng, model) for model in models))
 
     def by(self, denoiser: KernelDenoiser) -> Model:
         """The model that a denoiser stands for."""

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from ..losses import energy
-from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers
+from ..losses.denoisers import KernelDenoiser, reference_denoisers
 from ..losses.diffusion import spread_times
 from ..nets import time_features
 from ..rng import Rng
 from ..samplers.langevin import annealed_langevin
 from ..samplers.ode import ode_log_density, signs, standard_normal
 from ..task import Batch, Task
-from .base import Adam, Build, Generative, Nets, Update, skill_by_thirds
+from .base import Adam, Build, Denoised, Generative, Nets, Update
 
 FEATURES = 16
 Score = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -100,13 +100,10 @@ class DenoisingScoreMatching(Generative):
         found = ode_log_density(flow, x, times=list(at), log_prior=log_prior, method="rk4", probes=probes)
         return found.reshape(len(x), -1)
 
-    def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
-        return loss_between(*(self.errors(x_new, rng, _by(denoiser)) for denoiser in reference_denoisers(x)))
-
-    def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
-        clock = spread_times(rng.uniform("level", ()), len(x_new))
-        loss = self.errors(x_new, rng, lambda *at: self.s(nets, *at))
-        return skill_by_thirds(-clock, loss, self.errors(x_new, rng, _by(gaussian_denoiser(x))))
+    def denoised(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> Denoised:
+        noise = -spread_times(rng.uniform("level", ()), len(x_new))
+        models = (lambda *at: self.s(nets, *at), *map(_by, reference_denoisers(x)))
+        return Denoised(noise, *(self.errors(x_new, rng, model) for model in models))
 
 
 def _by(denoiser: KernelDenoiser) -> Score:

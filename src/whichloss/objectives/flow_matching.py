@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..losses.denoisers import KernelDenoiser, gaussian_denoiser, loss_between, reference_denoisers
+from ..losses.denoisers import KernelDenoiser, reference_denoisers
 from ..losses.diffusion import flow_matching, path, spread_times
 from ..nets import time_features
 from ..rng import Rng
 from ..samplers.ode import ode, ode_log_density, signs, standard_normal
 from ..task import Batch, Task
-from .base import Adam, Build, Generative, Nets, Update, skill_by_thirds
+from .base import Adam, Build, Denoised, Generative, Nets, Update
 
 FEATURES = 16
 
@@ -69,13 +69,10 @@ class FlowMatching(Generative):
         found = ode_log_density(self.field(nets), x, times=times, log_prior=standard_normal, probes=probes)
         return found.reshape(len(x), -1)
 
-    def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, float] | None:
-        return loss_between(*(self.errors(x_new, rng, _by(denoiser)) for denoiser in reference_denoisers(x)))
-
-    def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
+    def denoised(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> Denoised:
         noise = 1 - spread_times(rng.uniform("t", ()), len(x_new))
-        loss = self.errors(x_new, rng, lambda x_t, t: self.velocity(nets, x_t, t))
-        return skill_by_thirds(noise, loss, self.errors(x_new, rng, _by(gaussian_denoiser(x))))
+        models = (lambda x_t, t: self.velocity(nets, x_t, t), *map(_by, reference_denoisers(x)))
+        return Denoised(noise, *(self.errors(x_new, rng, model) for model in models))
 
 
 def _by(denoiser: KernelDenoiser) -> Callable[[Tensor, Tensor], Tensor]:

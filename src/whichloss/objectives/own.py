@@ -121,11 +121,8 @@ def _velocity(family: type, velocity_loss: Loss) -> type[Objective]:
             x0, t = rng.normal("x0", batch.x.shape), spread_times(rng.uniform("t", ()), len(batch.x))
             return velocity_loss(self.velocity(nets, path(x0, batch.x, t), t), batch.x - x0).mean()
 
-        def loss_range(self, x: Tensor, x_new: Tensor, rng: Rng) -> None:
-            """The family's range is that of the family's loss."""
-
-        def skill_by_level(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> tuple[float, ...]:
-            return ()
+        def denoised(self, nets: Nets, x: Tensor, x_new: Tensor, rng: Rng) -> None:
+            """The family's losses are not this one's."""
 
     return Own
 

@@ -20,7 +20,7 @@ from ...data import Encoder, evenly, find_toy
 from ...objectives import Generative, Nets
 from ...objectives.base import Objective
 from ...rng import Rng, key
-from ...task import Batch, Task
+from ...task import Task
 from ...train import Lanes, count
 from ..judge import Anchor, Judge, Preflight, Scored, Weights, Which
 from . import anchors, power
@@ -277,19 +277,15 @@ class SampleJudge(Judge):
     ) -> dict[str, float | tuple[float, ...] | None]:
         """Of the loss on validation rows. "loss skill": 0 at a trivial predictor's, 1 at the least loss, None where
         neither is known; "skill by level": what of the trivial one's loss is gone at little, middle, much noise."""
-        if not isinstance(objective, Generative) or type(objective).loss_range is Generative.loss_range:
+        if not isinstance(objective, Generative):
             return {"loss skill": None}
         rows = self.table.values[self.numbers(seed, "validation", DESCRIBED)]
         x_new = torch.from_numpy(encoder.encode(rows))
-        rng = Rng.of(seed)["loss skill"]
-        known = objective.loss_range(x, x_new, rng)
-        if known is None:
-            return {"loss skill": None}
         with torch.no_grad():
-            loss = float(objective.updates()[0].loss(nets, Batch(x_new, {}, torch.tensor(1.0)), rng))
-            levels = objective.skill_by_level(nets, x, x_new, rng)
-        trivial, least = known
-        return {"loss skill": (trivial - loss) / (trivial - least), "skill by level": levels}
+            found = objective.denoised(nets, x, x_new, Rng.of(seed)["loss skill"])
+        if found is None or found.skill is None:
+            return {"loss skill": None}
+        return {"loss skill": found.skill, "skill by level": found.skill_by_level}
 
     def log_likelihood(
         self, encoder: Encoder, seed: int, which: Which, density: Callable[[Tensor], Tensor]
