@@ -100,6 +100,12 @@ def test_a_poor_outcome_after_few_steps_is_no_fault(steps, level):
     assert by_rule["contract: parameters of nobody"] == by_rule["learning rate too high"] == "fault"
 
 
+@pytest.mark.parametrize("steps, level", [(3 * SOON, "fault"), (3 * SOON - 1, "note")])
+def test_games_take_longer_to_come_out(steps, level):
+    copying = having(poorly(ebgan), {"game: energy of noise / real": 1.0, "trace: steps": steps})
+    assert {f.rule: f.level for f in examine(copying)}["judge rebuilds anything"] == level
+
+
 def test_stagnation_is_told_where_nothing_else_is():
     stood = {"loss: values": flat(1.0), "loss: explained": 0.02}
     assert names(having(embedder(), stood)) == ["stagnation"]

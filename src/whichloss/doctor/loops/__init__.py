@@ -13,7 +13,7 @@ from ..say import Say
 from ..trace import Trace
 
 FEWEST = 5  # looks, for anything but what the code does, the last of them in the loop's later half
-SOON = 100  # steps, before which a poor outcome is no fault
+SOON = 100  # steps, before which a poor outcome says little
 RULES = (
     "softmax", "wrong_loss", "every_pair", "given_away", "units_alike", "signs", "wrong_player", "penalty",
     "energy_cut", "chain_gradients", "normal", "cut", "unlisted", "parameters_of_nobody", "no_step", "never_cleared",
@@ -25,10 +25,11 @@ RULES = (
 
 
 REST = "stagnation"  # told only where nothing else is
-OUTCOMES = (
-    "majority", "guessing", "stagnation", "rotation", "bounded", "contrast", "crowded", "same_output", "denoiser",
-    "collapse", "margin", "blind_judge", "clipped_judge", "certain_judge", "copying_judge",
-)  # fmt: skip  # rules that tell a fault by how well the loop has learnt
+OUTCOMES = dict.fromkeys(
+    ("majority", "guessing", "stagnation", "bounded", "contrast", "crowded", "same_output", "denoiser"), SOON
+) | dict.fromkeys(
+    ("rotation", "collapse", "margin", "blind_judge", "clipped_judge", "certain_judge", "copying_judge"), 3 * SOON
+)  # rules that tell a fault by how well the loop has learnt -> steps before which that is no fault; games take longer
 
 CARDS = {
     "softmax": "cross-entropy", "guessing": "cross-entropy", "start": "cross-entropy", "labels": "gce",
@@ -64,7 +65,7 @@ def _asked(name: str, trace: Trace, say: Say) -> Iterator[Finding]:
     """What one rule finds; a rule that fails on an unforeseen loop must not take the others' findings with it."""
     try:
         for finding in import_module(f"{__name__}.{name}").rule(trace, say):
-            soon = trace.steps < SOON and name in OUTCOMES and not finding.rule.startswith("contract")
+            soon = trace.steps < OUTCOMES.get(name, 0) and not finding.rule.startswith("contract")
             yield replace(finding, card=CARDS.get(name, ""), level="note" if soon else finding.level)
     except Exception as error:
         says = f"The rule '{name}' could not read this loop ({type(error).__name__}: {error})."
