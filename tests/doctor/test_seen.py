@@ -236,6 +236,31 @@ def test_whole_numbers_from_0_on_are_ids_of_classes(targets, ids):
     assert only(trace(lambda net: F.mse_loss(net(X).squeeze(1), wanted))).facts.get("whole targets") == ids
 
 
+class Compared(nn.Module):
+    """Two sides inside one network, which gives their cosines, times a factor."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = nn.Linear(2, 16), nn.Linear(2, 16)
+
+    def forward(self, x, y):
+        return 10 * F.normalize(self.one(x), dim=1) @ F.normalize(self.other(y), dim=1).T
+
+
+@pytest.mark.parametrize("way", [lambda z: z, lambda z: z / 0.1, lambda z: z.T])
+def test_comparisons_are_no_embeddings(way):
+    net = Compared()
+    watched = Watch({"net": net}, [torch.optim.SGD(net.parameters(), 0.01)]).start()
+    F.cross_entropy(way(net(X, X + 0.1)), torch.arange(16)).backward()
+    watched.optimizers[0].step()
+    assert only(watched.stop()).facts["pairs"] == 1.0 and "effective rank" not in only(watched.trace).curves
+
+
+def test_embeddings_as_wide_as_there_are_rows_are_seen():
+    loss = only(trace(lambda net: F.cross_entropy(net(X) @ net(X + 0.1).T, torch.arange(16)), outputs=16))
+    assert len(loss.curves["effective rank"]) == 6  # of both sides, at every step
+
+
 def test_what_a_look_saw_is_freed():
     """A hook that holds its own tensor is a cycle that Python cannot see: a long loop would fill the memory."""
     seen_by_looks = []

@@ -81,15 +81,18 @@ def _told(watch: "Watch", found: Loss, told: Told, alone: bool) -> None:
         found.note("entropy of labels", float(-(weights[there] * weights[there].log()).sum()))
     told.node.register_prehook(lambda slopes: found.facts.update(weight=float(slopes[0].sum())))
     if square:
-        _embeddings(watch, found, rows)
+        _embeddings(watch, found, log_p)
     elif alone and (call := _call_of(watch, rows)) is not None:  # of mixed rows each has two labels
         _keep(watch, ("labelled", found.site), _rows(call.inputs[0]), labels[:ROWS].cpu().numpy())
 
 
-def _embeddings(watch: "Watch", found: Loss, rows: int) -> None:
+def _embeddings(watch: "Watch", found: Loss, log_p: Tensor) -> None:
     """How the outputs of the networks that were compared fill their space."""
+    rows = len(log_p)
     for call in watch.calls:
         z = call.output
+        if z.shape == log_p.shape and any(_alike(x.detach().float(), log_p) for x in (z, z.T)):
+            continue  # these are the comparisons themselves
         if z.ndim == 2 and len(z) in (rows, rows // 2, 2 * rows) and z.shape[1] > 1:
             found.note("effective rank", _rank(z))
             found.facts["directions"] = float(min(len(z) - 1, z.shape[1]))
@@ -100,6 +103,12 @@ def _embeddings(watch: "Watch", found: Loss, rows: int) -> None:
     if first:
         x = _rows(first[0].inputs[0])
         found.note("doubles", 1 - len(np.unique(x, axis=0)) / max(1, len(x)))
+
+
+def _alike(logits: Tensor, log_p: Tensor) -> bool:
+    """Do these logits, times some factor, give these log-probabilities?"""
+    a, b = (x - x.mean(1, keepdim=True) for x in (logits, log_p))
+    return bool(nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0) > 0.999)
 
 
 def _rank(z: Tensor) -> float:

@@ -83,6 +83,8 @@ CASES = [
     Case("majority", "most frequent class only", classifier, "loss: classes predicted", flat(1), NAN, ONE_CLASS),
     Case("majority", "most frequent class only", classifier, "loss: classes predicted", 1.79, 1.8, ONE_CLASS,
          window=0.25),  # rare classes are predicted too
+    Case("majority", "most frequent class only", classifier, "loss: entropy of labels", 1.0, 1.001,
+         ONE_CLASS | {"loss: cross-entropy": 0.95}, window=1.0, healthy_level="note"),
     Case("guessing", "no better than guessing", classifier, "loss: accuracy", 0.369, 0.371, window=0.25),
     Case("guessing", "no better than guessing", classifier, "loss: moves", {"net"}, set(), GUESS),
     Case("guessing", "no better than guessing", classifier, "loss: fact pairs", 0.0, 1.0, GUESS),

@@ -75,7 +75,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 "Wang & Isola, 2020",
             )
         elif rank is not None and rank < 0.2 * facts["directions"] and right < FOUND:
-            yield say.fault(
+            yield say.told(
+                unlearnt(loss),  # rows of few directions need no more
                 "dimensional collapse",
                 f"The embeddings at {loss.site} use {rank:.1f} of {facts['directions']:.0f} directions.",
                 "A layer before them is too narrow, or the loss is content with few.",

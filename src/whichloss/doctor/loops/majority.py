@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ...task import Finding
-from ..outcome import skill
+from ..outcome import informed, skill
 from ..say import Say
 from ..trace import Trace
 
@@ -19,7 +19,8 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         if told is None or told >= 0.15:
             continue
         if largest > 1.8 / classes and largest > 0.6 and named < 1.8:
-            yield say.fault(
+            yield say.told(
+                not informed(loss),  # probabilities may well be right where no rare class comes first
                 "most frequent class only",
                 f"At {loss.site} {largest:.0%} of the labels are one class, and hardly anything else is predicted.",
                 "Rare classes weigh little in the loss.",
