@@ -63,7 +63,7 @@ class Reading:
         tuple[int, tuple[int, ...]], ...
     ]  # of every norm: how many axes its input has, over which it was taken
     saturated: tuple[float, ...]  # of every sigmoid and tanh: the share of its outputs that stand at a bound
-    nodes: int
+    graph: frozenset[Any] = field(repr=False)  # its nodes
 
 
 def nodes_of(root: Any) -> Iterator[Any]:
@@ -95,9 +95,8 @@ def read(loss: Tensor) -> Reading:
         "norms": [],
         "products": [],
     }
-    count = 0
-    for node in nodes_of(loss.grad_fn) if loss.grad_fn is not None else ():
-        count += 1
+    graph = frozenset(nodes_of(loss.grad_fn)) if loss.grad_fn is not None else frozenset()
+    for node in graph:
         variable = getattr(node, "variable", None)
         if variable is not None:
             if isinstance(variable, torch.nn.Parameter):
@@ -110,7 +109,7 @@ def read(loss: Tensor) -> Reading:
         for what, one in READERS.get(name, _nothing)(node):
             found[what].append(one)
     parts = {what: tuple(ones) for what, ones in found.items()}
-    return Reading(frozenset(parameters), tuple(leaves), frozenset(operations), nodes=count, **parts)
+    return Reading(frozenset(parameters), tuple(leaves), frozenset(operations), graph=graph, **parts)
 
 
 def _nothing(node: Any) -> Iterator[tuple[str, Any]]:
@@ -215,7 +214,7 @@ def _told(node: Any) -> Told:
     above = _down(node, ("LogSoftmax",))
     axis = _axis(getattr(above, "_saved_dim", log_p.ndim - 1) if above is not None else log_p.ndim - 1, log_p.ndim)
     axis -= log_p.ndim
-    twice = above is not None and _down(above, ("Softmax", "LogSoftmax", "Sigmoid")) is not None
+    twice = above is not None and _down(above, ("Softmax", "Sigmoid")) is not None
     return Told(log_p.detach(), labels, axis, twice, node)
 
 

@@ -9,6 +9,7 @@ from .trace import Curve, Game, Loss, Trace, late
 LEARNT = 0.5  # of the way from guessing to certainty
 FALLEN = 0.9  # of its first value: a loss above that has hardly moved
 INFORMED = 0.95  # of the entropy of a batch's labels
+RANKED = 0.6  # of pairs of rows; by chance a half
 ROWS = 500
 
 
@@ -53,6 +54,8 @@ def unlearnt(loss: Loss) -> bool:
         return explained < 0.1
     right = loss.late("binary accuracy", 0.25)
     if right is not None:
+        if informed(loss):
+            return False
         ones = loss.late("share of ones", 1.0) or 0.5
         return right < max(ones, 1 - ones) + 0.1
     first, last = late(loss.values[: max(1, len(loss.values) // 10)], 1.0), late(loss.values, 0.25)
@@ -60,9 +63,19 @@ def unlearnt(loss: Loss) -> bool:
 
 
 def informed(loss: Loss) -> bool:
-    """Does a cross-entropy say more of the labels than their frequencies do, be it short of telling the class?"""
+    """Does a cross-entropy say more of the labels than their frequencies do, be it short of telling the class: by its
+    size, or because rows of a class come before others?"""
     entropy, labels = loss.late("cross-entropy", 0.25), loss.late("entropy of labels", 1.0)
-    return entropy is not None and labels is not None and entropy < INFORMED * labels
+    curve = loss.curves.get("ranked", [])
+    ranked = [area for area in curve[len(curve) // 2 :] if np.isfinite(area)]
+    return (entropy is not None and labels is not None and entropy < INFORMED * labels) or (
+        len(ranked) >= 3 and float(np.mean(ranked)) > RANKED
+    )
+
+
+def mixed(loss: Loss) -> bool:
+    """Is a cross-entropy made smaller for some rows and larger for others, as rewards and preferences ask?"""
+    return loss.facts.get("least factor", 0.0) < 0 < loss.facts.get("most factor", 0.0)
 
 
 def nothing(loss: Loss) -> bool:
@@ -73,7 +86,7 @@ def nothing(loss: Loss) -> bool:
         return told < 0.1 and not informed(loss)
     if explained is not None:
         return explained < 0.03
-    return right is not None and right < max(ones, 1 - ones) + 0.02
+    return right is not None and right < max(ones, 1 - ones) + 0.02 and not informed(loss)
 
 
 def spread(game: Game) -> float | None:

@@ -1,7 +1,9 @@
 """What a look is turned into: the curves and facts of a `Trace`."""
 
 import itertools
-from collections.abc import Iterator
+import math
+import random
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,11 @@ from .trace import Game, Loss
 if TYPE_CHECKING:
     from .watch import Call, Watch
 
-KEPT, ROWS, ASKED = 12, 128, 64  # looks whose rows are kept, rows of each, rows that a network is asked again
+KEPT, ROWS, WIDE = 12, 128, 2048  # looks whose rows are kept, rows of each, numbers of each row
+ASKED = 64  # rows that a network is asked again
+FIRST = 50  # classes that are counted
+SPREAD = 0.1  # of logits over rows; less tells them next to nothing apart
+EVEN = 0.5  # ids of classes are about as frequent as each other; counts die out
 NONE = np.zeros((0, 1), np.float32)
 
 
@@ -24,16 +30,17 @@ def loss(watch: "Watch", found: Loss, reading: Reading, value: Tensor) -> None:
     for name, shares in (("dead units", reading.dead), ("saturated units", reading.saturated)):
         if shares:
             found.note(name, max(shares))
-    found.facts["nodes"] = float(reading.nodes)
+    found.facts["nodes"] = float(len(reading.graph))
+    used = [call for call in watch.calls if call.output.grad_fn in reading.graph]
     found.facts["norms off"] = max(found.facts.get("norms off", 0.0), _norms_off(watch, reading))
     for told in reading.told:
-        _told(watch, found, told, alone=len(reading.told) == 1)
+        _told(watch, found, told, used if len(reading.told) == 1 else [], used)
     for guessed in reading.guessed:
-        _guessed(watch, found, guessed)
+        _guessed(watch, found, guessed, used)
     if reading.products:
         found.note("spread of lengths", max(reading.products))
     for scored in reading.scored:
-        _scored(watch, found, scored)
+        _scored(watch, found, scored, used)
 
 
 def _norms_off(watch: "Watch", reading: Reading) -> float:
@@ -45,16 +52,21 @@ def _norms_off(watch: "Watch", reading: Reading) -> float:
     return float(bool(taken) and not flat and not any(axes in whole for axes in taken))
 
 
-def _told(watch: "Watch", found: Loss, told: Told, alone: bool) -> None:
-    """A cross-entropy: of classes, or of pairs among the rows of a batch."""
+def _told(watch: "Watch", found: Loss, told: Told, alone: list["Call"], used: list["Call"]) -> None:
+    """A cross-entropy: of classes, or of pairs among the rows of a batch. Of mixed rows, each of which has two labels,
+    no call stands alone."""
     log_p, labels = told.log_p.float(), told.labels
+    if log_p.ndim == 2 and labels.ndim == 1 and (there := (labels >= 0) & (labels < log_p.shape[1])).any():
+        log_p, labels, whole = log_p[there], labels[there], bool(there.all())  # without what is to be ignored
+    else:
+        return
     if log_p.ndim != 2 or not len(log_p) or told.axis not in (-1, -2):
         return
     rows, width = log_p.shape
     known = log_p > -1e7  # what is masked is no choice
     count = int(known.sum(1).float().median())
     choices = torch.arange(rows, device=labels.device)
-    among = (width in (rows, rows - 1) and len(labels.unique()) == rows) or width == 2 * rows
+    among = width in (rows, rows - 1, 2 * rows) and len(labels.unique()) == rows
     square = rows > 2 and among
     high, low = log_p.amax(1), torch.where(known, log_p, torch.inf).amin(1)
     found.facts |= {
@@ -79,17 +91,42 @@ def _told(watch: "Watch", found: Loss, told: Told, alone: bool) -> None:
         found.note("balanced accuracy", float((hits[there] / weights[there]).mean()))
         found.note("classes in a batch", float(there.sum()))
         found.note("entropy of labels", float(-(weights[there] * weights[there].log()).sum()))
-    told.node.register_prehook(lambda slopes: found.facts.update(weight=float(slopes[0].sum())))
+        found.note("ranked", _ranked(log_p, labels))
+    told.node.register_prehook(lambda slopes: _weights(found, slopes[0]))
     if square:
-        _embeddings(watch, found, log_p)
-    elif alone and (call := _call_of(watch, rows)) is not None:  # of mixed rows each has two labels
+        _embeddings(watch, found, log_p, used)
+    elif whole and (call := _call_of(alone, rows)) is not None:
         _keep(watch, ("labelled", found.site), _rows(call.inputs[0]), labels[:ROWS].cpu().numpy())
 
 
-def _embeddings(watch: "Watch", found: Loss, log_p: Tensor) -> None:
+def _weights(found: Loss, slopes: Tensor) -> None:
+    """The factor with which a cross-entropy enters the loss, and whether its rows have factors of both signs."""
+    facts, each = found.facts, slopes.detach().float()
+    facts["weight"] = max(facts.get("weight", -math.inf), float(each.sum()))
+    low, high = float(each.min()), float(each.max())
+    facts["least factor"], facts["most factor"] = (
+        min(facts.get("least factor", low), low),
+        max(facts.get("most factor", high), high),
+    )
+    facts["uneven"] = max(facts.get("uneven", 0.0), float(high - low > 1e-3 * max(abs(high), abs(low)) and low < 0))
+
+
+def _ranked(scores: Tensor, labels: Tensor) -> float:
+    """How often a row of a class comes before another row in the scores (n, K) of that class, each class counted alike;
+    NaN where all rows are of one class, or where the rows are told next to nothing apart."""
+    n, classes = len(scores), min(scores.shape[1], FIRST)
+    scores, members = scores[:, :classes], (labels[:, None] == torch.arange(classes, device=labels.device)).double()
+    many = members.sum(0)
+    there = (many > 0) & (many < n) & (scores.std(0) > SPREAD)
+    place = scores.argsort(0).argsort(0).double()
+    area = ((place * members).sum(0) - many * (many - 1) / 2) / (many * (n - many)).clamp(min=1)
+    return float(area[there].mean()) if there.any() else math.nan
+
+
+def _embeddings(watch: "Watch", found: Loss, log_p: Tensor, used: list["Call"]) -> None:
     """How the outputs of the networks that were compared fill their space."""
     rows = len(log_p)
-    for call in watch.calls:
+    for call in used:
         z = call.output
         if z.shape == log_p.shape and any(_alike(x.detach().float(), log_p) for x in (z, z.T)):
             continue  # these are the comparisons themselves
@@ -98,8 +135,8 @@ def _embeddings(watch: "Watch", found: Loss, log_p: Tensor) -> None:
             found.facts["directions"] = float(min(len(z) - 1, z.shape[1]))
             unit = nn.functional.normalize(z.detach().float(), dim=1)
             found.note("mean cosine", float(unit.mean(0).square().sum()))
-    _pairs(watch)
-    first = [call for call in watch.calls if len(call.inputs[0]) == rows]
+    _pairs(watch, used)
+    first = [call for call in used if len(call.inputs[0]) == rows]
     if first:
         x = _rows(first[0].inputs[0])
         found.note("doubles", 1 - len(np.unique(x, axis=0)) / max(1, len(x)))
@@ -121,16 +158,17 @@ def _rank(z: Tensor) -> float:
     return float(torch.exp(-(shares * shares.clamp(min=1e-12).log()).sum())) if float(values.sum()) > 1e-6 else 1.0
 
 
-def _guessed(watch: "Watch", found: Loss, guessed: Guessed) -> None:
+def _guessed(watch: "Watch", found: Loss, guessed: Guessed, used: list["Call"]) -> None:
     """A squared error: of denoisers, autoencoders and regressions."""
     error = guessed.error.float()
     if guessed.wanted is not None and guessed.wanted.numel() == len(guessed.wanted):
         whole = guessed.wanted.unique()
         if 2 < len(whole) <= 100 and whole.equal(torch.arange(len(whole)).to(whole)):  # others may well be counts
             found.facts["whole targets"] = max(found.facts.get("whole targets", 0.0), float(len(whole)))
-    calls = [call for call in watch.calls if call.output.shape == error.shape]
+            _keep(watch, ("ids", found.site), guessed.wanted.flatten().cpu().numpy())
+    calls = [call for call in used if call.output.shape == error.shape]
     if not calls:
-        outputs = {tuple(call.output.shape) for call in watch.calls}
+        outputs = {tuple(call.output.shape) for call in used}
         found.facts["every pair"] = float(bool(outputs & {(len(error),), (len(error), 1)}) and _every_pair(error))
         return
     call = calls[-1]
@@ -141,13 +179,17 @@ def _guessed(watch: "Watch", found: Loss, guessed: Guessed) -> None:
     if spread < 1e-12:
         return
     x = call.inputs[0]
+    row = x.numel() // max(1, len(x)), wanted.shape[1]
     levels = next((t.flatten().float() for t in call.inputs[1:] if t.numel() == len(x)), None)
+    if row[0] > row[1] == 1:
+        levels = None  # one number is asked of a row of several: no noise
     found.note("explained", _explained(wanted, error, levels))
     alike = x.numel() == wanted.numel() and bool(torch.allclose(x.float().reshape(wanted.shape), wanted, atol=1e-6))
     found.facts["rebuilds"] = float(alike)
     cut = found.facts["rebuilds"] and call.attached and guessed.constant
     found.facts["target cut"] = max(found.facts.get("target cut", 0.0), float(bool(cut)))
-    found.facts["given away"] = max(found.facts.get("given away", 0.0), _contains(x, wanted, found.facts["rebuilds"]))
+    if not found.facts["rebuilds"] and (levels is not None or row[1] == 1):  # else an autoencoder that is told more
+        found.facts["given away"] = max(found.facts.get("given away", 0.0), _contains(x, wanted))
     if levels is not None:
         kept = _rows(x), levels[:ROWS].cpu().numpy(), _rows(wanted), _rows(error)
         _keep(watch, ("denoised", found.site), *kept)
@@ -172,12 +214,12 @@ def _explained(wanted: Tensor, error: Tensor, levels: Tensor | None) -> float:
     return float(np.mean(np.clip(shares, -1, 1)))
 
 
-def _contains(x: Tensor, wanted: Tensor, rebuilds: float) -> float:
+def _contains(x: Tensor, wanted: Tensor) -> float:
     """1 where the input holds what is to be predicted, beside other things."""
     a, b = x.reshape(len(x), -1).float(), wanted.reshape(len(wanted), -1)
-    if rebuilds or len(a) < 8 or a.shape[1] <= b.shape[1]:
+    if len(a) < 8 or a.shape[1] <= b.shape[1]:
         return 0.0
-    at = [(a - b[:, k : k + 1]).abs().amax(0).amin() for k in range(min(3, b.shape[1]))]
+    at = [(a - b[:, k : k + 1]).abs().amax(0).amin() for k in _some(b.shape[1], 64)]
     return float(max(at) < 1e-6 and float(b.std()) > 1e-6)
 
 
@@ -187,24 +229,26 @@ def _levels_seen(module: nn.Module, call: "Call") -> float:
     given = [t[:n] if t.shape[:1] == call.inputs[0].shape[:1] else t for t in call.inputs]
     other = [given[0], *(t.roll(n // 2, 0) if t.shape[:1] == given[0].shape[:1] else t for t in given[1:])]
     with untouched(module), torch.no_grad():
-        a, b = module(*given), module(*other)
+        a, b = (call.again(module, *one) for one in (given, other))
     return float((a - b).norm() / a.norm().clamp(min=1e-12))
 
 
-def _scored(watch: "Watch", found: Loss, scored: Scored) -> None:
+def _scored(watch: "Watch", found: Loss, scored: Scored, used: list["Call"]) -> None:
     """A binary cross-entropy; of pairs of rows, it is kept how far apart the two rows are."""
     x, y = scored.scores.float(), scored.targets.float()
-    apart = _distances(watch, x.numel())
-    if apart is not None and x.numel() == y.numel():
+    both = 0 < float(y.mean()) < 1  # else they are players' rows, all of one kind
+    apart = _distances(used, x.numel()) if both and x.numel() == y.numel() else None
+    if apart is not None:
         _keep(watch, ("judged", found.site), apart, y.flatten().cpu().numpy())
     found.note("least score", float(x.min()))
     found.note("most score", float(x.max()))
     found.facts["logits"] = float(scored.logits)
-    outputs = [call.output.detach().flatten().float() for call in watch.calls if call.output.numel() == x.numel()]
+    outputs = [call.output.detach().flatten().float() for call in used if call.output.numel() == x.numel()]
     found.facts["own output"] = float(any(out.equal(x.detach().flatten()) for out in outputs))
     middle = 0.0 if scored.logits else 0.5
     found.note("binary accuracy", float(((x > middle) == (y > 0.5)).float().mean()))
     found.note("share of ones", float((y > 0.5).float().mean()))
+    found.note("ranked", _ranked(x.reshape(-1, 1), (y.flatten() <= 0.5).long()))  # class 0 is what scores are high of
     others = x[y < 0.5]
     if len(others) > 1:
         found.note("mean score of others", float(others.mean()))
@@ -213,11 +257,13 @@ def _scored(watch: "Watch", found: Loss, scored: Scored) -> None:
     found.note("spread of scores", float(x.std()) if x.numel() > 1 else 0.0)
 
 
-def _distances(watch: "Watch", pairs: int) -> np.ndarray | None:
+def _distances(used: list["Call"], pairs: int) -> np.ndarray | None:
     """How far apart the rows of each pair are, where networks were given so many pairs: one after the other, or the
     first of all pairs and then the second."""
     given = [
-        call.inputs[0].detach().flatten(1) for call in watch.calls if call.source == "data" and call.inputs[0].ndim > 1
+        call.inputs[0].detach().flatten(1)
+        for call in used
+        if call.source == "data" and call.inputs[0].ndim > 1 and call.inputs[0].is_floating_point()
     ]
     halves = [x.chunk(2) for x in given if len(x) == 2 * pairs] or [tuple(given[-2:])] * (len(given) >= 2)
     if not halves or len(halves[-1]) != 2 or any(len(x) != pairs for x in halves[-1]):
@@ -250,10 +296,10 @@ def look(watch: "Watch") -> None:
             _chained(watch, judge, mine)
 
 
-def _pairs(watch: "Watch") -> None:
-    """Rows that two networks are given side by side."""
-    given = {call.network: call for call in watch.calls if call.source == "data"}
-    if len(given) != 2:
+def _pairs(watch: "Watch", used: list["Call"]) -> None:
+    """Rows that two networks are given side by side; what words have for numbers has no distances."""
+    given = {call.network: call for call in used if call.source == "data"}
+    if len(given) != 2 or not all(call.inputs[0].is_floating_point() for call in given.values()):
         return
     one, other = given.values()
     if len(one.inputs[0]) == len(other.inputs[0]) and one.output.shape == other.output.shape:
@@ -310,7 +356,7 @@ def _game(  # noqa: C901  one line a curve
         game.note("penalty cut", 1.0)
     module = watch.modules[judge]
     for name, call in (("slope at real", real[0]), ("slope at made", made[0])):
-        game.note(name, _slope(module, call.inputs[0]))
+        game.note(name, _slope(module, call))
     _keep(watch, ("real", maker, judge), _rows(real[0].inputs[0]))
     _keep(watch, ("made", maker, judge), _rows(made[-1].inputs[0]))
     watch.last.setdefault(("first", maker, judge), [_rows(made[-1].inputs[0])])
@@ -320,7 +366,7 @@ def _game(  # noqa: C901  one line a curve
             noise = (
                 torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).to(x) * (x.max() - x.min()) + x.min()
             )
-            there, here = energy(noise, module(noise)), energy(x, module(x))
+            there, here = energy(noise, real[0].again(module, noise)), energy(x, real[0].again(module, x))
         if there is not None and here is not None:
             game.note("energy of noise / real", float(there.mean() / here.mean().clamp(max=-1e-12)))
             game.note("energy of real", -float(here.mean()))
@@ -334,11 +380,11 @@ def clipped(module: nn.Module) -> float:
     return float((values.abs() >= most * (1 - 1e-6)).float().mean()) if most > 0 else 0.0
 
 
-def _slope(module: nn.Module, x: Tensor) -> float:
+def _slope(module: nn.Module, call: "Call") -> float:
     """The mean slope of a judge's numbers in its rows."""
-    x = x.detach()[:ASKED].clone().requires_grad_()
+    x = call.inputs[0].detach()[:ASKED].clone().requires_grad_()
     with untouched(module), torch.enable_grad():
-        out = module(x)
+        out = call.again(module, x)
         if out.shape == x.shape and x.numel() > len(x):
             out = (out - x).flatten(1).square().mean(1)
         (slope,) = torch.autograd.grad(out.sum(), x)
@@ -421,6 +467,9 @@ def finish(watch: "Watch") -> None:
             found.rows, found.labels = labelled
             found.facts["labelled looks"] = float(len(watch.last["labelled", site]))
         found.judged = _kept(watch, ("judged", site))
+        if ids := _kept(watch, ("ids", site)):
+            many = np.bincount(ids[0].astype(np.int64))
+            found.facts["even targets"] = float(many.min() > EVEN * many.mean())
         if denoised := _kept(watch, ("denoised", site)):
             new = _kept(watch, ("denoised", site), later=True)
             found.denoised = *denoised, np.arange(len(denoised[0])) >= len(denoised[0]) - len(new[0])
@@ -438,26 +487,35 @@ def _kept(watch: "Watch", where: Any, later: bool = False) -> tuple[np.ndarray, 
     return tuple(np.concatenate(part) for part in zip(*(rows for step, rows in kept if step >= half), strict=True))
 
 
-def _call_of(watch: "Watch", rows: int) -> "Call | None":
-    return next((call for call in watch.calls if len(call.inputs[0]) == rows and call.source == "data"), None)
+def _call_of(used: list["Call"], rows: int) -> "Call | None":
+    """The one call that was given these rows; of numbers, as names of words and things have no distances."""
+    found = [call for call in used if len(call.inputs[0]) == rows and call.source == "data"]
+    return found[0] if len(found) == 1 and found[0].inputs[0].is_floating_point() else None
 
 
 def _rows(x: Tensor) -> np.ndarray:
-    return (
-        x.detach()[:ROWS].flatten(1).float().cpu().numpy()
-        if x.ndim > 1
-        else x.detach()[:ROWS, None].float().cpu().numpy()
-    )
+    flat = x.detach()[:ROWS].flatten(1) if x.ndim > 1 else x.detach()[:ROWS, None]
+    found: np.ndarray = flat[:, list(_some(flat.shape[1], WIDE))].float().cpu().numpy()
+    return found
+
+
+def _some(many: int, most: int) -> Iterable[int]:
+    """All places, or so many of them, evenly."""
+    return range(many) if many <= most else np.linspace(0, many - 1, most).astype(int).tolist()
 
 
 @contextmanager
 def untouched(module: nn.Module) -> Iterator[None]:
     """Draws and buffers (running statistics, the vectors of spectral norms) are afterwards as they were."""
     kept = [(part, {k: v.clone() for k, v in part._buffers.items() if v is not None}) for part in module.modules()]
-    with torch.random.fork_rng(devices=[]):
+    devices = {p.device.index or 0 for p in module.parameters() if p.is_cuda}
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=devices):
         try:
             yield
         finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
             for part, buffers in kept:
                 for name, value in buffers.items():
                     part._buffers[name].copy_(value)  # type: ignore[union-attr]

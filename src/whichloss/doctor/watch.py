@@ -11,10 +11,10 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,13 @@ DEEP, LONG = 3, 1000  # lists within lists, and entries of each, that are search
 OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PLANTED = os.path.join(OURS, "doctor", "faults")  # loops that are watched like any other
 THEIRS = os.path.dirname(os.path.abspath(torch.__file__))
+LIBRARIES = ("site-packages", "dist-packages")
+SITES = 50  # places of backward() that are told apart by who called them
+CALLS, BYTES, FEW = 64, 2**27, 8  # of a look that are kept: calls, bytes of their inputs, and calls whatever their size
+TABLES = (nn.Embedding, nn.EmbeddingBag)
+NONE, ZERO, SOME = range(3)  # of a gradient
+LONGEST = 200  # steps of a look; an optimiser that takes none in so many is idle
+RESTARTS = 3  # new optimisers for which the first rounds are counted anew
 
 
 @dataclass
@@ -45,9 +52,26 @@ class Call:
     output: Tensor
     source: str  # the network that made its first input, "data", or "leaf": an input that wants a gradient itself
     attached: bool  # was that input part of a graph?
+    args: tuple[Any, ...] = ()  # as it was called
+    kwargs: dict[str, Any] = field(default_factory=dict)
     pulls: dict[str, float] = field(default_factory=dict)  # loss -> slope at the output, summed over the rows
     sizes: dict[str, float] = field(default_factory=dict)  # loss -> mean size of that slope
     still: dict[str, float] = field(default_factory=dict)  # loss -> the share of rows where it is 0
+
+    def again(self, module: nn.Module, x: Tensor, *others: Tensor) -> Tensor:
+        """What the network says of other rows in the place of the first, beside the same other arguments; of others in
+        the places of the next ones. Raises RuntimeError where the rows came by name."""
+        if not self.args or self.args[0] is not self.inputs[0]:
+            raise RuntimeError("the rows are no first argument")
+
+        def cut(given: Any) -> Any:
+            return (
+                given[: len(x)] if isinstance(given, Tensor) and given.shape[:1] == self.inputs[0].shape[:1] else given
+            )
+
+        rest = [cut(a) if b is None else b for a, b in zip_longest(self.args[1:], others)]
+        found: Tensor = _tensor(module(x, *rest, **{name: cut(given) for name, given in self.kwargs.items()}))
+        return found
 
 
 @dataclass
@@ -80,22 +104,30 @@ class Watch:
         self, networks: Mapping[str, nn.Module], optimizers: Iterable[Optimizer] = (), name: str = "the loop"
     ) -> None:
         self.modules = dict(networks)
-        self.optimizers: list[Optimizer] = list(optimizers)
+        self.given = list(optimizers)
+        self.known = [weakref.ref(one) for one in self.given]  # those noticed are not kept alive
         self.trace = Trace(name)
         self.calls: list[Call] = []
         self.slopes: list[Slope] = []
         self.last: dict[Any, list[Any]] = {}  # what the last looks kept
         self.pending: dict[str, set[str]] = {}  # network -> losses whose gradient it holds
-        self.uncleared: set[str] = set()  # networks stepped since their gradient was last cleared
+        self.uncleared: dict[str, dict[int, Tensor]] = {}  # network -> parameters stepped since they were last cleared
+        self.held: set[int] = set()  # parameters that some optimiser had
         self.stepped: set[int] = set()  # optimisers, in this look
+        self.idle: set[int] = set()  # optimisers that take no steps any more
+        self.leader: weakref.ref[Optimizer] | None = self.known[0] if self.known else None  # whose steps are rounds
+        self.ticks, self.led, self.opened, self.restarts = 0, 0, 0, 0  # steps of all; at the last round, look
         self.before: dict[int, tuple[list[Tensor], list[Tensor]]] = {}
         self.rounds, self.next, self.looked, self.looking, self.began = 0, 0, 0, True, 0.0
         self.busy = False  # with work of our own, in which networks and autograd may be asked
         self.own, self.first = 0.0, 0.0  # seconds spent on watching; on the first rounds
         self.counts: dict[int, int] = {}
+        self.sites: dict[tuple[str, ...], str] = {}  # lines of the user's that lead to a backward() -> its name
+        self.tables: set[int] = set()  # embeddings, most of whose rows get no gradient
+        self.unsure = ""  # a gradient that is no finite number, with which nobody has stepped yet
         self.undo: list[Callable[[], None]] = []
         self.reached: set[int] = set()  # parameters that some loss reached
-        self.arrived: dict[int, bool] = {}  # of stepped parameters: did any step find a gradient?
+        self.arrived: dict[int, int] = {}  # of stepped parameters: the most that any step found, of NONE, ZERO, SOME
         self.on_bad: Callable[[str], None] = lambda text: None
         self.on_look: Callable[[int], None] = lambda step: None  # told each look's step at its end
 
@@ -113,7 +145,13 @@ class Watch:
             self.undo.append(handle.remove)
         self._patch(torch.autograd, "backward", self._backward)
         self._patch(torch.autograd, "grad", self._grad)
+        self._patch(torch.jit, "script", self._script)
         return self
+
+    @property
+    def optimizers(self) -> list[Optimizer]:
+        """Those that hold parameters of a watched network."""
+        return [one for ref in self.known if (one := ref()) is not None]
 
     def add(self, name: str, module: nn.Module) -> None:
         """Watch one more network."""
@@ -128,6 +166,7 @@ class Watch:
         found.facts["ends in tanh"] = float(isinstance([module, *module.modules()][-1], nn.Tanh))
         self.trace.networks[name] = found
         self.last[f"start {name}"] = [_marks(own)]
+        self.tables |= {id(p) for part in module.modules() if isinstance(part, TABLES) for p in part.parameters()}
         self.last[f"unlisted {name}"] = [{n: _marks([p]) for n, p in _unlisted(module)}]
         self.undo.append(module.register_forward_hook(Hook(self._called(name)), with_kwargs=True).remove)
 
@@ -175,18 +214,27 @@ class Watch:
 
     def _called(self, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: Any, kwargs: Any, out: Any) -> None:
-            if self.busy or not self.looking or not isinstance(out, Tensor):
+            if self.busy or not self.looking:
                 return
             with self._timed():
+                out = _tensor(out)
                 inputs = tuple(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
-                if not inputs:
+                if not inputs or not isinstance(out, Tensor):
                     return
-                call = Call(name, inputs, out, self._source(inputs[0]), inputs[0].grad_fn is not None)
+                source, attached = self._source(inputs[0]), inputs[0].grad_fn is not None
+                call = Call(name, inputs, out, source, attached, args, kwargs)
                 self.calls.append(call)
                 if out.requires_grad:
                     out.register_hook(self._pulled(call))
+                self._forget()
 
         return hook
+
+    def _forget(self) -> None:
+        """The oldest calls of a long look, as an evaluation in its midst makes it."""
+        sizes = [sum(x.numel() * x.element_size() for x in call.inputs) for call in self.calls]
+        while len(sizes) > FEW and (len(sizes) > CALLS or sum(sizes) > BYTES):
+            del self.calls[0], sizes[0]
 
     def _source(self, x: Tensor) -> str:
         """Which network made this tensor, or a view of it."""
@@ -218,10 +266,15 @@ class Watch:
     site = ""  # of the backward under way
 
     def _backward(self, old: Callable[..., Any], tensors: Any, *args: Any, **kwargs: Any) -> Any:
-        loss = tensors if isinstance(tensors, Tensor) else tensors[0]
+        if not isinstance(tensors, Tensor | Sequence):
+            tensors = tuple(tensors)
+        loss = tensors if isinstance(tensors, Tensor) else tensors[0] if len(tensors) else None
+        if not isinstance(loss, Tensor):
+            return old(tensors, *args, **kwargs)
         if self.busy or (not self.looking and (self.trace.bad or not _wrong(loss))):
             return old(tensors, *args, **kwargs)
         chained: list[Tensor] = []
+        self.unsure = ""
         with self._timed():
             self.site = self._read(loss)
             chained += (x for x in self._leaves if self.looking and (x.grad is None or not x.grad.any()))
@@ -240,7 +293,7 @@ class Watch:
 
     def _read(self, loss: Tensor) -> str:
         """Before backward: where it is, what it is made of, whom it reaches."""
-        site, text = _where()
+        site, text = self._where()
         found = self.trace.losses.setdefault(site, Loss(site, text))
         value = float(loss.detach()) if loss.numel() == 1 else math.nan
         found.values.append(value)
@@ -257,11 +310,12 @@ class Watch:
             if not own:
                 continue
             found.reaches.add(name)
-            held = own[0].grad is not None and bool(own[0].grad.any())
-            if not held:
+            if not _any(own[0].grad):
                 self.pending[name] = set()
-                self.uncleared.discard(name)
-            elif name in self.uncleared:
+            stepped = self.uncleared.get(name, {})
+            for key in [key for key, p in stepped.items() if not _any(p.grad)]:
+                del stepped[key]
+            if stepped.keys() & reading.parameters:
                 found.stale.add(name)
             self.pending.setdefault(name, set()).add(site)
         seen.loss(self, found, reading, loss)
@@ -270,7 +324,11 @@ class Watch:
     def _gradients(self) -> None:
         """After backward: how large the gradient of every network is, at both of its ends."""
         for name in self.trace.losses[self.site].reaches:
-            layers = [p for p in self.modules[name].parameters() if p.grad is not None and p.ndim > 1]
+            layers = [
+                p
+                for p in self.modules[name].parameters()
+                if p.grad is not None and p.ndim > 1 and id(p) not in self.tables
+            ]
             sizes = [float(p.grad.norm()) / p.numel() ** 0.5 for p in layers if p.grad is not None]
             if not sizes:
                 continue
@@ -282,7 +340,9 @@ class Watch:
             if not self.trace.bad and not all(map(math.isfinite, sizes)):
                 named = reversed(list(self.modules[name].named_parameters()))
                 worst = next((n for n, p in named if _nan(p.grad)), "its size")
-                self._bad(f"the gradient of {name} became infinite or NaN in backward at {self.site}, first in {worst}")
+                self.unsure = (
+                    f"the gradient of {name} became infinite or NaN in backward at {self.site}, first in {worst}"
+                )
 
     def _grad(self, old: Callable[..., Any], outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         found = old(outputs, inputs, *args, **kwargs)
@@ -295,28 +355,55 @@ class Watch:
         return found
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if optimizer not in self.optimizers:  # the first rounds are those in which all take part
-            self.optimizers.append(optimizer)
-            self.rounds, self.next, self.looked = 0, 0, 0
+        if not any(optimizer is one for one in self.optimizers) and not self._notice(optimizer):
+            return
+        if self.unsure and not self.trace.bad:
+            self._bad(self.unsure)
         if not self.looking:
             return
         with self._timed():
             own = [p for group in optimizer.param_groups for p in group["params"]]
             self.before[id(optimizer)] = own, [p.detach().clone() for p in own]
             for p in own:
-                self.arrived[id(p)] = self.arrived.get(id(p), False) or p.grad is not None
+                came = NONE if p.grad is None else SOME if p.grad.any() else ZERO
+                self.arrived[id(p)] = max(came, self.arrived.get(id(p), NONE))
             ids = {id(p) for p in own if p.grad is not None}
             for name, module in self.modules.items():
                 if any(id(p) in ids for p in module.parameters()):
                     for site in self.pending.get(name, ()):
                         self.trace.losses[site].moves.add(name)
-                    self.uncleared.add(name)
+                    self._stepped(name, own)
                     self.trace.networks[name].note("at the clip", seen.clipped(module))
 
+    def _notice(self, optimizer: Optimizer) -> bool:
+        """Note a new optimiser. Does it move a watched network?"""
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        self.held |= held
+        if not any(id(p) in held for module in self.modules.values() for p in module.parameters()):
+            return False
+        self.known = [ref for ref in self.known if ref() is not None] + [weakref.ref(optimizer)]
+        if self.restarts < RESTARTS:  # the first rounds are those in which all take part
+            self.rounds, self.next, self.looked = 0, 0, 0
+            self.restarts += 1
+        return True
+
+    def _stepped(self, name: str, own: list[Tensor]) -> None:
+        """The first of a network's parameters that an optimiser moves stands for the others."""
+        ids = {id(p) for p in self.modules[name].parameters()}
+        first = next((p for p in own if id(p) in ids and p.grad is not None), None)
+        if first is not None:
+            self.uncleared.setdefault(name, {})[id(first)] = first
+
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        if not any(optimizer is one for one in self.optimizers):
+            return
         self.counts[id(optimizer)] = self.counts.get(id(optimizer), 0) + 1
+        self.ticks += 1
+        self.idle.discard(id(optimizer))
+        if self.leader is None or self.leader() is optimizer or self.ticks - self.led > LONGEST:
+            self.leader, self.led = weakref.ref(optimizer), self.ticks
+            self.rounds += not self.looking
         if not self.looking:
-            self.rounds += not self.optimizers or optimizer is self.optimizers[0]
             if self.rounds >= self.next and self._allowed():
                 self._open()
             return
@@ -324,7 +411,10 @@ class Watch:
             if id(optimizer) in self.before:
                 self._moved(*self.before.pop(id(optimizer)))
             self.stepped.add(id(optimizer))
-            if all(id(one) in self.stepped for one in self.optimizers) or len(self.calls) > 500:
+            waiting = {id(one) for one in self.optimizers} - self.stepped - self.idle
+            if waiting and self.ticks - self.opened >= LONGEST:
+                self.idle |= waiting
+            if not waiting or waiting <= self.idle:
                 self._close()
 
     def _moved(self, own: list[Tensor], before: list[Tensor]) -> None:
@@ -340,6 +430,32 @@ class Watch:
                 network.note("update", change / max(size, 1e-30))
                 network.note("weights", size)
 
+    def _where(self) -> tuple[str, str]:
+        """Which backward() of the user's this is, as train.py:41, and its line; one that several lines come to, as
+        helpers are, is told apart by them."""
+        lines = _lines()
+        if not lines:
+            return "?", ""
+        names = tuple(f"{Path(name).name}:{line}" for name, line in lines)
+        if names not in self.sites:
+            others = [known for known in self.sites if known[0] == names[0]]
+            beside = [b for b, *known in zip_longest(names, *others) if b is not None and b not in known]
+            many = len(self.sites) >= SITES or not beside
+            self.sites[names] = names[0] if many or not others else f"{names[0]}, called at {beside[0]}"
+        return self.sites[names], linecache.getline(*lines[0]).strip()
+
+    def _script(self, old: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """TorchScript compiles hooks too, and cannot compile ours."""
+        kept = [(module, dict(module._forward_hooks)) for module in self.modules.values()]
+        for module, hooks in kept:
+            for key in [key for key, hook in hooks.items() if isinstance(hook, Hook)]:
+                del module._forward_hooks[key]
+        try:
+            return old(*args, **kwargs)
+        finally:
+            for module, hooks in kept:
+                module._forward_hooks.update(hooks)
+
     # --- looks
 
     def _allowed(self) -> bool:
@@ -349,14 +465,22 @@ class Watch:
         return self.own - self.first < share * (time.perf_counter() - self.began)
 
     def _open(self) -> None:
-        self.looking = True
+        self.looking, self.opened = True, self.ticks
         self.stepped.clear()
-        self.uncleared |= {name for name in self.modules if self.trace.networks[name].curves.get("update")}
+        for name in self.modules:
+            if self.trace.networks[name].curves.get("update"):
+                for optimizer in self.optimizers:
+                    self._stepped(name, [p for group in optimizer.param_groups for p in group["params"]])
 
     def _close(self) -> None:
         self.trace.looks.append(max(self.counts.values()))
-        with suppress(RuntimeError):  # a network that cannot be asked again
-            seen.look(self)
+        try:
+            with suppress(RuntimeError):  # a network that cannot be asked again
+                seen.look(self)
+        finally:
+            self._next()
+
+    def _next(self) -> None:
         self.calls.clear()
         self.slopes.clear()
         self.before.clear()
@@ -377,16 +501,25 @@ class Watch:
 
     def _parameters(self) -> None:
         """Which parameters nobody moves."""
-        held = {id(p) for one in self.optimizers for group in one.param_groups for p in group["params"]}
+        held = self.held | {id(p) for one in self.optimizers for group in one.param_groups for p in group["params"]}
         for name, module in self.modules.items():
             own = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
             start, now = self.last[f"start {name}"][0], _marks(p for _, p in own)
             kept = {n for (n, _), was, at in zip(own, start, now, strict=False) if was == at}
             network = self.trace.networks[name]
             network.facts["moved"] = float(len(kept) < len(own))
-            network.unowned = tuple(n for n, p in own if id(p) not in held) if self.optimizers else ()
+            network.unowned = tuple(n for n, p in own if id(p) not in held) if held else ()
+            layers = dict(module.named_parameters())  # those that have learnt to differ since are alike no more
+            network.alike = tuple(n for n in network.alike if n in layers and bool((layers[n] == layers[n][:1]).all()))
             network.without = tuple(
-                n for n, p in own if id(p) in held and not (id(p) in self.reached and self.arrived.get(id(p), True))
+                n
+                for n, p in own
+                if id(p) in held
+                and (
+                    self.arrived.get(id(p), ZERO) < ZERO
+                    if id(p) in self.reached
+                    else self.arrived.get(id(p), NONE) < SOME
+                )
             )
             network.still = tuple(n for n, p in own if id(p) in held and n in kept)
             (start,) = self.last[f"unlisted {name}"]
@@ -395,6 +528,17 @@ class Watch:
                 for n, p in _unlisted(module)
                 if id(p) in self.reached and id(p) not in held and start.get(n) == _marks([p])
             )
+
+
+def _any(x: Tensor | None) -> bool:
+    return x is not None and bool(x.any())
+
+
+def _tensor(out: Any) -> Any:
+    """What a network returned, or the first tensor of it."""
+    if isinstance(out, Mapping):
+        out = tuple(out.values())
+    return next((x for x in out if isinstance(x, Tensor)), None) if isinstance(out, tuple | list) else out
 
 
 def _marks(parameters: Iterable[Tensor]) -> list[tuple[float, float]]:
@@ -440,12 +584,13 @@ def _nan(x: Tensor | None) -> bool:
     return x is not None and not bool(x.isfinite().all())
 
 
-def _where() -> tuple[str, str]:
-    """The line of the user's code that is being run, as train.py:41, and its text."""
-    frame: Any = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_code.co_filename
+def _lines() -> list[tuple[str, int]]:
+    """The lines of the user's code that are being run, innermost first; of libraries only where there are none."""
+    frame, own, any_ = sys._getframe(1), list[tuple[str, int]](), list[tuple[str, int]]()
+    at: Any = frame
+    while at is not None:
+        name = at.f_code.co_filename
         if name.startswith(PLANTED) or not name.startswith((OURS, THEIRS, "<")):
-            return f"{Path(name).name}:{frame.f_lineno}", linecache.getline(name, frame.f_lineno).strip()
-        frame = frame.f_back
-    return "?", ""
+            (any_ if any(part in name for part in LIBRARIES) else own).append((name, at.f_lineno))
+        at = at.f_back
+    return own or any_[:1]

@@ -8,6 +8,7 @@ import pytest
 from .case import Case, findings, found
 from .traces import classifier, denoiser, embedder, flat, gan, grouped, having, noise_contrast, normal
 
+EVENLY = {"loss: fact even targets": 1.0}
 NAN = flat(float("nan"))
 WRONG = [10.1 * math.log(4), *flat(1)]
 PINNED, PINNED_AT_1 = ({"loss: range of logits": widest, "loss: accuracy": 0.9} for widest in (1.9, 1.0))
@@ -53,7 +54,9 @@ CASES = [
     Case("softmax", "contract: softmax axis", classifier, "loss: fact classes", 4, 64, {"loss: fact axis": 0}),
     Case("softmax", "contract: sign", classifier, "loss: fact weight", -1e-9, 0.0),
     Case("every_pair", "contract: every pair", embedder, "loss: fact every pair", 1.0, 0.0),
-    Case("wrong_loss", "contract: wrong loss", classifier, "loss: fact whole targets", 3.0, 0.0),
+    Case("wrong_loss", "contract: wrong loss", classifier, "loss: fact whole targets", 3.0, 0.0, EVENLY),
+    Case("wrong_loss", "contract: wrong loss", classifier, "loss: fact even targets", 1.0, 0.0,
+         {"loss: fact whole targets": 3.0}),  # counts die out
     Case("start", "weights too large at the start", classifier, "loss: cross-entropy", [13.9, *flat(1)],
          [13.8, *flat(99)], outcome="poor"),  # 10 log 4
     Case("start", "weights too large at the start", classifier, "loss: fact classes", 2, 1,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from ...task import Finding
-from ..outcome import skill, unlearnt
+from ..outcome import mixed, skill, unlearnt
 from ..say import Say
 from ..trace import Loss, Trace, late
 from . import SOON
@@ -27,7 +27,7 @@ def _logits(loss: Loss, say: Say) -> Iterator[Finding]:
     """Of a softmax."""
     reach, entropy = loss.curves.get("range of logits", []), loss.late("cross-entropy", 0.25)
     classes = loss.facts.get("classes", 0)
-    if entropy is None or loss.facts.get("twice") or len(reach) < 5 or max(reach) > WIDEST:
+    if entropy is None or mixed(loss) or loss.facts.get("twice") or len(reach) < 5 or max(reach) > WIDEST:
         return
     bound = 1.0 if max(reach) <= 1.0 else WIDEST
     if max(reach[len(reach) // 2 :]) <= PRESSED * bound:  # weak logits are just weak

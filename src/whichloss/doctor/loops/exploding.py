@@ -14,7 +14,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for network in trace.networks.values():
         size, weights = network.late("update"), network.curves.get("weights", [])
         first = max(network.curves.get("update", [])[:5], default=0.0) if weights and weights[0] > 0.1 else 0.0
-        grown = max(weights) / max(weights[0], 1e-30) if weights else 1.0
+        grown = max(weights) / weights[0] if weights and weights[0] > 0.1 else 1.0
         if size is not None and (size > MOST or grown > GROWN) and (first > 1 or poor(trace, network.name)):
             yield say.fault(
                 "learning rate too high",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ...task import Finding
-from ..outcome import informed, skill
+from ..outcome import informed, mixed, skill
 from ..say import Say
 from ..trace import Trace
 
@@ -11,7 +11,14 @@ from ..trace import Trace
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         told, entropy, largest = skill(loss), loss.late("cross-entropy", 0.25), loss.late("largest class", 1.0)
-        if loss.facts.get("pairs") or told is None or entropy is None or largest is None or not loss.moves:
+        if (
+            loss.facts.get("pairs")
+            or told is None
+            or entropy is None
+            or largest is None
+            or not loss.moves
+            or mixed(loss)
+        ):
             continue
         classes = loss.facts["classes"]
         if told < 0.1 and not informed(loss):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...task import Finding
+from ..outcome import mixed
 from ..say import Say
 from ..trace import Trace
 
@@ -78,7 +79,7 @@ def _signal(x: np.ndarray, y: np.ndarray) -> _Signal:
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         x, y = loss.rows, loss.labels
-        if len(x) < 100 or len(np.unique(y)) < 2 or not np.isfinite(x).all():
+        if mixed(loss) or len(x) < 100 or len(np.unique(y)) < 2 or not np.isfinite(x).all():
             continue
         x, first = np.unique(x, axis=0, return_index=True)
         y = y[first].astype(np.int64)

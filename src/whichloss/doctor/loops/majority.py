@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ...task import Finding
-from ..outcome import informed, skill
+from ..outcome import informed, mixed, skill
 from ..say import Say
 from ..trace import Trace
 
@@ -11,7 +11,7 @@ from ..trace import Trace
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         named, largest = loss.late("classes predicted", 0.25), loss.late("largest class", 1.0)
-        if loss.facts.get("pairs") or named is None or largest is None or not loss.moves:
+        if loss.facts.get("pairs") or named is None or largest is None or not loss.moves or mixed(loss):
             continue
         classes, told = loss.facts.get("classes", 0.0), skill(loss)
         if not classes:

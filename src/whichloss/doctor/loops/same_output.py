@@ -6,6 +6,7 @@ from ...task import Finding
 from ..say import Say
 from ..trace import Trace, late
 
+PREDICTS = {"SmoothL1Loss", "HuberLoss", "Abs", "Gather", "NllLoss2D"}  # outputs are no embeddings there
 NARROW = 0.45  # of the outputs' size; healthy embeddings come to .9 and more
 
 
@@ -15,7 +16,10 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
         end = late(curve, 0.25)
         players = any(network.name in pair for pair in trace.games)
         guided = any(
-            "explained" in loss.curves or loss.facts.get("pairs") == 0
+            "explained" in loss.curves
+            or loss.facts.get("pairs") == 0
+            or loss.facts.get("own output")
+            or loss.operations & PREDICTS
             for loss in trace.losses.values()
             if network.name in loss.reaches
         )

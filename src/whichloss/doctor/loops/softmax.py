@@ -32,7 +32,7 @@ def rule(trace: Trace, say: Say) -> Iterator[Finding]:
                 "Use dim=1 (or -1), or F.cross_entropy.",
                 {"axis": 0.0},
             )
-        if facts.get("weight", 1.0) < 0:
+        if facts.get("weight", 1.0) < 0 and not facts.get("uneven"):
             yield say.fault(
                 "contract: sign",
                 f"The cross-entropy at {loss.site} enters the loss with the factor {facts['weight']:.3g}: it is made "

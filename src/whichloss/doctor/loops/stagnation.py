@@ -12,6 +12,7 @@ FALL = 0.05  # of its early value; less is no progress
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     players = {name for game in trace.games for name in game}  # whose losses need not fall
+    players |= {name for loss in trace.losses.values() if loss.reaches - loss.moves for name in loss.reaches}
     for loss in trace.losses.values():
         if loss.reaches & players or not nothing(loss):
             continue

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from ...task import Finding
-from ..outcome import unlearnt
+from ..outcome import informed, unlearnt
 from ..say import Say
 from ..trace import Trace
 
@@ -12,7 +12,7 @@ from ..trace import Trace
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         curve, classes = loss.curves.get("cross-entropy", []), loss.facts.get("classes", 0.0)
-        if not curve or classes < 2 or loss.facts.get("pairs") or not unlearnt(loss):
+        if not curve or classes < 2 or loss.facts.get("pairs") or not unlearnt(loss) or informed(loss):
             continue
         if curve[0] > 10 * math.log(classes):
             yield say.fault(

@@ -10,7 +10,7 @@ from ..trace import Trace
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
     for loss in trace.losses.values():
         whole = loss.facts.get("whole targets")
-        if whole:
+        if whole and loss.facts.get("even targets"):
             yield say.fault(
                 "contract: wrong loss",
                 f"The squared error at {loss.site} is taken against the whole numbers from 0 to {whole - 1:.0f}: "
