@@ -9,7 +9,7 @@ from .trace import Curve, Game, Loss, Trace, late
 LEARNT = 0.5  # of the way from guessing to certainty
 FALLEN = 0.9  # of its first value: a loss above that has hardly moved
 INFORMED = 0.95  # of the entropy of a batch's labels
-RANKED = 0.6  # of pairs of rows; by chance a half
+RANKED = 0.57  # of pairs of rows; by chance a half
 ROWS = 500
 
 
@@ -64,13 +64,20 @@ def unlearnt(loss: Loss) -> bool:
 
 def informed(loss: Loss) -> bool:
     """Does a cross-entropy say more of the labels than their frequencies do, be it short of telling the class: by its
-    size, or because rows of a class come before others?"""
+    size, or because rows of a class come before others, at no greater cost?"""
     entropy, labels = loss.late("cross-entropy", 0.25), loss.late("entropy of labels", 1.0)
-    curve = loss.curves.get("ranked", [])
-    ranked = [area for area in curve[len(curve) // 2 :] if np.isfinite(area)]
-    return (entropy is not None and labels is not None and entropy < INFORMED * labels) or (
-        len(ranked) >= 3 and float(np.mean(ranked)) > RANKED
-    )
+    if entropy is not None and labels is not None and entropy < INFORMED * labels:
+        return True
+    ranked = _last(loss, "ranked", 0.5)
+    costs, frequent = (_last(loss, name, 0.25) for name in ("cross-entropy", "entropy of labels"))
+    worth = not costs or not frequent or np.mean(costs) < np.mean(frequent)
+    return len(ranked) >= 3 and bool(np.mean(ranked) > RANKED and worth)
+
+
+def _last(loss: Loss, name: str, share: float) -> Curve:
+    """The finite points of the last part of a curve."""
+    curve = loss.curves.get(name, [])
+    return [v for v in curve[-max(1, round(share * len(curve))) :] if np.isfinite(v)]
 
 
 def mixed(loss: Loss) -> bool:

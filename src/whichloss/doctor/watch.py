@@ -406,6 +406,9 @@ class Watch:
         if not self.looking:
             if self.rounds >= self.next and self._allowed():
                 self._open()
+                self.uncleared = {}  # but for what has just been stepped; others may gather gradients
+                for name in self.modules:
+                    self._stepped(name, [p for group in optimizer.param_groups for p in group["params"]])
             return
         with self._timed():
             if id(optimizer) in self.before:
@@ -467,10 +470,6 @@ class Watch:
     def _open(self) -> None:
         self.looking, self.opened = True, self.ticks
         self.stepped.clear()
-        for name in self.modules:
-            if self.trace.networks[name].curves.get("update"):
-                for optimizer in self.optimizers:
-                    self._stepped(name, [p for group in optimizer.param_groups for p in group["params"]])
 
     def _close(self) -> None:
         self.trace.looks.append(max(self.counts.values()))

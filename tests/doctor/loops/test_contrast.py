@@ -109,10 +109,10 @@ CASES = [
     Case("crowded", "embedding collapse", judged_pairs, "loss: mean score of others", 0.51, 0.5, CROWD, "poor", 0.25),
     Case("crowded", "embedding collapse", judged_pairs, "loss: spread of others", 0.19, 0.2, CROWD, "poor", 0.25),
     Case("crowded", "embedding collapse", judged_pairs, "loss: most score", flat(1.0), [*flat(1), 1.01], CROWD, "poor"),
-    Case("bounded", "bounded logits", contrastive, "loss: range of logits", [*flat(0, 19), 0.851],
-         [*flat(1), *flat(0, 19), 0.85], {"loss: accuracy": 0.3}),
-    Case("bounded", "bounded logits", contrastive, "loss: range of logits", [*flat(0, 19), 1.701],
-         [*flat(2), *flat(0, 19), 1.7], {"loss: accuracy": 0.3}),  # weak logits are just weak, at the end
+    Case("bounded", "bounded logits", contrastive, "loss: range of logits", 0.851, 0.85, {"loss: accuracy": 0.3},
+         window=0.25),
+    Case("bounded", "bounded logits", contrastive, "loss: range of logits", 1.701, 1.7, {"loss: accuracy": 0.3},
+         window=0.25),  # weak logits are just weak, at the end
     Case("bounded", "bounded logits", judged_pairs, "loss: fact logits", 1.0, 0.0, COSINES, level="told"),
     Case("bounded", "bounded logits", judged_pairs, "loss: share of ones", flat(0.5), NAN, COSINES, level="told"),
     Case("labels", "labels without signal", judged_pairs, "loss: judged", judged(15, 400), judged(16, 400)),

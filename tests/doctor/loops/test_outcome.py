@@ -56,6 +56,50 @@ def test_a_cross_entropy_below_that_of_the_labels_informs(entropy, told):
     assert found("guessing", having(classifier(), rare)) == ({} if told else {"no better than guessing": "fault"})
 
 
+SEEN = {"loss: accuracy": 0.3, "loss: entropy of labels": 1.0, "loss: cross-entropy": 0.99, "loss: ranked": 0.6}
+
+
+@pytest.mark.parametrize(
+    "given, told",
+    [
+        ({}, True),
+        ({"loss: ranked": [*flat(0.5, 10), *flat(0.571, 10)]}, True),
+        ({"loss: ranked": tail(0.569, 0.6, 0.25)}, True),  # a mean over the later half
+        ({"loss: ranked": 0.569}, False),
+        ({"loss: ranked": [0.6, 0.6]}, False),  # too few
+        ({"loss: ranked": [*flat(float("nan"), 4), 0.6, 0.6]}, False),
+        ({"loss: cross-entropy": tail(1.001, 1.001, 0.25)}, False),  # in order, and no cheaper than the frequencies
+        ({"loss: cross-entropy": [*flat(2), *flat(0.99, 10)]}, True),
+        ({"loss: cross-entropy": []}, True),
+    ],
+)
+def test_rows_of_a_class_that_come_before_others_inform(given, told):
+    loss = having(classifier(), SEEN | given).losses["loss"]
+    assert outcome.informed(loss) == told
+
+
+def test_a_rare_class_that_comes_first_is_learnt():
+    rare = {"loss: binary accuracy": 0.95, "loss: share of ones": 0.05}
+    for ranked, learnt in ((0.6, True), (0.5, False)):
+        loss = having(judged_pairs(), rare | {"loss: ranked": ranked}).losses["loss"]
+        assert outcome.unlearnt(loss) != learnt and outcome.nothing(loss) != learnt
+
+
+@pytest.mark.parametrize("rule", ["guessing", "majority", "labels", "bounded"])
+def test_rewards_and_preferences_are_no_classes(rule):
+    """A cross-entropy that is made smaller for some rows and larger for others."""
+    names = {"loss: largest class": 0.9, "loss: classes predicted": 1.0, "loss: range of logits": 2.0}
+    poor = {"loss: accuracy": 0.01, "loss: labels": np.random.default_rng(0).integers(0, 4, 120)} | names
+    both = {"loss: fact least factor": -1.0, "loss: fact most factor": 1.0}
+    assert found(rule, having(classifier(), poor)) and not found(rule, having(classifier(), poor | both))
+
+
+def test_factors_below_0_that_differ_are_rewards_and_no_sign():
+    below = {"loss: fact weight": -1.0, "loss: fact least factor": -1.0, "loss: fact most factor": -0.1}
+    assert found("softmax", having(classifier(), below)) == {"contract: sign": "fault"}
+    assert not found("softmax", having(classifier(), below | {"loss: fact uneven": 1.0}))
+
+
 @pytest.mark.parametrize("first, well, ill", [(1.0, 0.9, 0.901), (-1.0, -1.1, -1.099)])
 def test_an_unknown_loss_must_fall_by_a_tenth(first, well, ill):
     for value, other in ((well, ill), (ill, well)):

@@ -11,7 +11,7 @@ from . import SOON
 
 WIDEST = 2.0  # cosines differ by that at most
 NEARLY = 0.7  # of the bound of 1, by scores somewhere in the loop
-PRESSED = 0.85  # of the bound, by logits in its later half
+PRESSED = 0.85  # of the bound, by logits at its end
 
 
 def rule(trace: Trace, say: Say) -> Iterator[Finding]:
@@ -30,7 +30,7 @@ def _logits(loss: Loss, say: Say) -> Iterator[Finding]:
     if entropy is None or mixed(loss) or loss.facts.get("twice") or len(reach) < 5 or max(reach) > WIDEST:
         return
     bound = 1.0 if max(reach) <= 1.0 else WIDEST
-    if max(reach[len(reach) // 2 :]) <= PRESSED * bound:  # weak logits are just weak
+    if (late(reach, 0.25) or 0.0) <= PRESSED * bound:  # weak logits are just weak
         return
     least = math.log(1 + (classes - 1) * math.exp(-bound))
     if entropy < least + 0.6 * (math.log(classes) - least) or (skill(loss) or 0) < 0.5:
