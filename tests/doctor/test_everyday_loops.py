@@ -121,21 +121,22 @@ def test_an_optimiser_that_takes_no_more_steps_is_waited_for_no_longer(monkeypat
 
 
 def test_optimisers_of_other_networks_are_not_kept():
-    net, optimizers = nn.Linear(4, 2), []
+    """Nor are those that the loop itself has let go."""
+    net, known, others = nn.Linear(4, 2), [], []
 
     def go(watch):
         for _ in range(20):
-            other = nn.Linear(4, 2)
-            for one in (net, other):
+            others.append(nn.Linear(4, 2))
+            for one in (net, others[-1]):
                 optimizer = sgd(one)
                 F.cross_entropy(one(X), Y).backward()
                 optimizer.step()
                 one.zero_grad()
-            del optimizer
-            optimizers.append(len(watch.optimizers))
+            others.append(optimizer)
+            known.append(len(watch.optimizers))
 
     watched(go, net=net)
-    assert max(optimizers) <= 1
+    assert max(known) <= 1
 
 
 def test_gradients_made_by_hand_are_gradients():
@@ -243,6 +244,23 @@ def test_tables_that_step_seldom_leave_no_gradient_of_others():
                 table.zero_grad()
 
     assert "contract: gradient never cleared" not in rules(watched(go, net=net))
+
+
+def test_a_gradient_left_over_is_told_where_it_is_added_to():
+    one, other = nn.Linear(4, 2), nn.Linear(4, 2)
+    net = nn.ModuleList([one, other])
+    of_one, of_other = sgd(one), sgd(other)
+
+    def go(watch):
+        for _ in range(8):
+            F.cross_entropy(one(X), Y).backward()  # never cleared
+            of_one.step()
+            of_other.zero_grad()
+            F.cross_entropy(other(X), Y).backward()
+            of_other.step()
+
+    first, second = watched(go, of_one, of_other, net=net).trace.losses.values()
+    assert first.stale == {"net"} and second.stale == set()
 
 
 @pytest.mark.parametrize("skipped", [True, False])
@@ -381,6 +399,17 @@ class Dosed(nn.Module):
 def test_a_dose_is_no_noise_level(wide, levels):
     loss = only(fit(Dosed(wide), lambda net: F.mse_loss(net(X, X[:, 1]), X[:, :wide])))
     assert bool(loss.denoised) == levels
+
+
+@pytest.mark.parametrize("shown, away", [(1, 0.0), (4, 1.0)])
+def test_a_denoiser_may_be_told_a_part_of_the_row(shown, away):
+    class Told(nn.Linear):
+        def forward(self, x, t):
+            return super().forward(x)
+
+    x = torch.cat([X + torch.randn(64, 4), X[:, :shown]], 1)
+    loss = only(fit(Told(4 + shown, 4), lambda net: F.mse_loss(net(x, X[:, 1]), X)))
+    assert loss.facts["given away"] == away
 
 
 @pytest.mark.parametrize("out", [lambda z: (z, z.square()), lambda z: {"logits": z, "features": z.square()}])
