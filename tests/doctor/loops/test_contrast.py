@@ -145,6 +145,10 @@ def test_targets_and_games_keep_outputs_apart():
     alike = {"net: spread of outputs": ALIKE}
     assert found("same_output", having(embedder(), alike)) == {"embedding collapse": "fault"}
     assert found("same_output", having(embedder(), alike | {"loss: explained": 0.5})) == {}
+    assert found("same_output", having(embedder(), alike | {"loss: fact own output": 1.0})) == {}
+    predicts = having(embedder(), alike)
+    predicts.losses["loss"].operations = frozenset({"SmoothL1Loss"})
+    assert found("same_output", predicts) == {}
     assert found("same_output", having(gan(), {"maker: spread of outputs": ALIKE})) == {}
     elsewhere = having(
         contrastive(), {"one: spread of outputs": ALIKE, "loss: reaches": {"other"}, "loss: fact pairs": 0}

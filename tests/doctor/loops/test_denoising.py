@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from .case import Case, found
-from .traces import denoiser, flat, having, noised
+from .traces import denoiser, flat, having, noised, normal
 
 
 def wanted(change):
@@ -70,6 +70,16 @@ CASES = [
     Case("denoiser", "scale of noised data", denoiser, "loss: denoised", sized(4, end=0.3), sized(4, end=0.4),
          also={CUT_SHORT}),  # too little noise at either end to tell
 ]  # fmt: skip
+
+
+def test_noise_that_grows_until_it_covers_everything_has_its_scale():
+    """x + sigma eps, sigma from .01 to 10: told by the noisiest input, whichever end of the levels that is."""
+    _, level, noise, error, late = noised()
+    data = np.sign(normal(*noise.shape, seed=7))
+    for levels, most, said in ((level, 10, {}), (1 - level, 10, {}), (level, 1, {CUT_SHORT, "scale of noised data"})):
+        x = data + most * levels[:, None] ** 2 * noise
+        loss = having(denoiser(), {"loss: denoised": (x, level, noise, error, late)})
+        assert set(found("denoiser", loss)) - {LINE} == set(said)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -63,6 +63,8 @@ CASES = [
          {"loss: cross-entropy": WRONG}, outcome="poor"),
     Case("start", "weights too large at the start", classifier, "loss: fact pairs", 0.0, 1.0,
          {"loss: cross-entropy": WRONG}, outcome="poor"),
+    Case("start", "weights too large at the start", classifier, "loss: entropy of labels", 1.05, 1.06,
+         {"loss: cross-entropy": WRONG}, outcome="poor", window=1.0),  # it tells something by now
     Case("bounded", "bounded logits", classifier, "loss: range of logits", flat(2.0), [*flat(2.0), 2.01],
          {"loss: cross-entropy": 0.5}),
     Case("bounded", "bounded logits", classifier, "loss: range of logits", flat(2.0, 5), flat(2.0, 4),
@@ -114,6 +116,8 @@ CASES = [
     Case("stagnation", "stagnation", classifier, "loss: values",
          [*STOOD[:15], *flat(0.951, 5)], [*STOOD[:15], *flat(0.949, 5)], POORLY),
     Case("stagnation", "stagnation", classifier, "loss: values", STOOD, [*flat(1.06, 5), *flat(1)], POORLY),
+    Case("stagnation", "stagnation", classifier, "loss: moves", {"net"}, set(),
+         POORLY | {"loss: values": STOOD}),  # whose loss passes through it is a player's
     Case("stagnation", "stagnation", classifier, "loss: accuracy", 0.369, 0.371, {"loss: values": STOOD}, window=0.25),
     Case("stagnation", "stagnation", denoiser, "loss: explained", 0.029, 0.03, {"loss: values": STOOD}, window=0.25),
     Case("stagnation", "stagnation", classifier, "loss: accuracy", flat(0.3), [], {"loss: values": STOOD}),

@@ -60,6 +60,8 @@ CASES = [
          outcome="poor", window=1.0),
     Case("exploding", "learning rate too high", classifier, "net: update", 0.0501, 0.05, outcome="poor"),
     Case("exploding", "learning rate too high", gan, "judge: update", 0.0501, 0.05, outcome="poor"),
+    Case("exploding", "learning rate too high", classifier, "net: weights", [0.101, 5, 1], [0.1, 5, 1],
+         outcome="poor"),  # weights that start near 0 grow in any case
     Case("exploding", "learning rate too high", classifier, "net: weights", [5, 101, 9], [5, 100, 9], outcome="poor"),
     Case("exploding", "learning rate too high", classifier, "net: weights", [5, 101, 9], [], outcome="poor"),
     Case("exploding", "learning rate too high", classifier, "net: update", [*flat(0, 4), 1.01, *flat(0)],
